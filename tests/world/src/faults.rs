@@ -1,0 +1,152 @@
+//! Failures by name, for every operation of every service.
+//!
+//! Guarantees: a fault strikes the chosen requests and no other; each kind says whether the request still has its
+//! effect.
+
+use std::time::Duration;
+
+use crate::calls::{CallKind, Service};
+
+/// How a request fails. "No effect" means that the service's state is untouched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// This HTTP status with an error body in the manner of the service. No effect.
+    Status(u16),
+    /// HTTP 404 with an HTML page, as for a wrong path or host. No effect.
+    Html404,
+    /// HTTP 409 with the Qualys code 1960 (concurrency), 1965 (rate) or 1920; `wait` is sent as
+    /// `X-RateLimit-ToWait-Sec` and `SECONDS_TO_WAIT`. No effect.
+    Conflict409 {
+        /// The Qualys code.
+        code: u32,
+        /// Seconds to wait, where the answer tells them.
+        wait: Option<u64>,
+    },
+    /// HTTP 429, with `Retry-After` or without. No effect.
+    TooMany429 {
+        /// Seconds for `Retry-After`.
+        retry_after: Option<u64>,
+    },
+    /// HTTP 502 with a proxy's HTML page. No effect.
+    Html502,
+    /// The effect happens; half of the JSON arrives, well framed.
+    TruncatedJson,
+    /// The effect happens; the connection ends in the middle of the declared body.
+    TornBody,
+    /// HTTP 200 with an empty body. No effect.
+    Empty200,
+    /// HTTP 200 whose body says this Qualys response code (elsewhere: an error object of that code). No effect.
+    ErrorUnder200(String),
+    /// The answer is delayed by this real time before anything happens; then all is normal, even if the client has
+    /// gone away meanwhile.
+    Slow(Duration),
+    /// The connection is dropped. No effect.
+    ResetBefore,
+    /// The effect happens, then the connection is dropped.
+    ResetAfter,
+    /// The effect happens, then no answer ever comes.
+    TimeoutAfter,
+    /// The count in the answer is off by this much.
+    WrongCount(i64),
+    /// A page silently lacks its middle row.
+    DropRow,
+    /// A page has its first row twice.
+    DuplicateRow,
+}
+
+impl Kind {
+    /// Whether the request is handled as usual, and spoilt only afterwards.
+    pub(crate) fn has_effect(&self) -> bool {
+        matches!(
+            self,
+            Self::TruncatedJson
+                | Self::TornBody
+                | Self::Slow(_)
+                | Self::ResetAfter
+                | Self::TimeoutAfter
+                | Self::WrongCount(_)
+                | Self::DropRow
+                | Self::DuplicateRow
+        )
+    }
+}
+
+/// A failure and the requests that it strikes: by default the next one only.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    call: CallKind,
+    kind: Kind,
+    skip: u64,
+    every: u64,
+    left: Option<u64>,
+    containing: Option<String>,
+    seen: u64,
+}
+
+impl Fault {
+    /// A failure of the next request of kind `call`.
+    pub fn new(call: CallKind, kind: Kind) -> Self {
+        Self { call, kind, skip: 0, every: 1, left: Some(1), containing: None, seen: 0 }
+    }
+
+    /// Strikes `n` times.
+    #[must_use]
+    pub fn times(mut self, n: u64) -> Self {
+        self.left = Some(n);
+        self
+    }
+
+    /// Strikes every `n`-th matching request, without end.
+    #[must_use]
+    pub fn every(mut self, n: u64) -> Self {
+        self.every = n.max(1);
+        self.left = None;
+        self
+    }
+
+    /// Strikes every matching request, without end.
+    #[must_use]
+    pub fn always(self) -> Self {
+        self.every(1)
+    }
+
+    /// Lets `n` matching requests pass first.
+    #[must_use]
+    pub fn after(mut self, n: u64) -> Self {
+        self.skip = n;
+        self
+    }
+
+    /// Strikes only requests whose path, query or body contains `text`.
+    #[must_use]
+    pub fn containing(mut self, text: &str) -> Self {
+        self.containing = Some(text.to_owned());
+        self
+    }
+
+    /// Counts a request that it could strike; tells whether it wants to.
+    fn wants(&mut self, service: Service, call: CallKind, text: &dyn Fn(&str) -> bool) -> bool {
+        if !self.call.covers(call, service) || self.containing.as_deref().is_some_and(|part| !text(part)) {
+            return false;
+        }
+        self.seen += 1;
+        self.left != Some(0) && self.seen > self.skip && (self.seen - self.skip).is_multiple_of(self.every)
+    }
+}
+
+/// The first fault in `faults` that strikes this request. Every fault counts the requests that it could have struck.
+pub(crate) fn strike(
+    faults: &mut [Fault],
+    service: Service,
+    call: CallKind,
+    text: &dyn Fn(&str) -> bool,
+) -> Option<Kind> {
+    let mut struck = None;
+    for fault in faults {
+        if fault.wants(service, call, text) && struck.is_none() {
+            fault.left = fault.left.map(|left| left - 1);
+            struck = Some(fault.kind.clone());
+        }
+    }
+    struck
+}

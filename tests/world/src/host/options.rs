@@ -1,0 +1,115 @@
+//! What a caller decides about a simulated host. Every field has the real host's default unless it says otherwise.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How timers fire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timers {
+    /// Never, not even at start.
+    Off,
+    /// On a shortened clock: each timer fires once in this time, whatever its schedule says.
+    Every(Duration),
+    /// Only through [`Host::fire_timer`](super::Host::fire_timer).
+    Manual,
+}
+
+/// What the host does when the handler exits with code 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitZero {
+    /// It is started again and not counted: hosts since January 2026 (azure-functions-host #11576).
+    Restart,
+    /// Nothing: every further call fails with "connection refused". Hosts before that (#6301, #11500).
+    StaysDead,
+}
+
+/// What forwarding does with a request body that has no length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChunkedBody {
+    /// The handler sees an empty body (issues #4926, #7930).
+    Lost,
+    /// The call fails with 500: .NET refuses a `Transfer-Encoding` header without content (read in source).
+    Refused,
+}
+
+/// Everything a host is started with.
+#[derive(Clone, Debug)]
+pub struct HostOptions {
+    /// Folder with `host.json` and one folder a function.
+    pub app_dir: PathBuf,
+    /// Replaces `customHandler.description.defaultExecutablePath`.
+    pub executable: Option<PathBuf>,
+    /// App settings: the handler's whole environment (beside the host's own variables and `PATH`), the values of
+    /// `%X%`, and overrides of host.json (`AzureFunctionsJobHost__a__b`).
+    pub env: Vec<(String, String)>,
+    /// Directory of the folder queues; without one no queue is listened to.
+    pub queue_dir: Option<PathBuf>,
+    /// Where timers keep their status between hosts; without one each host is the first.
+    pub status_dir: Option<PathBuf>,
+    /// How timers fire; by hand only, unless this says otherwise.
+    pub timers: Timers,
+    /// Replaces host.json's `functionTimeout`.
+    pub function_timeout: Option<Duration>,
+    /// Replaces host.json's `customHandler.initializationTimeout`.
+    pub initialization_timeout: Option<Duration>,
+    /// How long an invocation with an empty or null 2xx answer hangs before the handler is killed (real:
+    /// `functionTimeout`).
+    pub hung_after: Duration,
+    /// How long Event Grid waits for the host's answer.
+    pub eventgrid_limit: Duration,
+    /// How long a received message stays invisible before it must be renewed.
+    pub invisibility: Duration,
+    /// How often queues are looked at, if `maxPollingInterval` is not shorter.
+    pub poll: Duration,
+    /// Replaces the delays of `retry` policies.
+    pub retry_delay: Option<Duration>,
+    /// Which generation of hosts decides about exit code 0.
+    pub exit_zero: ExitZero,
+    /// Errors further apart than this do not add up to the three that stop the host.
+    pub error_window: Duration,
+    /// How long a stop waits for running invocations.
+    pub stop_bound: Duration,
+    /// What forwarding does with bodies that have no length.
+    pub chunked: ChunkedBody,
+    /// The one key of function, admin and Event Grid endpoints; without it keys are not looked at, as with local tools.
+    pub function_key: Option<String>,
+    /// Forces the handler's port (say, one that is taken).
+    pub handler_port: Option<u16>,
+    /// The host's own port; 0 lets the system choose.
+    pub port: u16,
+    /// Sends `GET /` to the handler now and then, as the health check of the platform does.
+    pub ping_every: Option<Duration>,
+}
+
+impl HostOptions {
+    /// The defaults for an app folder.
+    pub fn new(app_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            app_dir: app_dir.into(),
+            executable: None,
+            env: Vec::new(),
+            queue_dir: None,
+            status_dir: None,
+            timers: Timers::Manual,
+            function_timeout: None,
+            initialization_timeout: None,
+            hung_after: Duration::from_millis(500),
+            eventgrid_limit: Duration::from_secs(30),
+            invisibility: Duration::from_mins(10),
+            poll: Duration::from_millis(50),
+            retry_delay: None,
+            exit_zero: ExitZero::Restart,
+            error_window: Duration::from_mins(30),
+            stop_bound: Duration::from_secs(10),
+            chunked: ChunkedBody::Lost,
+            function_key: None,
+            handler_port: None,
+            port: 0,
+            ping_every: None,
+        }
+    }
+
+    pub(super) fn setting(&self, name: &str) -> Option<&str> {
+        self.env.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}

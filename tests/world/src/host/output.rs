@@ -1,0 +1,87 @@
+//! What becomes of output values. Only queue outputs do something here; the traps are the host's own.
+
+use super::folder_queue::FolderQueue;
+use super::functions::{Function, Output};
+use super::lines::Level;
+use super::record::Outcome;
+use super::shared::Shared;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::Value;
+use std::time::Duration;
+
+/// The queue messages that one output value makes.
+pub(super) fn messages(value: &Value, binary: bool) -> Vec<String> {
+    match value {
+        Value::Null => Vec::new(),
+        // A string that happens to be valid base64 is decoded unless the binding is binary (issue #8352).
+        Value::String(text) => match STANDARD.decode(text) {
+            Ok(bytes) if !binary => vec![String::from_utf8_lossy(&bytes).into_owned()],
+            _ => match serde_json::from_str(text) {
+                Ok(Value::Array(items)) => items.iter().map(element).collect(),
+                Ok(object @ Value::Object(_)) => vec![element(&object)],
+                _ => vec![text.clone()],
+            },
+        },
+        Value::Array(items) => items.iter().map(element).collect(),
+        other => vec![element(other)],
+    }
+}
+
+/// Strings verbatim, objects printed indented.
+fn element(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => serde_json::to_string_pretty(other).unwrap_or_default(),
+    }
+}
+
+impl Shared {
+    /// Writes the outputs of a success; a failure here fails the invocation, although the handler is done.
+    pub(super) fn write_outputs(&self, function: &Function, outcome: Outcome) -> Outcome {
+        let Outcome::Succeeded { return_value, outputs, .. } = &outcome else { return outcome };
+        for output in &function.outputs {
+            let value = if output.name == "$return" { Some(return_value) } else { outputs.get(&output.name) };
+            if let Some(value) = value.filter(|value| !value.is_null())
+                && let Err(reason) = self.write_output(output, value)
+            {
+                return Outcome::Failed { reason };
+            }
+        }
+        outcome
+    }
+
+    fn write_output(&self, output: &Output, value: &Value) -> Result<(), String> {
+        let Some((queue, dir)) = output.queue.as_ref().zip(self.options.queue_dir.as_ref()) else {
+            self.record
+                .say(Level::Warning, format!("output '{}' ({}) is not simulated", output.name, output.kind));
+            return Ok(());
+        };
+        let queue = FolderQueue::new(dir, queue);
+        for text in messages(value, output.binary) {
+            queue
+                .send(&text, Duration::ZERO)
+                .map_err(|error| format!("output '{}': {error}", output.name))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_string_that_looks_like_base64_is_decoded() {
+        assert_eq!(messages(&json!("aGVsbG8="), false), ["hello"]);
+        assert_eq!(messages(&json!("aGVsbG8="), true), ["aGVsbG8="]);
+        assert_eq!(messages(&json!("hello!"), false), ["hello!"]);
+    }
+
+    #[test]
+    fn an_array_becomes_one_message_an_element() {
+        assert_eq!(messages(&json!("[1,\"b\"]"), false), ["1", "b"]);
+        assert_eq!(messages(&json!(["{\"a\":1}", {"a": 1}]), false), ["{\"a\":1}", "{\n  \"a\": 1\n}"]);
+        assert_eq!(messages(&json!(null), false), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,34 @@
+//! The simulated outside world: Qualys, Azure Resource Manager, Entra and the identity endpoint on loopback.
+//!
+//! Guarantees: it listens on 127.0.0.1 only; ids and secrets come from counters, so two runs print the same;
+//! behaviour that nobody has observed on the real services is a switch ([`Manners`], [`ArmManners`]) with a
+//! documented default; every request is recorded ([`World::calls`]) and every request can be made to fail
+//! ([`World::fault`]). It shares no type with the product.
+
+mod azure;
+mod calls;
+mod clock;
+mod entra;
+pub mod events;
+mod faults;
+mod hooks;
+pub mod host;
+mod ids;
+mod net;
+pub mod program;
+mod qualys;
+mod state;
+mod subscription;
+#[cfg(test)]
+mod testing;
+mod world;
+
+pub use azure::{Access, ArmManners, AzureSubscription, Machine, SubscriptionState};
+pub use calls::{Call, CallKind, Service};
+pub use faults::{Fault, Kind};
+pub use qualys::{
+    ActivationShape, App, Connector, ErrorName, Host, LastSyncName, LimitBody, Manners, OnDisabled,
+    OnDuplicate, OnRunning, Rate, Source, ToWait,
+};
+pub use subscription::Subscription;
+pub use world::{Setup, World};

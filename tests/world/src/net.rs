@@ -1,0 +1,238 @@
+//! The accept loops and the life of one request: record, hooks, faults, effect, answer.
+//!
+//! Guarantees: a dropped connection is really dropped: the client sees an error, never a status.
+
+pub(crate) mod ask;
+pub(crate) mod reply;
+mod spoil;
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+
+use crate::calls::{Call, CallKind, Service};
+use crate::faults::{self, Kind};
+use crate::hooks::Moment;
+use crate::net::ask::Ask;
+use crate::net::reply::Reply;
+use crate::state::{Running, Shared};
+use crate::{azure, entra, program, qualys};
+
+/// What a listener leads to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Door {
+    Qualys,
+    Arm,
+    Entra,
+    Identity,
+    Control,
+}
+
+/// Tells hyper to drop the connection without an answer.
+#[derive(Debug)]
+struct Dropped;
+
+impl std::fmt::Display for Dropped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the connection is dropped on purpose")
+    }
+}
+
+impl std::error::Error for Dropped {}
+
+type Answer = Result<Response<BoxBody<Bytes, io::Error>>, Dropped>;
+
+/// Accepts connections until the runtime ends.
+pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>, door: Door) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else { continue };
+        let _ = stream.set_nodelay(true);
+        let shared = Arc::clone(&shared);
+        tokio::spawn(async move {
+            let service = hyper::service::service_fn(|request| answer(Arc::clone(&shared), door, request));
+            // The error is a client that went away, or a fault that was asked for.
+            let _ = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+        });
+    }
+}
+
+async fn answer(shared: Arc<Shared>, door: Door, request: Request<Incoming>) -> Answer {
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await.map_err(|_| Dropped)?.to_bytes();
+    let ask = Ask::new(&parts, body);
+    let service = match door {
+        Door::Control => return Ok(whole(program::control::answer(&shared, &ask))),
+        Door::Qualys => Service::Qualys,
+        Door::Arm => Service::Arm,
+        Door::Entra => Service::Entra,
+        Door::Identity => Service::Identity,
+    };
+    // A task of its own: like a real server, the world finishes what it began even if the client goes away.
+    let handled = tokio::spawn(async move { handle(&shared, service, &ask).await }).await;
+    let (end, _running) = handled.map_err(|_| Dropped)?;
+    match end {
+        End::Whole(reply) => Ok(whole(reply)),
+        End::Torn(reply) => Ok(torn(&reply)),
+        End::Dropped => Err(Dropped),
+        End::Never => std::future::pending().await,
+    }
+}
+
+/// How a request ends for the client.
+enum End {
+    Whole(Reply),
+    Torn(Reply),
+    Dropped,
+    Never,
+}
+
+fn classify(service: Service, ask: &Ask) -> CallKind {
+    match service {
+        Service::Qualys => qualys::classify(ask),
+        Service::Arm => azure::arm::classify(ask),
+        Service::Entra => entra::token::classify(ask),
+        Service::Identity => entra::identity::classify(ask),
+    }
+}
+
+async fn handle(shared: &Arc<Shared>, service: Service, ask: &Ask) -> (End, Option<Running>) {
+    let counted = (service == Service::Qualys).then(|| shared.enter());
+    let running = counted.as_ref().map_or(0, |(_, running)| *running);
+    let call = classify(service, ask);
+    let (number, kind, latency) = arrive(shared, service, call, ask);
+    run_hooks(shared, Moment::Arrival, number);
+
+    if let Some(latency) = latency {
+        tokio::time::sleep(latency).await;
+    }
+    if let Some(Kind::Slow(delay)) = kind {
+        tokio::time::sleep(delay).await;
+    }
+    let reply = match &kind {
+        Some(kind) if !kind.has_effect() => {
+            let (form, now) = {
+                let state = shared.lock();
+                (state.qualys.manners.limit_body, state.now())
+            };
+            spoil::instead(service, kind, form, now)
+        }
+        _ => Some(match service {
+            Service::Qualys => qualys::answer(shared, ask, call, number, running),
+            Service::Arm => azure::arm::answer(shared, ask, call),
+            Service::Entra => entra::token::answer(shared, ask),
+            Service::Identity => entra::identity::answer(shared, ask),
+        }),
+    };
+    let reply = match (&kind, reply) {
+        (Some(kind), Some(reply)) => Some(spoil::after(kind, reply)),
+        (_, reply) => reply,
+    };
+    let sent = reply.filter(|_| !matches!(kind, Some(Kind::ResetAfter | Kind::TimeoutAfter)));
+    if let Some(reply) = &sent {
+        shared.lock().calls.edit(number, |call| {
+            call.status = Some(reply.status);
+            call.code.clone_from(&reply.code);
+        });
+    }
+    run_hooks(shared, Moment::Answer, number);
+    let end = match (kind, sent) {
+        (Some(Kind::TimeoutAfter), _) => End::Never,
+        (Some(Kind::TornBody), Some(reply)) => End::Torn(reply),
+        (_, Some(reply)) => End::Whole(reply),
+        (_, None) => End::Dropped,
+    };
+    (end, counted.map(|(running, _)| running))
+}
+
+/// Records the request and finds what is to happen to it.
+fn arrive(
+    shared: &Shared,
+    service: Service,
+    call: CallKind,
+    ask: &Ask,
+) -> (u64, Option<Kind>, Option<std::time::Duration>) {
+    let mut state = shared.lock();
+    state.progress();
+    let text = |part: &str| ask.contains(part);
+    let kind = faults::strike(&mut state.faults, service, call, &text);
+    let (connector_id, subscription) = match service {
+        Service::Qualys => qualys::about(&state.qualys, ask),
+        Service::Arm => (None, azure::arm::subscription_in(ask)),
+        Service::Entra | Service::Identity => (None, None),
+    };
+    let at = state.now();
+    let number = state.calls.record(Call {
+        number: 0,
+        at,
+        service,
+        call,
+        method: ask.method.clone(),
+        path: ask.target.clone(),
+        status: None,
+        code: None,
+        connector_id,
+        subscription,
+        requested_with: ask.header("x-requested-with").is_some(),
+        sent: ask.json().ok(),
+        fault: kind.as_ref().map(|kind| format!("{kind:?}")),
+    });
+    let latency = state.qualys.manners.latency.filter(|_| service == Service::Qualys);
+    (number, kind, latency)
+}
+
+fn run_hooks(shared: &Shared, moment: Moment, number: u64) {
+    let (hooks, call) = {
+        let mut state = shared.lock();
+        let hooks = state.hooks.take(moment, number);
+        if hooks.is_empty() {
+            return;
+        }
+        let call = state.calls.kept().iter().find(|call| call.number == number).cloned();
+        (hooks, call)
+    };
+    // A hook may kill a process and wait for it: the other worker must go on meanwhile.
+    tokio::task::block_in_place(|| {
+        for hook in hooks {
+            if let Some(call) = &call {
+                hook(call);
+            }
+        }
+    });
+}
+
+fn head(reply: &Reply) -> hyper::http::response::Builder {
+    let mut head = Response::builder().status(reply.status);
+    if !reply.body.is_empty() {
+        head = head.header("content-type", reply.content_type);
+    }
+    for (name, value) in &reply.headers {
+        head = head.header(*name, value);
+    }
+    head
+}
+
+fn whole(reply: Reply) -> Response<BoxBody<Bytes, io::Error>> {
+    let head = head(&reply);
+    let body = Full::new(Bytes::from(reply.body)).map_err(|never: Infallible| match never {}).boxed();
+    head.body(body).expect("the world's own headers are valid")
+}
+
+/// The declared length is the whole one; the connection ends half way.
+fn torn(reply: &Reply) -> Response<BoxBody<Bytes, io::Error>> {
+    let head = head(reply).header("content-length", reply.body.len());
+    let half = Bytes::copy_from_slice(&reply.body[..reply.body.len() / 2]);
+    let parts = [Ok(Frame::data(half)), Err(io::Error::other(Dropped))];
+    head.body(BodyExt::boxed(StreamBody::new(stream::iter(parts))))
+        .expect("the world's own headers are valid")
+}

@@ -1,0 +1,113 @@
+//! What a fault answers instead of the truth, and how it spoils a true answer.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::azure::arm;
+use crate::calls::Service;
+use crate::entra;
+use crate::faults::Kind;
+use crate::net::reply::Reply;
+use crate::qualys::{LimitBody, envelope, limits};
+
+/// The answer of a fault without effect; `None` drops the connection.
+pub(super) fn instead(service: Service, kind: &Kind, form: LimitBody, now: Timestamp) -> Option<Reply> {
+    let error = |status: u16, code: &str| match service {
+        Service::Qualys if status == 200 => {
+            envelope::error(code, "A fault of the world.", "Clear the fault.")
+        }
+        Service::Qualys => Reply::html(status, &format!("HTTP Status {status}")),
+        Service::Arm => arm::error(status, code, "A fault of the world."),
+        Service::Entra | Service::Identity => {
+            entra::token::error(status, code, &[], "A fault of the world.", now)
+        }
+    };
+    Some(match kind {
+        Kind::Status(status) => error(*status, status_code_name(*status)),
+        Kind::Html404 => Reply::html(404, "404 Not Found"),
+        Kind::Html502 => Reply::html(502, "502 Bad Gateway"),
+        Kind::Conflict409 { code, wait } => limits::conflict(*code, *wait, form, now),
+        Kind::TooMany429 { retry_after } => {
+            let reply = error(429, "TooManyRequests");
+            match retry_after {
+                Some(wait) => reply.header("retry-after", wait),
+                None => reply,
+            }
+        }
+        Kind::Empty200 => Reply::new(200, "application/json", Vec::new()),
+        Kind::ErrorUnder200(code) => error(200, code),
+        _ => return None,
+    })
+}
+
+fn status_code_name(status: u16) -> &'static str {
+    match status {
+        401 => "InvalidAuthenticationToken",
+        403 => "AuthorizationFailed",
+        404 => "NotFound",
+        429 => "TooManyRequests",
+        503 => "ServiceUnavailable",
+        _ => "InternalServerError",
+    }
+}
+
+/// The true answer, spoilt.
+pub(super) fn after(kind: &Kind, mut reply: Reply) -> Reply {
+    match kind {
+        Kind::TruncatedJson => reply.body.truncate(reply.body.len() / 2),
+        Kind::WrongCount(by) => edit(&mut reply, |value| wrong_count(value, *by)),
+        Kind::DropRow => edit(&mut reply, |value| {
+            rows(value, |rows| {
+                if !rows.is_empty() {
+                    rows.remove(rows.len() / 2);
+                }
+            });
+        }),
+        Kind::DuplicateRow => edit(&mut reply, |value| {
+            rows(value, |rows| {
+                if let Some(first) = rows.first().cloned() {
+                    rows.insert(1, first);
+                }
+            });
+        }),
+        _ => {}
+    }
+    reply
+}
+
+fn edit(reply: &mut Reply, change: impl FnOnce(&mut Value)) {
+    if let Ok(mut value) = serde_json::from_slice::<Value>(&reply.body) {
+        change(&mut value);
+        reply.body = value.to_string().into_bytes();
+    }
+}
+
+/// Changes the rows of a page and keeps its own count in step, so that the page looks sound.
+fn rows(value: &mut Value, change: impl FnOnce(&mut Vec<Value>)) {
+    let page = if value.get("ServiceResponse").is_some() { &mut value["ServiceResponse"] } else { value };
+    let key = if page.get("data").is_some() { "data" } else { "value" };
+    let Some(list) = page.get_mut(key).and_then(Value::as_array_mut) else { return };
+    change(list);
+    let now = list.len();
+    if let Some(count) = page.get_mut("count") {
+        *count = if count.is_string() { Value::from(now.to_string()) } else { Value::from(now) };
+    }
+}
+
+fn wrong_count(value: &mut Value, by: i64) {
+    let shift = |count: &mut Value| {
+        let text = count.as_str().and_then(|text| text.parse::<i64>().ok());
+        *count = match (text, count.as_i64()) {
+            (Some(number), _) => Value::from((number + by).to_string()),
+            (None, Some(number)) => Value::from(number + by),
+            (None, None) => count.take(),
+        };
+    };
+    if let Some(count) = value.pointer_mut("/ServiceResponse/count") {
+        shift(count);
+    } else if let Some(count) = value.pointer_mut("/data/0/count_") {
+        shift(count);
+    } else if let Some(count) = value.get_mut("count") {
+        shift(count);
+    }
+}

@@ -1,0 +1,114 @@
+//! A connector and the course of its sync.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::clock::later;
+
+/// An application of a connector (`connectorAppInfos`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct App {
+    /// `AI`, `CI` or `CSA`.
+    pub name: String,
+    /// The subscription id.
+    pub identifier: String,
+    /// Tag, if one was given.
+    pub tag_id: Option<i64>,
+}
+
+/// A connector as the account holds it. Every field may be set by [`crate::World::edit_connector`].
+#[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "the object has these flags")]
+pub struct Connector {
+    /// Id.
+    pub id: i64,
+    /// Name.
+    pub name: String,
+    /// Description; ours carry the mark here.
+    pub description: String,
+    /// `authRecord.subscriptionId`.
+    pub subscription_id: String,
+    /// `authRecord.applicationId`.
+    pub application_id: String,
+    /// `authRecord.directoryId`.
+    pub directory_id: String,
+    /// `authRecord.authenticationKey`; shown by nothing.
+    pub authentication_key: String,
+    /// Whether it is disabled.
+    pub disabled: bool,
+    /// Whether it belongs to a tenant connector (`isAttachedToOrgConnector`).
+    pub member: bool,
+    /// Whether it was deleted.
+    pub deleted: bool,
+    /// `isGovCloudConfigured`.
+    pub gov_cloud: bool,
+    /// `isRemediationEnabled`.
+    pub remediation: bool,
+    /// Minutes between Qualys's own syncs.
+    pub run_frequency: i64,
+    /// State when no sync is visible.
+    pub state: String,
+    /// End of the last sync.
+    pub last_sync: Option<Timestamp>,
+    /// Error of the last sync.
+    pub last_error: Option<String>,
+    /// Ids of the default tags.
+    pub default_tags: Vec<i64>,
+    /// Activation modules.
+    pub modules: Vec<String>,
+    /// Applications.
+    pub apps: Vec<App>,
+    /// `cloudviewUuid`.
+    pub cloudview_uuid: String,
+    /// Whether it is shown with its id and subscription only.
+    pub sparse: bool,
+    /// When it was created.
+    pub created: Timestamp,
+    /// Errors of all syncs, with their times.
+    pub errors: Vec<(Timestamp, String)>,
+    /// Syncs that ended.
+    pub syncs: u32,
+    /// Runs that a client asked for.
+    pub runs: u32,
+    pub(super) run: Option<Run>,
+}
+
+/// A sync that has not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Run {
+    /// Until then the old state shows.
+    pub(super) visible: Timestamp,
+    /// From then on `PROCESSING`.
+    pub(super) processing: Timestamp,
+    pub(super) ends: Timestamp,
+}
+
+impl Run {
+    /// A run that shows after `lag` and takes `duration`, a third of it queued.
+    pub(super) fn asked(now: Timestamp, lag: SignedDuration, duration: SignedDuration) -> Self {
+        let visible = later(now, lag);
+        Self { visible, processing: later(visible, duration / 3), ends: later(visible, duration) }
+    }
+
+    /// A first sync that the server starts alone after `wait` in `QUEUED`.
+    pub(super) fn alone(now: Timestamp, wait: SignedDuration, duration: SignedDuration) -> Self {
+        let processing = later(now, wait);
+        Self { visible: now, processing, ends: later(processing, duration) }
+    }
+}
+
+impl Connector {
+    /// The state that shows now.
+    pub(super) fn state_at(&self, now: Timestamp) -> &str {
+        match self.run {
+            Some(run) if now >= run.processing => "PROCESSING",
+            Some(run) if now >= run.visible => "QUEUED",
+            _ => &self.state,
+        }
+    }
+
+    /// Qualys's own next sync, by its schedule.
+    pub(super) fn next_sync(&self) -> Option<Timestamp> {
+        let last = self.last_sync.filter(|_| !self.disabled)?;
+        Some(later(last, SignedDuration::from_mins(self.run_frequency)))
+    }
+}

@@ -1,0 +1,204 @@
+//! Building, changing and looking at the Qualys side from a test.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::ids::GuidKind;
+use crate::qualys::host::{Host, of_machine, plain};
+use crate::qualys::{Connector, Source};
+use crate::world::World;
+
+/// A connector as a create begins it.
+pub(super) fn blank(now: Timestamp) -> Connector {
+    Connector {
+        id: 0,
+        name: String::new(),
+        description: String::new(),
+        subscription_id: String::new(),
+        application_id: String::new(),
+        directory_id: String::new(),
+        authentication_key: String::new(),
+        disabled: false,
+        member: false,
+        deleted: false,
+        gov_cloud: false,
+        remediation: false,
+        run_frequency: 240,
+        state: "QUEUED".to_owned(),
+        last_sync: None,
+        last_error: None,
+        default_tags: Vec::new(),
+        modules: Vec::new(),
+        apps: Vec::new(),
+        cloudview_uuid: String::new(),
+        sparse: false,
+        created: now,
+        errors: Vec::new(),
+        syncs: 0,
+        runs: 0,
+        run: None,
+    }
+}
+
+impl World {
+    /// The API user.
+    pub fn qualys_user(&self) -> String {
+        self.shared().lock().qualys.user.clone()
+    }
+
+    /// The API user's password.
+    pub fn qualys_password(&self) -> String {
+        self.shared().lock().qualys.password.clone()
+    }
+
+    /// Gives the API user another password; the old one is wrong from now on.
+    pub fn set_qualys_password(&self, password: &str) {
+        self.with(|state| {
+            let old = std::mem::replace(&mut state.qualys.password, password.to_owned());
+            state.qualys.old_passwords.push(old);
+        });
+    }
+
+    /// A healthy connector for `subscription`, made by hand (foreign: no mark), synced just now with the default
+    /// application's newest secret; no machine has become a host by it. Change it by [`World::edit_connector`].
+    pub fn connector(&self, subscription: &str) -> i64 {
+        let (tenant, app, key) = (self.tenant(), self.app_id(), self.app_secret());
+        self.with(|state| {
+            let mut one = blank(state.now());
+            one.id = state.ids.connector();
+            one.name = format!("by hand {}", one.id);
+            subscription.clone_into(&mut one.subscription_id);
+            one.directory_id =
+                state.azure.subscriptions.get(subscription).map_or(tenant, |found| found.tenant.clone());
+            one.application_id = app;
+            one.authentication_key = key;
+            one.cloudview_uuid = state.ids.guid(GuidKind::CloudView);
+            "FINISHED_SUCCESS".clone_into(&mut one.state);
+            one.last_sync = Some(state.now());
+            let id = one.id;
+            state.qualys.connectors.insert(id, one);
+            id
+        })
+    }
+
+    /// Changes a connector. Unknown ids change nothing.
+    pub fn edit_connector(&self, id: i64, change: impl FnOnce(&mut Connector)) {
+        self.with(|state| {
+            if let Some(one) = state.qualys.connectors.get_mut(&id) {
+                let old_key = one.authentication_key.clone();
+                change(one);
+                state.qualys.old_keys.insert(old_key);
+            }
+        });
+    }
+
+    /// The connectors that were not deleted, by id, each with the state that shows now.
+    pub fn connectors(&self) -> Vec<Connector> {
+        self.with(|state| {
+            let now = state.now();
+            let shown = |one: &Connector| Connector { state: one.state_at(now).to_owned(), ..one.clone() };
+            state.qualys.connectors.values().filter(|one| !one.deleted).map(shown).collect()
+        })
+    }
+
+    /// The connectors of one subscription.
+    pub fn connectors_of(&self, subscription: &str) -> Vec<Connector> {
+        let mut all = self.connectors();
+        all.retain(|one| one.subscription_id.eq_ignore_ascii_case(subscription));
+        all
+    }
+
+    /// Whether any sync has not ended.
+    pub fn syncing(&self) -> bool {
+        self.with(|state| !state.qualys.pending.is_empty())
+    }
+
+    /// Makes a tag and returns its id.
+    pub fn tag(&self, name: &str) -> i64 {
+        self.with(|state| {
+            let id = state.ids.tag();
+            state.qualys.tags.insert(id, name.to_owned());
+            id
+        })
+    }
+
+    /// Makes a host by hand, with `change` applied, and returns its id. Syncs leave it alone.
+    pub fn host(&self, subscription: &str, change: impl FnOnce(&mut Host)) -> i64 {
+        self.with(|state| {
+            let id = state.ids.host();
+            let mut host = plain(id, subscription, state.now());
+            change(&mut host);
+            host.id = id;
+            state.qualys.hosts.insert(id, Arc::new(host));
+            id
+        })
+    }
+
+    /// Makes `n` hosts by hand; quick enough for hundreds of thousands.
+    pub fn hosts(&self, subscription: &str, n: usize) {
+        self.with(|state| {
+            let now = state.now();
+            for _ in 0..n {
+                let id = state.ids.host();
+                state.qualys.hosts.insert(id, Arc::new(plain(id, subscription, now)));
+            }
+        });
+    }
+
+    /// Makes `n` machines in Azure with the hosts that a sync would have made of them.
+    pub fn machines_with_hosts(&self, subscription: &str, n: usize) {
+        self.machines(subscription, n);
+        self.with(|state| {
+            let now = state.now();
+            let Some(found) = state.azure.subscriptions.get(subscription) else { return };
+            let known = state.qualys.synced.entry(subscription.to_owned()).or_default();
+            for machine in found.live_machines() {
+                if !known.contains_key(&machine.vm_id) {
+                    let id = state.ids.host();
+                    known.insert(machine.vm_id.clone(), id);
+                    state.qualys.hosts.insert(id, Arc::new(of_machine(id, subscription, machine, now)));
+                }
+            }
+        });
+    }
+
+    /// A host that only AWS knows; it must not match `cloudProviderType` `AZURE`.
+    pub fn ec2_host(&self) -> i64 {
+        self.host("", |host| {
+            host.subscription = None;
+            host.sources = vec![Source::Ec2, Source::Plain].into();
+        })
+    }
+
+    /// Changes a host. Unknown ids change nothing.
+    pub fn edit_host(&self, id: i64, change: impl FnOnce(&mut Host)) {
+        self.with(|state| {
+            if let Some(host) = state.qualys.hosts.get_mut(&id) {
+                let host = Arc::make_mut(host);
+                change(host);
+                host.id = id;
+            }
+        });
+    }
+
+    /// Removes a host from Qualys altogether, without a tombstone.
+    pub fn remove_host(&self, id: i64) {
+        self.with(|state| {
+            state.qualys.hosts.remove(&id);
+            for known in state.qualys.synced.values_mut() {
+                known.retain(|_, host| *host != id);
+            }
+        });
+    }
+
+    /// Every host, by id.
+    pub fn all_hosts(&self) -> Vec<Host> {
+        self.with(|state| state.qualys.hosts.values().map(|host| Host::clone(host)).collect())
+    }
+
+    /// How many hosts there are.
+    pub fn host_count(&self) -> usize {
+        self.with(|state| state.qualys.hosts.len())
+    }
+}
