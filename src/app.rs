@@ -1,0 +1,69 @@
+//! The app: clients and limits, built once from the settings.
+
+use crate::azure::arm::Arm;
+use crate::config::Config;
+use crate::store::{FolderStore, Store};
+use crate::wakes::{FolderQueue, Queue, Wakes};
+use anyhow::Context;
+use azure_core::credentials::TokenCredential;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A connection that is not made by then will not be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+/// A server that sends nothing for so long has forgotten us; below every request's own limit.
+const SILENCE_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// All that a trigger, a command or a cycle needs.
+#[derive(Debug)]
+pub struct App {
+    /// The settings.
+    pub config: Config,
+    /// The one HTTP client; connections are shared.
+    pub http: reqwest::Client,
+    /// The blobs.
+    pub store: Store,
+    /// Notes and bells.
+    pub wakes: Wakes,
+    /// ARM.
+    pub arm: Arm,
+}
+
+impl App {
+    /// Builds the clients, with the identity of the settings. Nothing is called yet, so this is quick.
+    ///
+    /// # Errors
+    /// When the HTTP client or the credential cannot be built, such as without system certificates.
+    pub fn new(config: Config) -> anyhow::Result<Self> {
+        let http = Self::http()?;
+        let credential = config.identity.credential(&http).context("cannot build the Azure identity")?;
+        Ok(Self::build(config, http, credential))
+    }
+
+    /// Builds the clients with an identity of the caller's.
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be built.
+    pub fn with_credential(config: Config, credential: Arc<dyn TokenCredential>) -> anyhow::Result<Self> {
+        Ok(Self::build(config, Self::http()?, credential))
+    }
+
+    fn http() -> anyhow::Result<reqwest::Client> {
+        reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(SILENCE_TIMEOUT)
+            // A redirect would carry credentials to an address that nobody configured.
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("qualys-azure-inventory/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .context("cannot build the HTTP client (are the system's CA certificates installed?)")
+    }
+
+    fn build(config: Config, http: reqwest::Client, credential: Arc<dyn TokenCredential>) -> Self {
+        let arm = Arm::new(http.clone(), config.arm.clone(), credential, config.arm_scope.clone());
+        let store = Store::Folder(FolderStore::new(&config.storage));
+        let queue = Queue::Folder(FolderQueue::new(&config.queue));
+        let wakes = Wakes::new(store.clone(), queue, config.gap);
+        Self { config, http, store, wakes, arm }
+    }
+}

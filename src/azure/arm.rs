@@ -1,0 +1,288 @@
+//! Azure Resource Manager: which subscriptions there are.
+//!
+//! Guarantees: a list is whole or an error; a next link is followed on the same host only; throttling is obeyed.
+
+use crate::model::{Subscription, SubscriptionId, SubscriptionState, TenantId};
+use crate::retry::{Again, retry};
+use azure_core::credentials::TokenCredential;
+use bytes::Bytes;
+use reqwest::{StatusCode, header};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use tracing::debug;
+use url::Url;
+
+/// ARM answers within seconds; a minute is its own gateway's limit.
+const TIMEOUT: Duration = Duration::from_mins(1);
+/// The identity endpoint is beside us.
+const TOKEN_TIMEOUT: Duration = Duration::from_secs(20);
+/// A list of more pages is taken for one that runs in a circle: ARM gives 100 to 1,000 entries a page, and a tenant has
+/// at most some ten thousand subscriptions.
+const MOST_PAGES: usize = 1000;
+/// <https://learn.microsoft.com/rest/api/resources/subscriptions/list>
+const SUBSCRIPTIONS_API: &str = "2022-12-01";
+/// <https://learn.microsoft.com/rest/api/managementgroups/management-groups/get-descendants>
+const DESCENDANTS_API: &str = "2020-05-01";
+
+/// Why ARM could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ArmError {
+    /// No token.
+    #[error("no token for ARM: check the identity (AZURE_IDENTITY)")]
+    Token(#[source] azure_core::Error),
+    /// The identity has no role there.
+    #[error("ARM forbids to read {what}: the identity needs Reader on it")]
+    Forbidden {
+        /// What was asked for.
+        what: String,
+    },
+    /// It does not exist, or the identity may not know of it.
+    #[error("ARM does not find {what}, or the identity may not see it")]
+    NotFound {
+        /// What was asked for.
+        what: String,
+    },
+    /// Too many calls.
+    #[error("ARM refuses to read {what} for now{}", wait.map(|w| format!(", for {} s", w.as_secs())).unwrap_or_default())]
+    Throttled {
+        /// What was asked for.
+        what: String,
+        /// How long.
+        wait: Option<Duration>,
+    },
+    /// Any other status.
+    #[error("ARM answered HTTP {status} when asked for {what}")]
+    Status {
+        /// What was asked for.
+        what: String,
+        /// The status.
+        status: u16,
+    },
+    /// The answer is not what it should be.
+    #[error("ARM's answer about {what} cannot be used: {why}")]
+    Malformed {
+        /// What was asked for.
+        what: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// No answer.
+    #[error("no answer from ARM about {what}")]
+    Transport {
+        /// What was asked for.
+        what: String,
+        /// The cause.
+        #[source]
+        source: reqwest::Error,
+    },
+}
+
+/// ARM, spoken to as one identity.
+#[derive(Debug, Clone)]
+pub struct Arm {
+    http: reqwest::Client,
+    base: Url,
+    credential: Arc<dyn TokenCredential>,
+    scope: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Page<T> {
+    value: Vec<T>,
+    next_link: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireSubscription {
+    subscription_id: SubscriptionId,
+    tenant_id: Option<TenantId>,
+    display_name: Option<String>,
+    state: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct WireDescendant {
+    #[serde(rename = "type")]
+    kind: String,
+    name: String,
+}
+
+impl Arm {
+    /// A client. `scope` is what tokens are asked for, such as `https://management.azure.com/.default`.
+    pub fn new(
+        http: reqwest::Client,
+        base: Url,
+        credential: Arc<dyn TokenCredential>,
+        scope: String,
+    ) -> Self {
+        Self { http, base, credential, scope }
+    }
+
+    /// Every subscription that the identity can read, in any directory.
+    ///
+    /// # Errors
+    /// When any page fails.
+    pub async fn subscriptions(&self, deadline: Instant) -> Result<Vec<Subscription>, ArmError> {
+        let path = format!("/subscriptions?api-version={SUBSCRIPTIONS_API}");
+        let found: Vec<WireSubscription> = self.pages(&path, "the list of subscriptions", deadline).await?;
+        found.into_iter().map(|wire| subscription(wire, "the list of subscriptions")).collect()
+    }
+
+    /// One subscription, read directly: lists lag.
+    ///
+    /// # Errors
+    /// [`ArmError::Forbidden`] and [`ArmError::NotFound`] both mean that access may be lost; neither proves absence.
+    pub async fn subscription(
+        &self,
+        id: SubscriptionId,
+        deadline: Instant,
+    ) -> Result<Subscription, ArmError> {
+        let what = format!("subscription {id}");
+        let url = self.join(&format!("/subscriptions/{id}?api-version={SUBSCRIPTIONS_API}"), &what)?;
+        let bytes = self.get(&url, &what, deadline).await?;
+        subscription(parse(&bytes, &what)?, &what)
+    }
+
+    /// The subscriptions below a management group, at any depth.
+    ///
+    /// # Errors
+    /// When any page fails.
+    pub async fn descendants(
+        &self,
+        group: &str,
+        deadline: Instant,
+    ) -> Result<BTreeSet<SubscriptionId>, ArmError> {
+        let what = format!("management group `{group}`");
+        let mut url = self.join("/providers/Microsoft.Management/managementGroups/", &what)?;
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().push(group).push("descendants");
+        }
+        let path = format!("{}?api-version={DESCENDANTS_API}", url.path());
+        let found: Vec<WireDescendant> = self.pages(&path, &what, deadline).await?;
+        found
+            .into_iter()
+            .filter(|entry| entry.kind.to_ascii_lowercase().ends_with("/subscriptions"))
+            .map(|entry| entry.name.parse().map_err(|_| malformed(&what, "a subscription in it has no GUID")))
+            .collect()
+    }
+
+    async fn pages<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        what: &str,
+        deadline: Instant,
+    ) -> Result<Vec<T>, ArmError> {
+        let mut url = self.join(path, what)?;
+        let mut found = Vec::new();
+        for _ in 0..MOST_PAGES {
+            let bytes = self.get(&url, what, deadline).await?;
+            let page: Page<T> = parse(&bytes, what)?;
+            found.extend(page.value);
+            let Some(next) = page.next_link.filter(|next| !next.is_empty()) else { return Ok(found) };
+            let next = Url::parse(&next).map_err(|_| malformed(what, "its next link is no address"))?;
+            // The token goes along with the request, so a foreign host must never get one.
+            if next.origin() != self.base.origin() {
+                return Err(malformed(what, "its next link leads to another host"));
+            }
+            url = next;
+        }
+        Err(malformed(what, "it has no end"))
+    }
+
+    async fn get(&self, url: &Url, what: &str, deadline: Instant) -> Result<Bytes, ArmError> {
+        let again = |error: &ArmError| match error {
+            ArmError::Throttled { wait: Some(wait), .. } => Again::After(*wait),
+            ArmError::Throttled { wait: None, .. } | ArmError::Transport { .. } | ArmError::Token(_) => {
+                Again::Soon
+            }
+            ArmError::Status { status, .. } if *status == 408 || *status >= 500 => Again::Soon,
+            _ => Again::No,
+        };
+        retry(deadline, again, |attempt| self.attempt(url.clone(), what, attempt, deadline)).await
+    }
+
+    async fn attempt(
+        &self,
+        url: Url,
+        what: &str,
+        attempt: u32,
+        deadline: Instant,
+    ) -> Result<Bytes, ArmError> {
+        let scopes = [self.scope.as_str()];
+        let asked = self.credential.get_token(&scopes, None);
+        let slow = |_| azure_core::Error::with_message(azure_core::error::ErrorKind::Credential, "timed out");
+        let token = tokio::time::timeout(TOKEN_TIMEOUT, asked)
+            .await
+            .map_err(slow)
+            .flatten()
+            .map_err(ArmError::Token)?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let begun = Instant::now();
+        let transport = |source: reqwest::Error| ArmError::Transport {
+            what: what.to_owned(),
+            source: source.without_url(),
+        };
+        let response = self
+            .http
+            .get(url)
+            .timeout(TIMEOUT.min(left))
+            .bearer_auth(token.token.secret())
+            .header(header::ACCEPT, "application/json")
+            // The management-group tree is cached; this asks for a fresh answer.
+            .header(header::CACHE_CONTROL, "no-cache")
+            .send()
+            .await
+            .map_err(transport)?;
+        let status = response.status();
+        debug!(
+            http.status = status.as_u16(),
+            attempt,
+            duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "ARM answered {status} about {what}"
+        );
+        let what = what.to_owned();
+        match status {
+            StatusCode::OK => response.bytes().await.map_err(transport),
+            StatusCode::FORBIDDEN => Err(ArmError::Forbidden { what }),
+            StatusCode::NOT_FOUND => Err(ArmError::NotFound { what }),
+            StatusCode::TOO_MANY_REQUESTS => {
+                let wait = response.headers().get(header::RETRY_AFTER);
+                let wait =
+                    wait.and_then(|wait| wait.to_str().ok()?.trim().parse().ok()).map(Duration::from_secs);
+                Err(ArmError::Throttled { what, wait })
+            }
+            _ => Err(ArmError::Status { what, status: status.as_u16() }),
+        }
+    }
+
+    fn join(&self, path: &str, what: &str) -> Result<Url, ArmError> {
+        self.base.join(path).map_err(|_| malformed(what, "its address cannot be built: check ARM_URL"))
+    }
+}
+
+fn subscription(wire: WireSubscription, what: &str) -> Result<Subscription, ArmError> {
+    let WireSubscription { subscription_id: id, tenant_id, display_name, state } = wire;
+    // Without its directory a subscription cannot be told from one that is only delegated to us.
+    let tenant = tenant_id.ok_or_else(|| malformed(what, "a subscription has no directory"))?;
+    let state = SubscriptionState::from(state.unwrap_or_default());
+    Ok(Subscription { id, tenant, name: display_name.unwrap_or_default(), state })
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T, ArmError> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        malformed(
+            what,
+            &format!("{:?} error at line {}, column {}", error.classify(), error.line(), error.column()),
+        )
+    })
+}
+
+fn malformed(what: &str, why: &str) -> ArmError {
+    ArmError::Malformed { what: what.to_owned(), why: why.to_owned() }
+}

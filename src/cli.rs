@@ -1,0 +1,151 @@
+//! The command line: the same code as the triggers.
+
+use crate::app::App;
+use crate::config::{Config, ConfigError, ServeConfig, logging};
+use crate::cycle::{self, Ended, Woken};
+use crate::report::chain;
+use crate::secrets;
+use crate::telemetry::{self, To};
+use crate::trigger::{Caller, drain, now, router};
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{error, info};
+
+/// Keeps one healthy Qualys connector for every Azure subscription in scope, and takes proven inventory snapshots.
+///
+/// Settings come from the environment; docs/OPERATIONS.md describes each. The first ones to set are `TENANT_ID`,
+/// `CONNECTOR_APP_ID`, `QUALYS_PLATFORM`, `SECRETS`, `STORAGE` and `QUEUE`. `MODE` is `observe` until you set it:
+/// everything is planned, reported and snapshotted, and nothing is written to Qualys.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXIT_CODES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  something went wrong; it is printed, with what to do
+  2  a setting or an argument is wrong
+  3  another cycle holds the Qualys account; it is named";
+
+// `approve`, `doctor`, `explain`, `snapshots` and `diff` have their place here.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the functions: what the Azure Functions host starts. Without a host: HTTP on LISTEN, a tick every 15 minutes,
+    /// and the folder queue is drained.
+    Serve,
+    /// Run one cycle now: observe, plan, act (with MODE=enforce), snapshot if one is due, report.
+    Cycle {
+        /// Print the report as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what a cycle would do now. Nothing is written to Qualys and no note is taken.
+    Plan {
+        /// Print the plan as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+impl Cli {
+    /// Runs the command.
+    pub async fn run(self) -> ExitCode {
+        let (filter, format) = logging();
+        let to = if matches!(self.command, Command::Serve) { To::Stdout } else { To::Stderr };
+        if let Err(error) = telemetry::start(filter.as_deref(), format.as_deref(), to) {
+            return say_error(&error.to_string(), 2);
+        }
+        let config = match Config::from_env() {
+            Ok(config) => config,
+            Err(error) => return wrong_settings(&error),
+        };
+        let app = match App::new(config) {
+            Ok(app) => Arc::new(app),
+            Err(error) => return say_error(&format!("{error:#}"), 1),
+        };
+        let result = match self.command {
+            Command::Serve => match ServeConfig::from_env() {
+                Ok(config) => serve(app, config).await,
+                Err(error) => return wrong_settings(&error),
+            },
+            Command::Cycle { json } => by_hand(&app, false, json).await,
+            Command::Plan { json } => by_hand(&app, true, json).await,
+        };
+        result.unwrap_or_else(|error| say_error(&format!("{error:#}"), 1))
+    }
+}
+
+async fn by_hand(app: &App, plan_only: bool, json: bool) -> anyhow::Result<ExitCode> {
+    let ran = match cycle::run(app, Woken::ByHand { plan_only }, now()).await? {
+        Ended::Ran(ran) => ran,
+        Ended::Dropped { because, .. } => {
+            return Ok(say_error(&format!("{because}; try again when it has ended"), 3));
+        }
+    };
+    let text = match (&ran.plan, plan_only, json) {
+        (Some(plan), true, false) => plan.to_string(),
+        (Some(plan), true, true) => serde_json::to_string_pretty(plan)?,
+        (_, _, true) => serde_json::to_string_pretty(&ran.report)?,
+        (plan, _, false) => {
+            let plan = plan.as_ref().map(|plan| format!("{plan}\n\n")).unwrap_or_default();
+            let needs = ran.report.needs_a_person().iter().fold(String::new(), |text, line| {
+                format!(
+                    "{text}
+! {line}"
+                )
+            });
+            format!("{plan}{}{needs}", ran.report)
+        }
+    };
+    say(&text);
+    Ok(if ran.report.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+async fn serve(app: Arc<App>, config: ServeConfig) -> anyhow::Result<ExitCode> {
+    let (address, caller) = match config.host_port {
+        // The host reaches us on this address and no other.
+        Some(port) => ((std::net::Ipv4Addr::LOCALHOST, port).into(), Caller::Host),
+        None if config.listen.ip().is_loopback() => (config.listen, Caller::Anybody { token: None }),
+        None => {
+            let token = app.config.secrets.get(secrets::API_TOKEN).await.context(
+                "LISTEN is not on this machine alone, so callers must show a token: add the secret `api-token`, or listen on 127.0.0.1",
+            )?;
+            (config.listen, Caller::Anybody { token: Some(token.value) })
+        }
+    };
+    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    info!(%address, "Serving on http://{address}");
+    let server = axum::serve(listener, router(Arc::clone(&app), &caller));
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        // Work is safe to stop anywhere, so nothing is waited for.
+        _ = terminate.recv() => info!("Stopped by SIGTERM"),
+        _ = interrupt.recv() => info!("Stopped by SIGINT"),
+        result = server.into_future() => result?,
+        result = drain(&app), if config.host_port.is_none() => result?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn wrong_settings(error: &ConfigError) -> ExitCode {
+    error!(error = chain(error), "The settings are not complete");
+    say_error(&error.to_string(), 2)
+}
+
+#[expect(clippy::print_stdout, reason = "a command's output")]
+fn say(text: &str) {
+    println!("{text}");
+}
+
+#[expect(clippy::print_stderr, reason = "a command's error")]
+fn say_error(text: &str, code: u8) -> ExitCode {
+    eprintln!("{text}");
+    ExitCode::from(code)
+}

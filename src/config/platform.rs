@@ -1,0 +1,76 @@
+//! The addresses of Qualys's platforms and of Azure's clouds.
+
+use url::Url;
+
+/// Qualys's API servers, as its own scripts list them
+/// (<https://www.qualys.com/platform-identification/>). Private platforms have other names: `QUALYS_API_URL`.
+const API_SERVERS: [(&str, &str); 14] = [
+    ("US1", "https://qualysapi.qualys.com"),
+    ("US2", "https://qualysapi.qg2.apps.qualys.com"),
+    ("US3", "https://qualysapi.qg3.apps.qualys.com"),
+    ("US4", "https://qualysapi.qg4.apps.qualys.com"),
+    ("GOV1", "https://qualysapi.gov1.qualys.us"),
+    ("EU1", "https://qualysapi.qualys.eu"),
+    ("EU2", "https://qualysapi.qg2.apps.qualys.eu"),
+    ("EU3", "https://qualysapi.qg3.apps.qualys.it"),
+    ("IN1", "https://qualysapi.qg1.apps.qualys.in"),
+    ("CA1", "https://qualysapi.qg1.apps.qualys.ca"),
+    ("AE1", "https://qualysapi.qg1.apps.qualys.ae"),
+    ("UK1", "https://qualysapi.qg1.apps.qualys.co.uk"),
+    ("AU1", "https://qualysapi.qg1.apps.qualys.com.au"),
+    ("KSA1", "https://qualysapi.qg1.apps.qualysksa.com"),
+];
+
+/// The API server of a platform.
+pub(super) fn api_server(name: &str) -> Result<Url, String> {
+    let found = API_SERVERS.iter().find(|(platform, _)| platform.eq_ignore_ascii_case(name));
+    found.and_then(|(_, address)| Url::parse(address).ok()).ok_or_else(|| {
+        let names: Vec<_> = API_SERVERS.iter().map(|(platform, _)| *platform).collect();
+        format!("is not one of {}; for a private platform set QUALYS_API_URL", names.join(", "))
+    })
+}
+
+/// An Azure cloud.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cloud {
+    arm: &'static str,
+}
+
+/// The public cloud.
+pub(super) const PUBLIC: Cloud = Cloud { arm: "https://management.azure.com" };
+
+/// The cloud of this name.
+pub(super) fn cloud(name: &str) -> Result<Cloud, String> {
+    match name {
+        "public" => Ok(PUBLIC),
+        "us-government" => Ok(Cloud { arm: "https://management.usgovcloudapi.net" }),
+        "china" => Ok(Cloud { arm: "https://management.chinacloudapi.cn" }),
+        _ => Err("is not one of public, us-government, china".into()),
+    }
+}
+
+impl Cloud {
+    pub(super) fn arm(self) -> Url {
+        // The addresses above are addresses; the test below reads each.
+        Url::parse(self.arm).unwrap_or_else(|_| unreachable!("a constant"))
+    }
+
+    pub(super) fn arm_scope(self) -> String {
+        format!("{}/.default", self.arm)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_address_can_be_read() {
+        for (name, _) in API_SERVERS {
+            assert_eq!(api_server(name).unwrap().scheme(), "https");
+        }
+        for name in ["public", "us-government", "china"] {
+            assert_eq!(cloud(name).unwrap().arm().scheme(), "https");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The forms of single settings.
+
+use crate::observe::Scope;
+use crate::plan::Mode;
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+use std::time::Duration;
+use url::Url;
+
+/// `90s`, `15m`, `24h`, `500ms`.
+pub(super) fn duration(text: &str, allowed: &RangeInclusive<Duration>) -> Result<Duration, String> {
+    let problem = || format!("`{}` is not a duration such as 90s, 15m or 24h", short(text));
+    let split = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(problem)?;
+    let number: u64 = text[..split].parse().map_err(|_| problem())?;
+    let factor_ms: u64 = match &text[split..] {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(problem()),
+    };
+    let value = Duration::from_millis(number.checked_mul(factor_ms).ok_or_else(problem)?);
+    if allowed.contains(&value) {
+        Ok(value)
+    } else {
+        Err(format!("must be between {:?} and {:?}", allowed.start(), allowed.end()))
+    }
+}
+
+/// A whole number in a range.
+pub(super) fn number<T: FromStr + PartialOrd + fmt::Display>(
+    text: &str,
+    allowed: &RangeInclusive<T>,
+) -> Result<T, String> {
+    match text.parse() {
+        Ok(value) if allowed.contains(&value) => Ok(value),
+        _ => Err(format!(
+            "`{}` is not a whole number from {} to {}",
+            short(text),
+            allowed.start(),
+            allowed.end()
+        )),
+    }
+}
+
+pub(super) fn mode(text: &str) -> Result<Mode, String> {
+    match text {
+        "observe" => Ok(Mode::Observe),
+        "enforce" => Ok(Mode::Enforce),
+        "paused" => Ok(Mode::Paused),
+        _ => Err(format!("`{}` is not one of observe, enforce, paused", short(text))),
+    }
+}
+
+/// Management groups and subscriptions: `mg:NAME` or `NAME`, `sub:GUID` or `GUID`.
+pub(super) fn scope(text: &str) -> Result<Scope, String> {
+    let mut scope = Scope::default();
+    for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+        // The root group's name is the directory's GUID, so a group that looks like a subscription needs its prefix.
+        if let Some(group) = entry.strip_prefix("mg:") {
+            scope.groups.insert(group_name(group)?);
+        } else if let Some(id) = entry.strip_prefix("sub:") {
+            scope.subscriptions.insert(id.parse().map_err(show)?);
+        } else if let Ok(id) = entry.parse() {
+            scope.subscriptions.insert(id);
+        } else {
+            scope.groups.insert(group_name(entry)?);
+        }
+    }
+    Ok(scope)
+}
+
+/// <https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftmanagement>
+fn group_name(text: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '(' | ')' | '.');
+    if !text.is_empty() && text.chars().count() <= 90 && text.chars().all(allowed) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("`{}` is neither a management group's name nor a subscription's GUID", short(text)))
+    }
+}
+
+/// Minutes; the values that Qualys accepts, as its own tenant-connector script lists them.
+pub(super) fn run_frequency(text: &str) -> Result<u32, String> {
+    const ACCEPTED: [u32; 8] = [60, 120, 180, 240, 360, 480, 720, 1440];
+    let wait = duration(text, &(Duration::ZERO..=Duration::from_hours(168)))?;
+    let minutes = u32::try_from(wait.as_secs() / 60).unwrap_or(u32::MAX);
+    if ACCEPTED.contains(&minutes) && wait.as_secs().is_multiple_of(60) {
+        Ok(minutes)
+    } else {
+        Err("Qualys accepts 1h, 2h, 3h, 4h, 6h, 8h, 12h and 24h".into())
+    }
+}
+
+/// A connector's description: one line, and without a mark of its own.
+pub(super) fn description(text: &str) -> Result<String, String> {
+    if text.contains("managed-by: qualys-azure-inventory") {
+        Err("must not hold the mark; it is added".into())
+    } else if text.chars().count() > 1000 {
+        // Qualys's own limit is not public; this leaves room for the mark in any.
+        Err("must not be longer than 1,000 characters".into())
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+pub(super) fn name_template(text: &str) -> Result<String, String> {
+    if text.contains("{subscription_id}") {
+        Ok(text.to_owned())
+    } else {
+        // Names of subscriptions repeat, and Qualys may refuse a second connector of one name.
+        Err("must contain {subscription_id}, so that no two connectors have one name".into())
+    }
+}
+
+pub(super) fn apps(text: &str) -> Result<Vec<String>, String> {
+    words(text, &["AI", "CI", "CSA"])
+}
+
+pub(super) fn modules(text: &str) -> Result<Vec<String>, String> {
+    let found = words(text, &["VM", "PC", "SCA", "CERTVIEW", "CLOUDVIEW", "CSA"])?;
+    if found.contains(&"PC".to_owned()) && found.contains(&"SCA".to_owned()) {
+        return Err("PC and SCA exclude each other".into());
+    }
+    Ok(found)
+}
+
+fn words(text: &str, allowed: &[&str]) -> Result<Vec<String>, String> {
+    let found: Vec<String> = text
+        .split(',')
+        .map(|word| word.trim().to_ascii_uppercase())
+        .filter(|word| !word.is_empty())
+        .collect();
+    match found.iter().find(|word| !allowed.contains(&word.as_str())) {
+        Some(word) => Err(format!("`{}` is not one of {}", short(word), allowed.join(", "))),
+        None => Ok(found),
+    }
+}
+
+/// Tag ids, as Qualys numbers them.
+pub(super) fn tags(text: &str) -> Result<Vec<i64>, String> {
+    let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+    entries.map(|entry| number(entry, &(1..=i64::MAX))).collect()
+}
+
+/// A base address: https, or http on this machine.
+pub(super) fn url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|_| "is not an address such as https://host".to_owned())?;
+    let local = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
+        return Err("must not hold a user, a password or a query".into());
+    }
+    match url.scheme() {
+        "https" => Ok(url),
+        // Credentials never leave this machine unencrypted.
+        "http" if local => Ok(url),
+        _ => Err("must begin with https:// (http:// only on this machine)".into()),
+    }
+}
+
+pub(super) fn show(error: impl fmt::Display) -> String {
+    error.to_string()
+}
+
+/// What was written, for an error: its start only, since it may be a secret in the wrong place.
+fn short(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(24).collect()
+}

@@ -1,0 +1,160 @@
+//! The cycle, the spine: observe → plan → act → snapshot → report, for one tenant, under its account's lease.
+//!
+//! Guarantees: one code path for every trigger; what fails is written down and leaves the notes that it did not settle;
+//! only unreachable storage is an error of the whole. It ends in this order: report, settled notes removed, lease
+//! released, and then a look whether another bell is needed.
+
+mod audit;
+mod due;
+mod pass;
+mod settle;
+mod turns;
+
+#[cfg(test)]
+mod tests;
+
+use crate::app::App;
+use crate::lease::{Acquired, Holder, Lease};
+use crate::model::{CycleId, TenantId, after};
+use crate::plan::Plan;
+use crate::report::Report;
+use crate::retry::chance;
+use crate::state::TenantState;
+use crate::store::StoreError;
+use crate::wakes::{Start, WakeError};
+use jiff::Timestamp;
+use std::time::Duration;
+use tokio::time::Instant;
+use tracing::{Instrument, info, info_span};
+
+/// Time kept for the report at the end of the budget: a few small blobs.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// Why a cycle could not even write down what it did. The queue delivers its bell again.
+#[derive(Debug, thiserror::Error)]
+pub enum CycleError {
+    /// A blob.
+    #[error("the cycle's outcome could not be written down")]
+    Store(#[from] StoreError),
+    /// A bell.
+    #[error("the next bell could not be booked")]
+    Wake(#[from] WakeError),
+}
+
+/// What came of a bell.
+#[derive(Debug)]
+pub enum Ended {
+    /// A cycle ran.
+    Ran(Box<Ran>),
+    /// No cycle was due, or none could begin now; a later bell stands where one is needed.
+    Dropped {
+        /// Why.
+        because: String,
+        /// Who holds the account, if that is why.
+        holder: Option<Holder>,
+    },
+}
+
+/// A cycle that ran.
+#[derive(Debug)]
+pub struct Ran {
+    /// What it did.
+    pub report: Report,
+    /// What it planned, where it got so far.
+    pub plan: Option<Plan>,
+}
+
+/// How a cycle was woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Woken {
+    /// By a bell: the gap between cycles and other tenants' turns are kept.
+    ByBell,
+    /// By a person at the command line: now.
+    ByHand {
+        /// Only plan; take no note.
+        plan_only: bool,
+    },
+}
+
+/// Runs one cycle, if one is due.
+///
+/// # Errors
+/// Only when storage cannot be reached; everything else is in the report.
+pub async fn run(app: &App, woken: Woken, now: Timestamp) -> Result<Ended, CycleError> {
+    let id = CycleId::new(now, chance());
+    let tenant = app.config.policy.tenant;
+    let span = info_span!("cycle", cycle.id = %id, tenant.id = %tenant);
+    run_as(app, id, woken, now).instrument(span).await
+}
+
+async fn run_as(app: &App, id: CycleId, woken: Woken, now: Timestamp) -> Result<Ended, CycleError> {
+    let begun = Instant::now();
+    let (tenant, account) = (app.config.policy.tenant, &app.config.account);
+    let holder = Holder { cycle: id.clone(), tenant, since: now };
+    let lease = match Lease::acquire(&app.store, account, &holder).await? {
+        Acquired::Ours(lease) => lease,
+        Acquired::Taken(holder) => {
+            if woken == Woken::ByBell {
+                turns::wait(app, holder.as_ref(), now).await?;
+            }
+            let whose = holder
+                .as_ref()
+                .map_or("somebody".to_owned(), |h| format!("cycle {} of tenant {}", h.cycle, h.tenant));
+            let because = format!("{whose} holds account `{account}`");
+            info!("Dropped a bell: {because}");
+            return Ok(Ended::Dropped { because, holder });
+        }
+    };
+    if woken == Woken::ByBell {
+        let dropped = match turns::yield_to(app, now).await? {
+            Some(other) => {
+                Some(format!("tenant {other} has waited for account `{account}` since before our last turn"))
+            }
+            None => match app.wakes.start(tenant, now).await? {
+                Start::Now => None,
+                Start::Later(due) => Some(format!("the next cycle is due at {due}")),
+            },
+        };
+        if let Some(because) = dropped {
+            info!("Dropped a bell: {because}");
+            return Ok(Ended::Dropped { because, holder: None });
+        }
+        turns::taken(app).await?;
+    }
+    let deadline = begun + app.config.budget.saturating_sub(CLOSING);
+    let time = pass::Time { now, begun, deadline };
+    let ran = pass::run(app, id, woken, &lease, time).await?;
+    drop(lease);
+    if woken == Woken::ByBell {
+        look_again(app, time.at()).await?;
+    }
+    Ok(Ended::Ran(Box::new(ran)))
+}
+
+/// After the lease is released: a bell that was dropped because of us, or a note that came meanwhile, gets a bell.
+async fn look_again(app: &App, now: Timestamp) -> Result<(), CycleError> {
+    let tenant = app.config.policy.tenant;
+    // Without its memory a cycle does nothing, so another one would not help.
+    let Some((TenantState { listed, .. }, _)) = pass::state(app).await? else { return Ok(()) };
+    let unlisted =
+        app.wakes.listed(tenant).await?.into_iter().any(|(name, etag)| listed.get(&name) != Some(&etag.0));
+    if unlisted || app.wakes.bell(tenant).await?.is_overdue(now) {
+        app.wakes.ring(tenant, now, now).await?;
+    }
+    Ok(())
+}
+
+/// The earliest of some moments.
+fn earliest(moments: impl IntoIterator<Item = Option<Timestamp>>) -> Option<Timestamp> {
+    moments.into_iter().flatten().min()
+}
+
+/// The moment `wait` from now, if so.
+fn in_a_while(so: bool, now: Timestamp, wait: Duration) -> Option<Timestamp> {
+    so.then(|| after(now, wait))
+}
+
+/// Whether a holder is of this tenant.
+fn is_of(holder: Option<&Holder>, tenant: TenantId) -> bool {
+    holder.is_some_and(|holder| holder.tenant == tenant)
+}

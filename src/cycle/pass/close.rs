@@ -1,0 +1,164 @@
+//! The end of a pass: the next bell, the report, the status; then the settled notes go.
+
+use super::{CycleError, Memory, Pass};
+use crate::cycle::{Ran, earliest, in_a_while};
+use crate::manifest::Latest;
+use crate::plan::{Mode, Plan, Step};
+use crate::report::{Done, NoteLine, Report, Status};
+use crate::state::SCHEMA_VERSION;
+use crate::store::{BlobKey, Condition, NoteName, StoreError};
+use crate::wakes::Rung;
+use jiff::Timestamp;
+use tracing::info;
+
+impl Pass<'_> {
+    /// The next bell, the report, the status; then the settled notes go.
+    pub(super) async fn close(self, mut memory: Memory) -> Result<Ran, CycleError> {
+        let app = self.app;
+        let policy = &app.config.policy;
+        let paused = policy.mode == Mode::Paused;
+        let settled: Vec<Option<String>> = {
+            let evidence = self.evidence(&memory.state);
+            self.notes.iter().map(|found| if paused { None } else { evidence.settles(found) }).collect()
+        };
+        let next_bell = self.book_next(&memory).await?;
+        let now = self.time.at();
+        let notes = self.notes.iter().zip(&settled);
+        let lines = notes
+            .clone()
+            .map(|(found, settled)| NoteLine { note: found.name.to_string(), settled: settled.clone() });
+        let plan = self.work.plan.as_ref();
+        let report = Report {
+            schema_version: SCHEMA_VERSION,
+            cycle: self.id.clone(),
+            tenant: policy.tenant,
+            deployment: policy.deployment.clone(),
+            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+            mode: policy.mode,
+            began: self.time.now,
+            duration_ms: u64::try_from(self.time.begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            notes: lines.collect(),
+            plan: plan.map(|plan| plan.hash.clone()),
+            planned: plan.map(|plan| plan.cost.clone()).unwrap_or_default(),
+            withheld: plan.map(withheld).unwrap_or_default(),
+            outcomes: self.work.outcomes.clone(),
+            kept: plan.map(|plan| plan.kept.clone()).unwrap_or_default(),
+            coverage: plan.map(|plan| plan.coverage.clone()),
+            unreadable: plan.map(|plan| plan.unreadable.clone()).unwrap_or_default(),
+            problems: self.work.problems.clone(),
+            snapshot: self.work.snapshot.clone(),
+            calls: self.work.calls.clone(),
+            next_bell,
+        };
+        if self.dry {
+            return Ok(Ran { report, plan: self.work.plan });
+        }
+        log(&report);
+        let only_timer = self.notes.iter().all(|found| found.name == NoteName::Timer);
+        let quiet = only_timer
+            && report.outcomes.is_empty()
+            && report.snapshot.is_none()
+            && report.problems.is_empty();
+        if !quiet {
+            app.store
+                .write(&BlobKey::Report(policy.tenant, self.id.clone()), &report, Condition::New)
+                .await?;
+        }
+        self.write_status(&report, now).await?;
+        if memory.frozen {
+            return Ok(Ran { report, plan: self.work.plan });
+        }
+        for (found, settled) in notes {
+            let Some(how) = settled else { continue };
+            if let Some(request) = found.request() {
+                self.fate(&request.id, |fate| fate.settled = Some(how.clone())).await?;
+            }
+            app.wakes.settle(policy.tenant, found).await?;
+        }
+        if let Some(cycle) = &mut memory.state.cycle {
+            cycle.ended = Some(now);
+        }
+        memory.save(app).await?;
+        Ok(Ran { report, plan: self.work.plan })
+    }
+
+    /// Books the earliest moment at which something waits to be gone on with. The timer is the safety net for the rest.
+    async fn book_next(&self, memory: &Memory) -> Result<Option<Timestamp>, CycleError> {
+        let policy = &self.app.config.policy;
+        let now = self.time.at();
+        let tenant = policy.tenant;
+        if memory.frozen || policy.mode == Mode::Paused {
+            return Ok(self.app.wakes.bell(tenant).await.ok().and_then(|bell| bell.due));
+        }
+        let enforced = policy.mode == Mode::Enforce;
+        let held_back = self.work.plan.as_ref().is_some_and(Plan::holds_back_creations)
+            || self
+                .work
+                .outcomes
+                .iter()
+                .any(|o| matches!(o.result, Done::NotStarted { .. } | Done::Unknown { .. }));
+        let soon = self.work.snapshot_unfinished || enforced && (held_back || memory.state.awaits_sync(now));
+        let wait = self.work.wait_until.filter(|until| *until > now);
+        let soon = match wait {
+            // Before that no call would be made.
+            Some(until) => Some(until),
+            None => in_a_while(soon, now, policy.follow_up),
+        };
+        let Some(at) = earliest([soon, self.work.snapshot_at]) else {
+            return Ok(self.app.wakes.bell(tenant).await?.due);
+        };
+        let (Rung::Sent(at) | Rung::Pending(at)) = self.app.wakes.ring(tenant, at, now).await?;
+        Ok(Some(at))
+    }
+
+    async fn write_status(&self, report: &Report, now: Timestamp) -> Result<(), StoreError> {
+        let store = &self.app.store;
+        let key = BlobKey::Status(report.tenant);
+        let before = match store.read::<Status>(&key).await {
+            Ok(before) => before.map(|(status, _)| status),
+            // A status is only a summary; one that cannot be read is written anew, unless a newer program wrote it.
+            Err(StoreError::Unreadable { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        let latest = store.read::<Latest>(&BlobKey::Latest(report.tenant)).await?.map(|(latest, _)| latest);
+        let good = report.problems.is_empty();
+        let status = Status {
+            schema_version: SCHEMA_VERSION,
+            tenant: report.tenant,
+            deployment: report.deployment.clone(),
+            mode: report.mode,
+            cycle: report.cycle.clone(),
+            at: now,
+            last_good: if good { Some(now) } else { before.as_ref().and_then(|b| b.last_good) },
+            coverage: report.coverage.clone().or_else(|| before.and_then(|b| b.coverage)),
+            snapshot: latest,
+            next_bell: report.next_bell,
+            needs_a_person: report.needs_a_person(),
+            calls_left: report.calls.left,
+        };
+        store.write(&key, &status, Condition::Any).await?;
+        Ok(())
+    }
+}
+
+fn withheld(plan: &Plan) -> Vec<Step> {
+    plan.steps.iter().filter(|step| step.withheld.is_some()).cloned().collect()
+}
+
+/// The one log line of a cycle; metrics are made of it.
+fn log(report: &Report) {
+    let (done, failed, unknown, not_started) = report.counts();
+    let coverage = report.coverage.clone().unwrap_or_default();
+    let snapshot = report.snapshot.as_ref();
+    info!(
+        event = "cycle", mode = ?report.mode, duration_ms = report.duration_ms,
+        done, failed, unknown, not_started, withheld = report.withheld.len(),
+        creates = report.planned.creates, runs = report.planned.runs, removals = report.planned.removals,
+        subscriptions = coverage.in_use, covered = coverage.covered,
+        notes = report.notes.len(), problems = report.problems.len(), unreadable = report.unreadable.len(),
+        snapshot.rows = snapshot.map(|s| s.rows), snapshot.bytes = snapshot.map(|s| s.bytes),
+        snapshot.complete = snapshot.map(|s| s.complete),
+        calls = report.calls.total, calls_left = report.calls.left,
+        "{report}"
+    );
+}

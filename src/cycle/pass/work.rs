@@ -1,0 +1,334 @@
+//! The work of a pass: secrets, then observe, plan, act, snapshot. What fails is a problem in the report.
+
+use super::keys::Keys;
+use super::{CycleError, Memory, Pass, audit};
+use crate::act::{self, Template};
+use crate::cycle::{due, earliest};
+use crate::model::{Connector, ConnectorId, Observed, SnapshotId, SubscriptionId};
+use crate::observe::{self, Look};
+use crate::plan::{self, Action, Mode, Plan};
+use crate::qualys::{self, Pace, Qualys, QualysError};
+use crate::report::{Done, Outcome};
+use crate::retry::chance;
+use crate::snapshot::{self, Camera, SnapshotError};
+use crate::state::{
+    AccountState, Breaker, Endpoint, RunMark, SCHEMA_VERSION, SnapshotMark, SyncMemory, TenantState,
+};
+use crate::store::{BlobKey, Condition, StoreError};
+use crate::wakes::Found;
+use std::collections::{BTreeMap, BTreeSet};
+use tracing::info;
+
+impl Pass<'_> {
+    /// Secrets, then observe, plan, act, snapshot. What fails is a problem in the report.
+    pub(super) async fn work(&mut self, memory: &mut Memory, plan_only: bool) -> Result<(), CycleError> {
+        let keys = match Keys::read(&self.app.config.secrets).await {
+            Ok(keys) => keys,
+            Err(error) => {
+                self.problem("secrets", &error, "put the secret there under that name, or correct SECRETS");
+                return Ok(());
+            }
+        };
+        let account = BlobKey::Account(self.app.config.account.clone());
+        let known = self
+            .app
+            .store
+            .update(&account, |state: &mut AccountState| {
+                state.schema_version = SCHEMA_VERSION;
+                if state.salt.is_empty() {
+                    state.salt = format!("{:08x}{:08x}", chance(), chance());
+                }
+                let credentials = keys.fingerprint(&state.salt);
+                // Other credentials than those that were refused: the breaker closes.
+                state.breaker = state.breaker.take().filter(|breaker| breaker.credentials == credentials);
+                (state.clone(), credentials)
+            })
+            .await;
+        let (known, credentials) = match known {
+            Ok(known) => known,
+            Err(error @ (StoreError::Unreadable { .. } | StoreError::Newer { .. })) => {
+                self.problem(
+                    "state",
+                    &error,
+                    "without the account's call window no call is made; see the message",
+                );
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if known.breaker.is_some() {
+            let refused = QualysError::BadCredentials { endpoint: Endpoint::ConnectorSearch };
+            self.qualys_problem("qualys", &refused);
+            return Ok(());
+        }
+        if let Some(until) = known.pause_until.filter(|until| *until > self.time.now) {
+            info!(%until, "Qualys asked to wait until {until}: nothing is called");
+            self.work.wait_until = Some(until);
+            return Ok(());
+        }
+        let qualys = self.qualys(&keys);
+        self.with_qualys(&qualys, &keys, memory, plan_only).await?;
+        self.work.calls = qualys.pace().finish().await?;
+        self.work.wait_until = earliest([self.work.wait_until, qualys.pace().paused_until()]);
+        if self.were_refused() {
+            let breaker = Breaker { opened: self.time.at(), credentials };
+            self.app
+                .store
+                .update(&account, |state: &mut AccountState| state.breaker = Some(breaker.clone()))
+                .await?;
+        }
+        Ok(())
+    }
+
+    fn qualys(&self, keys: &Keys) -> Qualys {
+        let config = &self.app.config;
+        let limits = (config.calls_per_hour, config.reserve_percent, config.concurrency);
+        Qualys::new(qualys::Setup {
+            http: self.app.http.clone(),
+            base: config.qualys_api.clone(),
+            username: keys.username.value.clone(),
+            password: keys.password.value.clone(),
+            write_timeout: config.lease / 2,
+            deadline: self.time.deadline,
+            pace: Pace::new(self.app.store.clone(), config.account.clone(), limits, self.time.now),
+        })
+    }
+
+    async fn with_qualys(
+        &mut self,
+        qualys: &Qualys,
+        keys: &Keys,
+        memory: &mut Memory,
+        plan_only: bool,
+    ) -> Result<(), CycleError> {
+        let config = &self.app.config;
+        let look = Look {
+            tenant: config.policy.tenant,
+            scope: &config.scope,
+            exclude: &config.exclude,
+            noted: self
+                .notes
+                .iter()
+                .filter_map(|found| Some((found.subscription()?, found.note.left)))
+                .collect(),
+            requests: self.notes.iter().filter_map(Found::request).collect(),
+            now: self.time.now,
+            deadline: self.time.deadline,
+        };
+        let seen = match observe::observe(&self.app.arm, qualys, look).await {
+            Ok(seen) => seen,
+            Err(error) => {
+                self.qualys_problem("observe", &error);
+                return Ok(());
+            }
+        };
+        let now = self.time.at();
+        memory.state.notice(seen.connectors.values().filter(|c| config.policy.is_ours(c)), now);
+        memory.state.covered.extend(
+            seen.connectors
+                .values()
+                .filter_map(Connector::covers)
+                .filter(|id| seen.subscriptions.contains_key(id)),
+        );
+        let plan = match plan::plan(&seen, &memory.state, &config.policy, now) {
+            Ok(plan) => plan,
+            Err(refused) => {
+                self.problem("plan", &refused, "restore the identity's role, or correct SCOPE and TENANT_ID");
+                return Ok(());
+            }
+        };
+        if !memory.frozen {
+            self.app.store.write(&BlobKey::Plan(plan.tenant), &plan, Condition::Any).await?;
+        }
+        if !plan_only && plan.mode == Mode::Enforce && !plan.is_empty() {
+            self.act(qualys, keys, &plan, &seen.connectors, memory).await?;
+        }
+        let subscriptions = ours(&seen);
+        (self.work.seen, self.work.plan) = (Some(seen), Some(plan));
+        if !plan_only {
+            self.snapshot(qualys, &subscriptions, memory).await?;
+        }
+        Ok(())
+    }
+
+    async fn act(
+        &mut self,
+        qualys: &Qualys,
+        keys: &Keys,
+        plan: &Plan,
+        connectors: &BTreeMap<ConnectorId, Connector>,
+        memory: &mut Memory,
+    ) -> Result<(), CycleError> {
+        let policy = &self.app.config.policy;
+        let wanted = || plan.steps.iter().filter(|step| step.withheld.is_none());
+        let before = |action: &Action| match action {
+            Action::Create { .. } => None,
+            Action::Run { connector, .. } | Action::Disable { connector, .. } => {
+                connectors.get(connector).map(|before| audit::Before {
+                    name: before.name.clone(),
+                    disabled: before.disabled,
+                    state: before.state.as_str().to_owned(),
+                    last_sync: before.last_sync,
+                })
+            }
+        };
+        audit::intend(self.app, &self.id, wanted(), before, self.time.at()).await?;
+        let template = Template {
+            application: policy.application,
+            directory: policy.tenant,
+            secret: keys.connector.value.clone(),
+            apps: policy.apps.clone(),
+            modules: policy.modules.clone(),
+            tags: policy.tags.clone(),
+            run_frequency_minutes: policy.run_frequency_minutes,
+        };
+        let actions: Vec<Action> = plan.wanted().cloned().collect();
+        let outcomes =
+            act::act(qualys, &actions, connectors, &template, self.lease, self.time.deadline).await;
+        for outcome in &outcomes {
+            remember(&mut memory.state, outcome, connectors);
+        }
+        // The memory first: if we are killed here, the intent without an outcome is looked after, and nothing is forgotten.
+        memory.save(self.app).await?;
+        audit::conclude(self.app, &self.id, &outcomes).await?;
+        self.work.outcomes = outcomes;
+        Ok(())
+    }
+
+    async fn snapshot(
+        &mut self,
+        qualys: &Qualys,
+        subscriptions: &Subscriptions,
+        memory: &mut Memory,
+    ) -> Result<(), CycleError> {
+        let config = &self.app.config;
+        let evidence = self.evidence(&memory.state);
+        let requests =
+            self.notes.iter().filter_map(Found::request).filter(|r| r.asked.snapshot && !r.asked.plan_only);
+        let requested =
+            requests.filter(|request| evidence.syncs(request).is_some()).map(|request| request.at).max();
+        let now = self.time.at();
+        let why =
+            match due::snapshot(&memory.state, requested, config.snapshot_every, config.snapshot_gap, now) {
+                due::Due::No => return Ok(()),
+                due::Due::At(at) => {
+                    self.work.snapshot_at = Some(at);
+                    return Ok(());
+                }
+                due::Due::Now(why) => why,
+            };
+        let id = SnapshotId::new(now, chance());
+        info!(snapshot.id = %id, "Taking snapshot `{id}`: {why}");
+        let camera = Camera {
+            qualys,
+            store: &self.app.store,
+            tenant: config.policy.tenant,
+            id: id.clone(),
+            cycle: self.id.clone(),
+            subscriptions: &subscriptions.ids,
+            sole_tenant: subscriptions.sole_tenant,
+            began: now,
+            deadline: self.time.deadline,
+        };
+        match snapshot::take(&camera).await {
+            Ok(taken) => {
+                memory.state.snapshot = Some(SnapshotMark { id, began: now, complete: taken.complete });
+                self.work.snapshot = Some(taken);
+            }
+            Err(SnapshotError::Qualys(error)) => {
+                self.work.snapshot_unfinished =
+                    matches!(error, QualysError::RateLimited { .. } | QualysError::NoCallsLeft { .. });
+                self.qualys_problem("snapshot", &error);
+            }
+            Err(error @ SnapshotError::Time { .. }) => {
+                self.work.snapshot_unfinished = true;
+                self.problem("snapshot", &error, "raise CYCLE_BUDGET; a snapshot is not resumed yet");
+            }
+            Err(error @ SnapshotError::Store(_)) => self.problem("snapshot", &error, "check the storage"),
+        }
+        Ok(())
+    }
+
+    /// Whether Qualys refused the credentials in this pass.
+    fn were_refused(&self) -> bool {
+        let refused = |outcome: &Outcome| matches!(&outcome.result, Done::Failed { code, .. } if code == "INVALID_CREDENTIALS");
+        self.work.refused || self.work.outcomes.iter().any(refused)
+    }
+
+    fn qualys_problem(&mut self, stage: &str, error: &QualysError) {
+        if let QualysError::NoCallsLeft { until, .. } = error {
+            self.work.wait_until = earliest([self.work.wait_until, Some(*until)]);
+        }
+        self.work.refused |= matches!(error, QualysError::BadCredentials { .. });
+        let advice = match error {
+            QualysError::BadCredentials { .. } => {
+                "correct `qualys-username` and `qualys-password`; nothing more is sent with these, so that Qualys does not lock the user"
+            }
+            QualysError::Forbidden { .. } => {
+                "give the Qualys user the Manager role with full scope and API access, and check the licensed modules and allowed addresses"
+            }
+            QualysError::RateLimited { .. } | QualysError::NoCallsLeft { .. } => {
+                "nothing: a later cycle goes on; raise QUALYS_CALLS_PER_HOUR only if Qualys raised the account's limit"
+            }
+            QualysError::Status { status: 404, .. } | QualysError::Address { .. } => {
+                "check QUALYS_PLATFORM or QUALYS_API_URL"
+            }
+            QualysError::Account(_) => "check the storage",
+            _ => {
+                "nothing: the next cycle tries again; if it stays, check the network and the Qualys platform"
+            }
+        };
+        self.problem(stage, error, advice);
+    }
+}
+
+/// The subscriptions whose rows a snapshot keeps.
+struct Subscriptions {
+    ids: BTreeSet<SubscriptionId>,
+    sole_tenant: bool,
+}
+
+/// Those observed, and those of connectors with our directory.
+fn ours(seen: &Observed) -> Subscriptions {
+    let of_connectors =
+        seen.connectors.values().filter(|c| c.directory == Some(seen.tenant)).filter_map(Connector::covers);
+    Subscriptions {
+        ids: seen.subscriptions.keys().copied().chain(of_connectors).collect(),
+        sole_tenant: seen
+            .connectors
+            .values()
+            .all(|c| c.directory.is_none_or(|directory| directory == seen.tenant)),
+    }
+}
+
+/// Takes an outcome into the memory.
+fn remember(state: &mut TenantState, outcome: &Outcome, connectors: &BTreeMap<ConnectorId, Connector>) {
+    let unclear = match outcome.result {
+        Done::Done { .. } => false,
+        Done::Unknown { .. } => true,
+        Done::There { .. } | Done::Failed { .. } | Done::NotStarted { .. } => return,
+    };
+    match (&outcome.action, &outcome.result) {
+        (Action::Create { subscription, .. }, result) => {
+            // Also a create that succeeded: a search may not list the new connector yet.
+            state.create_unclear(*subscription, outcome.at);
+            if let Done::Done { id, .. } = result {
+                let memory = SyncMemory {
+                    subscription: Some(*subscription),
+                    made: Some(outcome.at),
+                    queued_since: Some(outcome.at),
+                    awaited: true,
+                    ..SyncMemory::default()
+                };
+                state.connectors.entry(*id).or_insert(memory);
+            }
+        }
+        (Action::Run { connector, awaited, .. }, _) => {
+            if let Some(before) = connectors.get(connector) {
+                let memory = state.connectors.entry(*connector).or_default();
+                memory.ran(RunMark::new(before, outcome.at, unclear), *awaited);
+            }
+        }
+        (Action::Disable { .. }, _) => state.removals.push(outcome.at),
+    }
+}

@@ -1,0 +1,53 @@
+//! Keeps one healthy Qualys connector for every Azure subscription in scope, and takes proven inventory snapshots.
+//!
+//! ```text
+//! trigger ──► note ──► bell ──► observe ──► plan ──► act ──► snapshot ──► report
+//!  (says now)  (blob)  (queue)   (reads)    (pure)  (writes)  (streams)   (one blob, one log line)
+//! ```
+//!
+//! Dependencies point one way, from the bottom of this table to its top:
+//!
+//! | layer | modules | may use |
+//! | --- | --- | --- |
+//! | data | [`model`], [`state`], [`plan`], [`manifest`], [`report`] | std, serde, thiserror; no I/O, clock or `async` |
+//! | edges | [`azure`], [`qualys`], [`store`], [`wakes`], [`lease`], [`secrets`], [`retry`] | data, [`store`], [`retry`] |
+//! | steps | [`observe`], [`act`], [`snapshot`] | data, edges; not each other |
+//! | spine | [`cycle`] | steps, edges, data |
+//! | shell | [`trigger`], [`host`], [`cli`], [`app`], [`config`], [`telemetry`] | all |
+
+// data
+pub mod manifest;
+pub mod model;
+pub mod plan;
+pub mod report;
+pub mod state;
+
+// edges
+pub mod azure;
+pub mod lease;
+pub mod qualys;
+pub mod retry;
+pub mod secrets;
+pub mod store;
+pub mod wakes;
+
+// steps
+pub mod act;
+pub mod observe;
+pub mod snapshot;
+
+// spine
+pub mod cycle;
+
+// shell
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod host;
+pub mod telemetry;
+pub mod trigger;
+
+#[cfg(test)]
+mod layers;
+#[cfg(test)]
+mod schemas;

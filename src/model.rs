@@ -1,0 +1,19 @@
+//! The nouns: ids, subscriptions, connectors, what was observed.
+//!
+//! Plain data: no I/O, no clock, no `async`. Everything here compares and prints the same on every machine.
+
+mod connector;
+mod hex;
+mod ids;
+mod mark;
+mod observed;
+mod subscription;
+mod time;
+
+pub use connector::{Connector, ConnectorState, SyncClass};
+pub use hex::hex;
+pub use ids::{AppId, ConnectorId, CycleId, IdError, Name, RequestId, SnapshotId, SubscriptionId, TenantId};
+pub use mark::Mark;
+pub use observed::{Asked, Direct, Observed, SyncRequest, Unreadable};
+pub use subscription::{Subscription, SubscriptionState};
+pub use time::{after, elapsed};

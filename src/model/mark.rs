@@ -1,0 +1,84 @@
+//! The mark: how a connector says whose it is.
+
+use super::{Name, SubscriptionId, TenantId};
+use std::fmt;
+
+const PREFIX: &str = "managed-by: qualys-azure-inventory ";
+
+/// A line of a connector's description: `managed-by: qualys-azure-inventory <deployment>/<directory>/<subscription>`.
+///
+/// It names its subscription, so that a copied description does not make a connector ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// The deployment that made the connector.
+    pub deployment: Name,
+    /// The directory it was made for.
+    pub tenant: TenantId,
+    /// The subscription it was made for.
+    pub subscription: SubscriptionId,
+}
+
+impl Mark {
+    /// The mark in a description; none if there is none, or if two marks contradict each other.
+    pub fn find(description: &str) -> Option<Self> {
+        let mut marks = description.lines().filter_map(Self::of_line);
+        let first = marks.next()?;
+        marks.all(|other| other == first).then_some(first)
+    }
+
+    fn of_line(line: &str) -> Option<Self> {
+        let mut parts = line.trim().strip_prefix(PREFIX)?.trim().split('/');
+        let mark = Self {
+            deployment: parts.next()?.parse().ok()?,
+            tenant: parts.next()?.parse().ok()?,
+            subscription: parts.next()?.parse().ok()?,
+        };
+        parts.next().is_none().then_some(mark)
+    }
+
+    /// A description with the mark as its last line.
+    pub fn sign(&self, description: &str) -> String {
+        if description.is_empty() { self.to_string() } else { format!("{description}\n{self}") }
+    }
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{PREFIX}{}/{}/{}", self.deployment, self.tenant, self.subscription)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    fn mark(subscription: u128) -> Mark {
+        Mark {
+            deployment: "default".parse().unwrap(),
+            tenant: TenantId::new(Uuid::from_u128(7)),
+            subscription: SubscriptionId::new(Uuid::from_u128(subscription)),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_signed_description_shows_its_mark(text in "[^\r\n]{0,80}", subscription: u128) {
+            prop_assert_eq!(Mark::find(&mark(subscription).sign(&text)), Some(mark(subscription)));
+        }
+    }
+
+    #[test]
+    fn two_marks_that_differ_are_none() {
+        let both = format!("{}\n{}", mark(1), mark(2));
+        assert_eq!(Mark::find(&both), None);
+        assert_eq!(Mark::find(&format!("{}\r\n{}", mark(1), mark(1))), Some(mark(1)));
+    }
+
+    #[test]
+    fn a_mark_with_a_part_too_many_or_too_few_is_none() {
+        assert_eq!(Mark::find(&format!("{}/x", mark(1))), None);
+        assert_eq!(Mark::find("managed-by: qualys-azure-inventory default"), None);
+    }
+}

@@ -1,0 +1,88 @@
+//! A plan as people read it: one line a step, `+` creates, `~` changes, `-` removes.
+
+use super::{Action, Cost, Coverage, Kept, Mode, Plan, Step, Subject};
+use std::fmt;
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mode = match self.mode {
+            Mode::Observe => "observe: nothing is written to Qualys",
+            Mode::Enforce => "enforce",
+            Mode::Paused => "paused",
+        };
+        writeln!(f, "Plan for tenant {} ({mode})", self.tenant)?;
+        for step in &self.steps {
+            writeln!(f, "{step}")?;
+        }
+        if self.steps.is_empty() {
+            writeln!(f, "  nothing to do")?;
+        }
+        for kept in &self.kept {
+            writeln!(f, "{kept}")?;
+        }
+        for scope in &self.unreadable {
+            writeln!(f, "! scope {} could not be read: {}", scope.scope, scope.why)?;
+        }
+        writeln!(f, "{}", self.cost)?;
+        writeln!(f, "{}", self.coverage)?;
+        write!(f, "hash {}", self.hash)
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.action {
+            Action::Create { subscription, name, .. } => {
+                write!(f, "+ create connector `{name}` for {subscription}")?;
+            }
+            Action::Run { connector, subscription, .. } => {
+                write!(f, "~ run connector {connector} of {subscription}")?;
+            }
+            Action::Disable { connector, subscription } => {
+                write!(f, "- disable connector {connector} of {subscription}")?;
+            }
+        }
+        write!(f, ": {}", self.reason)?;
+        match &self.withheld {
+            Some(why) => write!(f, " [withheld: {why}]"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.subject {
+            Subject::Connector { connector, subscription: Some(subscription) } => {
+                write!(f, "= keep connector {connector} of {subscription}: {}", self.why)
+            }
+            Subject::Connector { connector, subscription: None } => {
+                write!(f, "= keep connector {connector}: {}", self.why)
+            }
+            Subject::Subscription { subscription } => write!(f, "= leave {subscription}: {}", self.why),
+        }
+    }
+}
+
+impl fmt::Display for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { creates, runs, removals, withheld, calls, hours, switches_on } = self;
+        write!(
+            f,
+            "{creates} to create, {runs} to run, {removals} to disable, {withheld} withheld; {calls} calls"
+        )?;
+        if *hours > 0 {
+            write!(f, ", about {hours} h at the account's limit")?;
+        }
+        if !switches_on.is_empty() {
+            write!(f, "; new connectors switch on {}", switches_on.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Coverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} subscriptions in use are covered", self.covered, self.in_use)
+    }
+}

@@ -1,0 +1,94 @@
+//! Rule 6: whether a connector of ours is run.
+
+use super::{Policy, Why};
+use crate::model::{Connector, ConnectorState, SyncClass, after, elapsed};
+use crate::state::SyncMemory;
+use jiff::Timestamp;
+use std::time::Duration;
+
+/// The first wait after a failed sync; it doubles up to [`LONGEST_WAIT`]. A wrong secret or a missing role is mended by
+/// people, so faster tries would only use calls up.
+const FIRST_WAIT: Duration = Duration::from_mins(15);
+/// The longest wait after a failed sync.
+const LONGEST_WAIT: Duration = Duration::from_hours(6);
+/// Runs of a failing connector in 24 hours.
+const TRIES_A_DAY: usize = 4;
+
+pub(super) enum Sync {
+    Run { awaited: bool, reason: String },
+    Keep(Why),
+}
+
+/// Decides about one connector of ours whose subscription is in use.
+pub(super) fn decide(
+    connector: &Connector,
+    memory: Option<&SyncMemory>,
+    requested: Option<Timestamp>,
+    policy: &Policy,
+    now: Timestamp,
+) -> Sync {
+    let nothing = SyncMemory::default();
+    let memory = memory.unwrap_or(&nothing);
+    if connector.disabled {
+        return Sync::Keep(Why::Disabled);
+    }
+    let run = |awaited: bool, reason: String| Sync::Run { awaited, reason };
+    match connector.state.class() {
+        SyncClass::NotPossible => Sync::Keep(Why::RunNotPossible),
+        SyncClass::InProgress | SyncClass::Unknown => {
+            if let Some(since) = memory.queued_since {
+                return if elapsed(now, since) >= policy.follow_up {
+                    run(true, format!("new and still waiting since {since}"))
+                } else {
+                    Sync::Keep(Why::JustCreated)
+                };
+            }
+            match (&connector.state, memory.busy_since) {
+                (_, Some(since)) if memory.is_stuck(now) => Sync::Keep(Why::Stuck { since }),
+                (ConnectorState::Other(_), _) => {
+                    Sync::Keep(Why::UnknownState { state: connector.state.as_str().to_owned() })
+                }
+                _ => Sync::Keep(Why::InProgress),
+            }
+        }
+        SyncClass::EndedWell | SyncClass::EndedBadly if memory.run.is_some() => {
+            Sync::Keep(Why::RunNotVisibleYet)
+        }
+        class => {
+            let since_request =
+                |at: Timestamp| connector.last_sync < Some(at) && memory.last_run() < Some(at);
+            if let Some(at) = requested.filter(|at| since_request(*at)) {
+                return run(true, format!("requested {at}"));
+            }
+            if class == SyncClass::EndedBadly {
+                return failed(connector, memory, now);
+            }
+            match connector.last_sync {
+                None => run(true, "it has never synced".into()),
+                Some(last) if elapsed(now, last) > policy.sync_max_age => {
+                    run(false, format!("its last sync is of {last}"))
+                }
+                Some(last_sync) => Sync::Keep(Why::Fresh { last_sync }),
+            }
+        }
+    }
+}
+
+fn failed(connector: &Connector, memory: &SyncMemory, now: Timestamp) -> Sync {
+    let failures = memory.failures.max(1);
+    if memory.runs.len() >= TRIES_A_DAY {
+        return Sync::Keep(Why::FailedTooOften { failures });
+    }
+    let doublings = (failures - 1).min(10);
+    let wait = FIRST_WAIT.saturating_mul(1 << doublings).min(LONGEST_WAIT);
+    let until = after(memory.failed.unwrap_or(now), wait);
+    if now < until {
+        Sync::Keep(Why::FailedWaits { failures, until })
+    } else {
+        let awaited = connector.last_sync.is_none();
+        Sync::Run {
+            awaited,
+            reason: format!("its last sync failed ({failures} in a row) and the wait is over"),
+        }
+    }
+}

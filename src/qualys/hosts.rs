@@ -1,0 +1,148 @@
+//! QPS 2.0 `hostasset`: Azure virtual machines, by windows of the id cursor.
+
+use super::{Call, Qualys, QualysError, wire};
+use crate::model::SubscriptionId;
+use crate::state::Endpoint;
+use bytes::Bytes;
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::json;
+
+const NOUN: &str = "HostAsset";
+/// The largest page that Qualys allows.
+const PAGE: usize = 1000;
+/// The fields that a snapshot keeps. Vulnerabilities, software and ports would multiply the answer, and are not
+/// inventory. Paths go through `list`, as in Qualys's own Jenkins plugin.
+const FIELDS: &str = "id,name,created,modified,type,qwebHostId,fqdn,os,dnsHostName,address,trackingMethod,isDockerHost,\
+    tags.list.TagSimple.id,tags.list.TagSimple.name,\
+    networkInterface.list.HostAssetInterface.hostname,networkInterface.list.HostAssetInterface.interfaceId,\
+    networkInterface.list.HostAssetInterface.type,networkInterface.list.HostAssetInterface.address,\
+    sourceInfo.list.AzureAssetSourceSimple";
+
+/// The hosts with an id greater than `after` and, if it has an end, less than `before`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// Exclusive.
+    pub after: i64,
+    /// Exclusive; none: to the end.
+    pub before: Option<i64>,
+}
+
+/// One page of hosts, in the order of their ids.
+#[derive(Debug)]
+pub struct HostPage {
+    /// The rows.
+    pub rows: Vec<HostRow>,
+    /// Where the next page begins; none: this was the last.
+    pub next_after: Option<i64>,
+}
+
+/// One host as Qualys answered it.
+#[derive(Debug, Clone)]
+pub struct HostRow {
+    /// Its Qualys id.
+    pub id: i64,
+    /// The subscription of its Azure source; not every host has one.
+    pub subscription: Option<SubscriptionId>,
+    /// The record, on one line.
+    pub json: Bytes,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireHost {
+    #[serde(deserialize_with = "wire::required_integer")]
+    id: i64,
+    source_info: Option<Sources>,
+}
+
+#[derive(Deserialize)]
+struct Sources {
+    #[serde(default)]
+    list: Vec<Source>,
+}
+
+/// A host has several sources, in any order; the others are objects of other names.
+#[derive(Deserialize)]
+struct Source {
+    #[serde(rename = "AzureAssetSourceSimple")]
+    azure: Option<AzureSource>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AzureSource {
+    subscription_id: Option<String>,
+}
+
+impl Window {
+    fn criteria(self) -> Vec<serde_json::Value> {
+        let criterion = |field: &str, operator: &str, value: String| json!({ "field": field, "operator": operator, "value": value });
+        let mut criteria = vec![criterion("cloudProviderType", "EQUALS", "AZURE".into())];
+        criteria.push(criterion("id", "GREATER", self.after.to_string()));
+        criteria.extend(self.before.map(|before| criterion("id", "LESSER", before.to_string())));
+        criteria
+    }
+}
+
+impl Qualys {
+    /// The first page of a window.
+    ///
+    /// # Errors
+    /// When it fails, or is not what it says.
+    pub async fn hosts(&self, window: Window) -> Result<HostPage, QualysError> {
+        let endpoint = Endpoint::HostSearch;
+        let request = json!({ "ServiceRequest": {
+            "preferences": { "limitResults": PAGE }, "filters": { "Criteria": window.criteria() } } });
+        let path = format!("/qps/rest/2.0/search/am/hostasset?fields={FIELDS}");
+        let body = Some(request.to_string().into());
+        let bytes = self.send(Call { endpoint, method: Method::POST, path, body }).await?;
+        page(&bytes, window).map_err(|what| QualysError::Malformed { endpoint, what })
+    }
+
+    /// How many hosts a window has, as Qualys counts them.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub async fn count_hosts(&self, window: Window) -> Result<u64, QualysError> {
+        let endpoint = Endpoint::HostCount;
+        let request = json!({ "ServiceRequest": { "filters": { "Criteria": window.criteria() } } });
+        let path = "/qps/rest/2.0/count/am/hostasset".into();
+        let bytes = self
+            .send(Call { endpoint, method: Method::POST, path, body: Some(request.to_string().into()) })
+            .await?;
+        let count =
+            wire::response(&bytes).map(|answer| answer.count.and_then(|count| u64::try_from(count).ok()));
+        let malformed = |what| QualysError::Malformed { endpoint, what };
+        count.map_err(malformed)?.ok_or_else(|| malformed("it has no count".into()))
+    }
+}
+
+fn page(bytes: &Bytes, window: Window) -> Result<HostPage, String> {
+    let answer = wire::response(bytes)?;
+    let mut rows =
+        answer.records(NOUN)?.into_iter().map(|record| row(bytes, record)).collect::<Result<Vec<_>, _>>()?;
+    rows.sort_by_key(|row| row.id);
+    if let (Some(first), Some(last)) = (rows.first(), rows.last())
+        && (first.id <= window.after || window.before.is_some_and(|before| last.id >= before))
+    {
+        return Err("it has records outside what was asked for".into());
+    }
+    let next_after = answer.next_after(rows.last().map(|row| row.id), Some(window.after))?;
+    Ok(HostPage { rows, next_after })
+}
+
+fn row(bytes: &Bytes, record: &serde_json::value::RawValue) -> Result<HostRow, String> {
+    let host: WireHost = serde_json::from_str(record.get()).map_err(|error| wire::position(&error))?;
+    let mut sources =
+        host.source_info.into_iter().flat_map(|sources| sources.list).filter_map(|source| source.azure);
+    let subscription = sources.find_map(|azure| azure.subscription_id?.parse().ok());
+    let text = record.get();
+    let json = if text.contains(['\n', '\r']) {
+        // Line breaks stand only between tokens: inside a JSON text they are escaped.
+        Bytes::from(text.replace(['\n', '\r'], " "))
+    } else {
+        bytes.slice_ref(text.as_bytes())
+    };
+    Ok(HostRow { id: host.id, subscription, json })
+}

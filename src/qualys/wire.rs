@@ -1,0 +1,241 @@
+//! The QPS envelope as it is on the wire: lenient in, since numbers come as texts and booleans as words.
+
+use crate::model::{Connector, ConnectorId};
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::time::Duration;
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow, rename = "ServiceResponse")]
+    response: Response<'a>,
+}
+
+/// `ServiceResponse`. On an empty result and on a last page most of it is missing (recorded in 2020 and 2022).
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the names on the wire")]
+pub(super) struct Response<'a> {
+    #[serde(borrow)]
+    pub(super) response_code: Cow<'a, str>,
+    #[serde(default, deserialize_with = "integer")]
+    pub(super) count: Option<i64>,
+    #[serde(default, deserialize_with = "flag")]
+    pub(super) has_more_records: Option<bool>,
+    #[serde(default, deserialize_with = "integer")]
+    pub(super) last_id: Option<i64>,
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+    pub(super) response_error_details: Option<ErrorDetails>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ErrorDetails {
+    pub(super) error_message: Option<String>,
+}
+
+/// The envelope in an answer's body; else what is wrong with the body, without its content.
+pub(super) fn response(bytes: &[u8]) -> Result<Response<'_>, String> {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err("it is empty".into());
+    }
+    match serde_json::from_slice::<Envelope<'_>>(bytes) {
+        Ok(envelope) => Ok(envelope.response),
+        Err(_) if bytes.trim_ascii_start().starts_with(b"<") => Err("it is XML or HTML, not JSON".into()),
+        Err(error) => Err(position(&error)),
+    }
+}
+
+/// Where a body stops being understood; serde's own message may repeat values.
+pub(super) fn position(error: &serde_json::Error) -> String {
+    let class = match error.classify() {
+        serde_json::error::Category::Eof => "it ends early",
+        serde_json::error::Category::Syntax => "it is not JSON",
+        _ => "its shape is unknown",
+    };
+    format!("{class} (line {}, column {})", error.line(), error.column())
+}
+
+impl<'a> Response<'a> {
+    /// The records of a page, each the content of its one-key object; as many as `count` says.
+    pub(super) fn records(&self, noun: &str) -> Result<Vec<&'a RawValue>, String> {
+        let items: Vec<&'a RawValue> = match self.data {
+            None => Vec::new(),
+            // Documented as a list of one-key objects; one client also met a single object.
+            Some(data) if data.get().starts_with('[') => {
+                serde_json::from_str(data.get()).map_err(|e| position(&e))?
+            }
+            Some(data) => vec![data],
+        };
+        let records: Vec<&'a RawValue> =
+            items.into_iter().map(|item| record(item, noun)).collect::<Result<_, _>>()?;
+        match self.count {
+            Some(count) if usize::try_from(count) != Ok(records.len()) => {
+                Err(format!("it says {count} records and has {}", records.len()))
+            }
+            _ => Ok(records),
+        }
+    }
+
+    /// The page after this one begins behind this id; none: this was the last.
+    pub(super) fn next_after(
+        &self,
+        last_row: Option<i64>,
+        before: Option<i64>,
+    ) -> Result<Option<i64>, String> {
+        if self.has_more_records != Some(true) {
+            return Ok(None);
+        }
+        match self.last_id.max(last_row) {
+            Some(next) if Some(next) > before => Ok(Some(next)),
+            _ => Err("it says that there is more, and does not go on".into()),
+        }
+    }
+}
+
+fn record<'a>(item: &'a RawValue, noun: &str) -> Result<&'a RawValue, String> {
+    let mut object: std::collections::BTreeMap<Cow<'a, str>, &'a RawValue> =
+        serde_json::from_str(item.get()).map_err(|error| position(&error))?;
+    object.remove(noun).ok_or_else(|| format!("a record is no {noun}"))
+}
+
+/// A connector as the API shows it. Any field but the id may be missing.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireConnector {
+    #[serde(deserialize_with = "required_integer")]
+    id: i64,
+    name: Option<String>,
+    description: Option<String>,
+    connector_state: Option<String>,
+    // The schema says `lastSync`; Qualys's own tenant-connector script reads `lastSyncedOn`.
+    #[serde(default, deserialize_with = "timestamp")]
+    last_sync: Option<Timestamp>,
+    #[serde(default, deserialize_with = "timestamp")]
+    last_synced_on: Option<Timestamp>,
+    last_error: Option<String>,
+    error_detail: Option<String>,
+    error: Option<String>,
+    #[serde(default, deserialize_with = "flag")]
+    disabled: Option<bool>,
+    #[serde(default, deserialize_with = "flag")]
+    is_deleted: Option<bool>,
+    #[serde(default, deserialize_with = "flag")]
+    is_attached_to_org_connector: Option<bool>,
+    #[serde(default, deserialize_with = "integer")]
+    run_frequency: Option<i64>,
+    auth_record: Option<AuthRecord>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the names on the wire")]
+struct AuthRecord {
+    application_id: Option<String>,
+    directory_id: Option<String>,
+    subscription_id: Option<String>,
+}
+
+/// A connector from its record; none when Qualys says that it is deleted.
+pub(super) fn connector(record: &RawValue) -> Result<Option<Connector>, String> {
+    let wire: WireConnector = serde_json::from_str(record.get()).map_err(|error| position(&error))?;
+    if wire.is_deleted == Some(true) {
+        return Ok(None);
+    }
+    let auth = wire.auth_record.unwrap_or_default();
+    Ok(Some(Connector {
+        id: ConnectorId(wire.id),
+        name: wire.name.unwrap_or_default(),
+        description: wire.description.unwrap_or_default(),
+        state: wire.connector_state.unwrap_or_default().trim().into(),
+        last_sync: wire.last_sync.or(wire.last_synced_on),
+        last_error: wire
+            .last_error
+            .or(wire.error_detail)
+            .or(wire.error)
+            .filter(|text| !text.trim().is_empty()),
+        disabled: wire.disabled.unwrap_or(false),
+        member: wire.is_attached_to_org_connector.unwrap_or(false),
+        run_frequency_minutes: wire.run_frequency.and_then(|minutes| u32::try_from(minutes).ok()),
+        // An id that is no GUID is an id that we do not know.
+        application: auth.application_id.and_then(|id| id.parse().ok()),
+        directory: auth.directory_id.and_then(|id| id.parse().ok()),
+        subscription: auth.subscription_id.and_then(|id| id.parse().ok()),
+    }))
+}
+
+/// The id of a record, whatever its kind.
+pub(super) fn id_of(record: &RawValue) -> Result<i64, String> {
+    #[derive(Deserialize)]
+    struct Id {
+        #[serde(deserialize_with = "required_integer")]
+        id: i64,
+    }
+    serde_json::from_str::<Id>(record.get()).map(|id| id.id).map_err(|error| position(&error))
+}
+
+/// `SECONDS_TO_WAIT` in the body of a refusal, in the XML of the classic API or as JSON.
+pub(super) fn seconds_to_wait(bytes: &[u8]) -> Option<Duration> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let rest = text.split_once("SECONDS_TO_WAIT")?.1;
+    // The value stands in the next element or member: a short way on.
+    let digits: String =
+        rest.chars().take(80).skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
+    digits.parse().ok().filter(|seconds| *seconds > 0).map(Duration::from_secs)
+}
+
+/// The response code of an XML answer.
+pub(super) fn xml_code(bytes: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    Some(text.split_once("<responseCode>")?.1.split_once("</responseCode>")?.0.trim())
+}
+
+/// The client secret inside a request of ours, to keep it out of errors.
+pub(super) fn key_in(body: &[u8]) -> Option<String> {
+    let value: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let key = value.pointer("/ServiceRequest/data/AzureAssetDataConnector/authRecord/authenticationKey")?;
+    key.as_str().map(str::to_owned)
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Loose {
+    Number(i64),
+    Bool(bool),
+    Text(String),
+    Other(serde::de::IgnoredAny),
+}
+
+/// A number, or a text that is one.
+pub(super) fn integer<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D::Error> {
+    Ok(match Loose::deserialize(from)? {
+        Loose::Number(number) => Some(number),
+        Loose::Text(text) => text.trim().parse().ok(),
+        Loose::Bool(_) | Loose::Other(_) => None,
+    })
+}
+
+pub(super) fn required_integer<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
+    integer(from)?.ok_or_else(|| serde::de::Error::custom("a number is missing"))
+}
+
+/// A boolean, or a text that is one: answers have texts (Qualys's own scripts lower-case them).
+fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<Option<bool>, D::Error> {
+    Ok(match Loose::deserialize(from)? {
+        Loose::Bool(value) => Some(value),
+        Loose::Text(text) if text.trim().eq_ignore_ascii_case("true") => Some(true),
+        Loose::Text(text) if text.trim().eq_ignore_ascii_case("false") => Some(false),
+        _ => None,
+    })
+}
+
+/// ISO 8601; one published answer has a line break before it.
+fn timestamp<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
+    Ok(match Loose::deserialize(from)? {
+        Loose::Text(text) => text.trim().parse().ok(),
+        _ => None,
+    })
+}

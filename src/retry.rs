@@ -1,0 +1,125 @@
+//! Retries: a pure delay, and the one loop.
+//!
+//! Guarantees: only what the error allows is repeated, a wait that was asked for is obeyed, nothing sleeps past the
+//! deadline or longer than [`LONGEST`].
+
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Attempts in all. Four with the waits below span about four seconds: a stumble, not an outage. The next cycle is the
+/// retry for the rest.
+const ATTEMPTS: u32 = 4;
+/// The first wait; each further one doubles it.
+const FIRST: Duration = Duration::from_millis(500);
+/// The longest sleep inside a cycle: functions are paid by the second, so a longer wait is a later bell.
+pub const LONGEST: Duration = Duration::from_secs(30);
+
+/// What an error says about another attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// No.
+    No,
+    /// Yes, in a while of our choosing.
+    Soon,
+    /// Yes, not before this wait.
+    After(Duration),
+}
+
+/// How long to wait before the attempt after number `attempt` (the first is 1); none: give up.
+///
+/// `jitter` is between 0 and 1 and lengthens the wait by up to a half, so that many callers do not come back together.
+pub fn delay(attempt: u32, again: Again, jitter: f64) -> Option<Duration> {
+    if attempt >= ATTEMPTS {
+        return None;
+    }
+    let grown = FIRST.saturating_mul(1 << attempt.saturating_sub(1).min(16));
+    let wait = match again {
+        Again::No => return None,
+        Again::Soon => grown,
+        Again::After(wait) => wait.max(grown),
+    };
+    (wait <= LONGEST).then(|| wait.mul_f64(1.0 + jitter.clamp(0.0, 1.0) / 2.0))
+}
+
+/// Calls until it succeeds, gives up, or the deadline would pass; `attempt` starts at 1.
+///
+/// # Errors
+/// The last error of `call`.
+pub async fn retry<T, E, F>(
+    deadline: Instant,
+    again: impl Fn(&E) -> Again,
+    mut call: impl FnMut(u32) -> F,
+) -> Result<T, E>
+where
+    F: Future<Output = Result<T, E>>,
+{
+    let mut attempt = 1;
+    loop {
+        let error = match call(attempt).await {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        };
+        let Some(wait) = delay(attempt, again(&error), jitter()) else { return Err(error) };
+        if Instant::now() + wait >= deadline {
+            return Err(error);
+        }
+        tokio::time::sleep(wait).await;
+        attempt += 1;
+    }
+}
+
+/// A number between 0 and 1.
+fn jitter() -> f64 {
+    f64::from(chance()) / f64::from(u32::MAX)
+}
+
+/// Thirty-two random bits.
+pub fn chance() -> u32 {
+    // The low bits of a version 4 UUID are random.
+    u32::from_le_bytes(uuid::Uuid::new_v4().as_bytes()[12..].try_into().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_wait_is_never_shorter_than_asked_and_never_endless(attempt in 1u32..20, asked in 0u64..100_000, jitter in 0.0..1.0f64) {
+            let asked = Duration::from_secs(asked);
+            if let Some(wait) = delay(attempt, Again::After(asked), jitter) {
+                prop_assert!(wait >= asked);
+                prop_assert!(wait <= LONGEST * 3 / 2);
+                prop_assert!(attempt < ATTEMPTS);
+            }
+        }
+    }
+
+    #[test]
+    fn waits_grow_and_end() {
+        let waits: Vec<_> =
+            (1..=4).map(|attempt| delay(attempt, Again::Soon, 0.0).map(|d| d.as_millis())).collect();
+        assert_eq!(waits, [Some(500), Some(1000), Some(2000), None]);
+        assert_eq!(delay(1, Again::No, 0.0), None);
+        assert_eq!(delay(1, Again::After(LONGEST + FIRST), 0.0), None, "a long wait is a later bell");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_sleeps_past_the_deadline() {
+        let begun = Instant::now();
+        let deadline = begun + Duration::from_millis(700);
+        let mut calls = 0;
+        let result: Result<(), ()> = retry(
+            deadline,
+            |()| Again::Soon,
+            |_| {
+                calls += 1;
+                async { Err(()) }
+            },
+        )
+        .await;
+        assert_eq!((result, calls > 0), (Err(()), true));
+        assert!(Instant::now() < deadline);
+    }
+}

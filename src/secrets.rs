@@ -1,0 +1,154 @@
+//! Secrets: read once a cycle, kept in [`SecretString`], never printed.
+//!
+//! [`Secrets`] is an `enum` over its real sources; Key Vault takes its place here with the Azure edges.
+
+use secrecy::SecretString;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// The name of the secret with the Qualys user.
+pub const QUALYS_USERNAME: &str = "qualys-username";
+/// The name of the secret with the Qualys password.
+pub const QUALYS_PASSWORD: &str = "qualys-password";
+/// The name of the secret with the service principal's client secret.
+pub const CONNECTOR_CLIENT_SECRET: &str = "connector-client-secret";
+/// The name of the secret that callers of `/api/*` show where no Functions host checks keys.
+pub const API_TOKEN: &str = "api-token";
+
+/// Why a secret could not be read. The messages name secrets; they never contain one.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// It is not there.
+    #[error("the secret `{name}` is missing from {place}")]
+    Missing {
+        /// Its name.
+        name: String,
+        /// Where it was looked for.
+        place: String,
+    },
+    /// The file cannot be read.
+    #[error("cannot read the secrets file {}", file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("the secrets file {} is not a JSON object of names and texts (line {line}, column {column})", file.display())]
+    Malformed {
+        /// The file.
+        file: PathBuf,
+        /// Where.
+        line: usize,
+        /// Where.
+        column: usize,
+    },
+}
+
+/// Where secrets come from.
+#[derive(Debug, Clone)]
+pub enum Secrets {
+    /// From the environment, taken in when the program started: `QUALYS_USERNAME` holds `qualys-username`.
+    Env(BTreeMap<String, SecretString>),
+    /// From a file with a JSON object of names and values, read anew each time.
+    File(PathBuf),
+}
+
+/// A secret and its version, where the source has versions.
+#[derive(Debug, Clone)]
+pub struct Secret {
+    /// The value.
+    pub value: SecretString,
+    /// Its version; none where the source has none.
+    pub version: Option<String>,
+}
+
+impl Secrets {
+    /// The variable that holds a secret when `SECRETS=env`.
+    pub fn variable(name: &str) -> String {
+        name.to_ascii_uppercase().replace('-', "_")
+    }
+
+    /// One secret.
+    ///
+    /// # Errors
+    /// When it is missing or empty, or its source cannot be read.
+    pub async fn get(&self, name: &str) -> Result<Secret, SecretError> {
+        let (value, place) = match self {
+            Self::Env(values) => {
+                (values.get(name).cloned(), format!("the environment (`{}`)", Self::variable(name)))
+            }
+            Self::File(file) => (Self::from_file(file, name).await?, format!("the file {}", file.display())),
+        };
+        match value {
+            Some(value) => Ok(Secret { value, version: None }),
+            None => Err(SecretError::Missing { name: name.to_owned(), place }),
+        }
+    }
+
+    async fn from_file(file: &std::path::Path, name: &str) -> Result<Option<SecretString>, SecretError> {
+        let bytes = tokio::fs::read(file)
+            .await
+            .map_err(|source| SecretError::File { file: file.to_owned(), source })?;
+        // The parser's own message may repeat a value, so only the place of the error is told.
+        let mut values: BTreeMap<String, String> = serde_json::from_slice(&bytes).map_err(|error| {
+            SecretError::Malformed { file: file.to_owned(), line: error.line(), column: error.column() }
+        })?;
+        Ok(values.remove(name).filter(|value| !value.is_empty()).map(SecretString::from))
+    }
+}
+
+/// Whether a text shows a secret, plainly or in an encoded form.
+pub fn shows(text: &str, secret: &str) -> bool {
+    use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD, Engine};
+    if secret.is_empty() {
+        return false;
+    }
+    let escaped = serde_json::to_string(secret).unwrap_or_default();
+    let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+    let forms = [
+        secret.to_owned(),
+        escaped.trim_matches('"').to_owned(),
+        encoded,
+        BASE64_STANDARD_NO_PAD.encode(secret),
+        BASE64_URL_SAFE_NO_PAD.encode(secret),
+    ];
+    forms.iter().any(|form| text.contains(form.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secrecy::ExposeSecret;
+
+    #[tokio::test]
+    async fn a_file_is_read_anew_each_time_and_its_errors_do_not_show_values() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secrets.json");
+        let secrets = Secrets::File(file.clone());
+        assert!(matches!(secrets.get(QUALYS_PASSWORD).await, Err(SecretError::File { .. })));
+        std::fs::write(&file, r#"{"qualys-password": "s3cret", "empty": ""}"#).unwrap();
+        assert_eq!(secrets.get(QUALYS_PASSWORD).await.unwrap().value.expose_secret(), "s3cret");
+        assert!(matches!(secrets.get("empty").await, Err(SecretError::Missing { .. })));
+        std::fs::write(&file, r#"{"qualys-password": ["s3cret"]}"#).unwrap();
+        let error = secrets.get(QUALYS_PASSWORD).await.unwrap_err();
+        assert!(!format!("{error:#?} {error}").contains("s3cret"));
+    }
+
+    #[test]
+    fn a_secret_is_seen_in_its_encoded_forms_too() {
+        let secret = "p\"a/s s+";
+        for text in ["x p\"a/s s+ y", r#"{"k":"p\"a/s s+"}"#, "k=p%22a%2Fs+s%2B", "cCJhL3Mgcys="] {
+            assert!(shows(text, secret), "{text}");
+        }
+        assert!(!shows("nothing here", secret) && !shows("anything", ""));
+    }
+
+    #[tokio::test]
+    async fn a_missing_secret_is_named_with_the_variable_that_would_hold_it() {
+        let error = Secrets::Env(BTreeMap::new()).get(CONNECTOR_CLIENT_SECRET).await.unwrap_err();
+        insta::assert_snapshot!(error, @"the secret `connector-client-secret` is missing from the environment (`CONNECTOR_CLIENT_SECRET`)");
+    }
+}

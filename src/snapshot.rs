@@ -1,0 +1,135 @@
+//! Snapshot: an immutable, complete, proven copy of a tenant's machines as Qualys knows them.
+//!
+//! Guarantees: every slice is counted by Qualys right beside its reading, and one that does not agree is read again;
+//! parts, then the manifest, then `latest.json`, so nobody who starts from `latest.json` sees half of anything; memory
+//! holds one page. Records in Parquet under `data/`, other resource types, resuming, changes and blind spots have their
+//! place here.
+
+mod part;
+mod slice;
+
+use crate::manifest::{Latest, Manifest, Taken};
+use crate::model::{CycleId, SnapshotId, SubscriptionId, TenantId};
+use crate::qualys::{Qualys, QualysError};
+use crate::state::SCHEMA_VERSION;
+use crate::store::{BlobKey, Condition, Store, StoreError};
+use jiff::Timestamp;
+use std::collections::BTreeSet;
+use tokio::time::Instant;
+
+/// What a snapshot is taken of, and with.
+#[derive(Debug)]
+pub struct Camera<'a> {
+    /// Qualys.
+    pub qualys: &'a Qualys,
+    /// Where it goes.
+    pub store: &'a Store,
+    /// The tenant.
+    pub tenant: TenantId,
+    /// Its id.
+    pub id: SnapshotId,
+    /// The cycle that takes it.
+    pub cycle: CycleId,
+    /// The subscriptions whose rows are ours.
+    pub subscriptions: &'a BTreeSet<SubscriptionId>,
+    /// The account has no other tenant, so that rows of unknown subscriptions are ours too.
+    pub sole_tenant: bool,
+    /// When reading began.
+    pub began: Timestamp,
+    /// When it must be over.
+    pub deadline: Instant,
+}
+
+/// Why a snapshot could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// Qualys could not be read.
+    #[error("the machines could not be read from Qualys")]
+    Qualys(#[from] QualysError),
+    /// The snapshot could not be written.
+    #[error("the snapshot could not be written")]
+    Store(#[from] StoreError),
+    /// The cycle's time was over.
+    #[error("the cycle's time was over after {pages} pages")]
+    Time {
+        /// Pages read.
+        pages: u32,
+    },
+}
+
+/// Takes a snapshot.
+///
+/// # Errors
+/// When it could not be ended: nothing of it is visible to a reader who starts from `latest.json`.
+pub async fn take(camera: &Camera<'_>) -> Result<Taken, SnapshotError> {
+    let mut manifest = Manifest {
+        schema_version: SCHEMA_VERSION,
+        snapshot: camera.id.clone(),
+        tenant: camera.tenant,
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        complete: true,
+        reason: None,
+        began: camera.began,
+        ended: camera.began,
+        cycles: vec![camera.cycle.clone()],
+        calls: 0,
+        files: Vec::new(),
+        slices: Vec::new(),
+        rows_by_subscription: std::collections::BTreeMap::new(),
+        unattributed: 0,
+    };
+    let calls_before = camera.qualys.pace().used().total;
+    let mut after = 0;
+    for number in 0.. {
+        let slice = slice::read(camera, number, after, &mut manifest).await?;
+        let (proved, next) = (slice.proved, slice.before);
+        if !proved {
+            manifest.complete = false;
+            manifest.reason = Some(format!(
+                "hosts with ids over {after}: Qualys counts {} and gives {} ({} different), {} times over",
+                slice.declared, slice.read, slice.unique, slice.attempts
+            ));
+        }
+        manifest.slices.push(slice);
+        match next {
+            // The window ends before `next`, so the next one begins behind the row before it.
+            Some(next) if proved => after = next - 1,
+            _ => break,
+        }
+    }
+    manifest.calls = camera.qualys.pace().used().total - calls_before;
+    manifest.ended = camera.qualys.pace().now();
+    publish(camera, &manifest).await?;
+    Ok(Taken {
+        id: camera.id.clone(),
+        complete: manifest.complete,
+        ended: true,
+        reason: manifest.reason.clone(),
+        rows: manifest.files.iter().map(|file| file.rows).sum(),
+        bytes: manifest.files.iter().map(|file| file.bytes).sum(),
+    })
+}
+
+/// The manifest, then `latest.json`.
+async fn publish(camera: &Camera<'_>, manifest: &Manifest) -> Result<(), StoreError> {
+    let key = BlobKey::Manifest(camera.tenant, camera.id.clone());
+    camera.store.write(&key, manifest, Condition::New).await?;
+    if !manifest.complete {
+        return Ok(());
+    }
+    let latest = Latest {
+        schema_version: SCHEMA_VERSION,
+        snapshot: camera.id.clone(),
+        manifest: key.path(),
+        ended: manifest.ended,
+        rows: manifest.files.iter().map(|file| file.rows).sum(),
+    };
+    let key = BlobKey::Latest(camera.tenant);
+    let newest = camera.store.read::<Latest>(&key).await?;
+    // A reading that ended earlier never takes the newest's place.
+    if newest.as_ref().is_some_and(|(newest, _)| newest.ended > latest.ended) {
+        return Ok(());
+    }
+    camera.store.write(&key, &latest, Condition::unchanged(newest.as_ref().map(|(_, etag)| etag))).await?;
+    Ok(())
+}

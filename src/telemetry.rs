@@ -1,0 +1,42 @@
+//! Log lines: JSON under the Functions host, compact at a desk.
+//!
+//! The host makes an error of each line on stderr, so `serve` logs to stdout; commands keep stdout for their output.
+
+use std::io::IsTerminal;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
+
+/// The SDK tells each of its requests at `info`; ours are told at `debug`.
+const DEFAULT: &str = "info,azure_core=warn,azure_identity=warn,typespec_client_core=warn";
+
+/// Where log lines go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum To {
+    /// What the Functions host reads.
+    Stdout,
+    /// Beside a command's output.
+    Stderr,
+}
+
+/// Starts logging.
+///
+/// # Errors
+/// When the filter or the format cannot be read.
+pub fn start(filter: Option<&str>, format: Option<&str>, to: To) -> anyhow::Result<()> {
+    let filter =
+        EnvFilter::try_new(filter.unwrap_or(DEFAULT)).map_err(|error| anyhow::anyhow!("LOG: {error}"))?;
+    let (writer, terminal) = match to {
+        To::Stdout => (BoxMakeWriter::new(std::io::stdout), std::io::stdout().is_terminal()),
+        To::Stderr => (BoxMakeWriter::new(std::io::stderr), std::io::stderr().is_terminal()),
+    };
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    match format {
+        Some("json") => lines.json().flatten_event(true).with_current_span(false).init(),
+        None if to == To::Stdout && !terminal => {
+            lines.json().flatten_event(true).with_current_span(false).init();
+        }
+        None | Some("text") => lines.compact().with_ansi(terminal).with_target(false).init(),
+        Some(_) => anyhow::bail!("LOG_FORMAT: must be json or text"),
+    }
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! Triggers: one route for each folder of `function-app/`. Each leaves a note and rings the bell; none decides anything
+//! or calls Qualys. Only the queue's own function runs a cycle.
+//!
+//! Guarantees: whatever arrives, there is an answer and the process lives. Nothing but unreachable storage is a failure,
+//! because Event Grid, the timer and the queue can do nothing about anything else.
+
+mod api;
+mod drain;
+mod events;
+mod functions;
+mod problem;
+
+#[cfg(test)]
+mod tests;
+
+pub use drain::drain;
+
+use crate::app::App;
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use jiff::Timestamp;
+use problem::Problem;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use tower_http::catch_panic::CatchPanicLayer;
+use tracing::error;
+
+/// The largest body: an Event Grid delivery is at most 1 MB, and the host's encoding at most doubles it twice.
+const BODY_LIMIT: usize = 8 * 1024 * 1024;
+
+/// The functions that speak the host's envelope, by the names of their folders.
+pub const ENVELOPE: [&str; 5] = ["schedule", "subscription-event", "secret-event", "cycle", "cycle-poison"];
+/// The HTTP functions: folder, method and route.
+pub const HTTP: [(&str, &str, &str); 4] = [
+    ("manual-sync", "post", "sync"),
+    ("wake-status", "get", "wakes/{id}"),
+    ("status", "get", "status"),
+    ("plan", "get", "plan"),
+];
+
+/// Who calls.
+#[derive(Debug, Clone)]
+pub enum Caller {
+    /// The Functions host: it has checked keys, and is the only one that reaches the port.
+    Host,
+    /// Anybody who reaches the address; off loopback they show this token.
+    Anybody {
+        /// The token; none on loopback.
+        token: Option<SecretString>,
+    },
+}
+
+/// The routes. Without a host the envelope's do not exist.
+pub fn router(app: Arc<App>, caller: &Caller) -> Router {
+    let api = Router::new()
+        .route("/api/sync", post(api::sync))
+        .route("/api/wakes/{id}", get(api::wake))
+        .route("/api/status", get(api::status))
+        .route("/api/plan", get(api::plan));
+    let routes = match caller {
+        Caller::Host => api
+            .route("/schedule", post(functions::schedule))
+            .route("/subscription-event", post(functions::subscription_event))
+            .route("/secret-event", post(functions::secret_event))
+            .route("/cycle", post(functions::cycle))
+            .route("/cycle-poison", post(functions::cycle_poison)),
+        Caller::Anybody { token: None } => api,
+        Caller::Anybody { token: Some(token) } => {
+            api.layer(middleware::from_fn_with_state(token.clone(), show_token))
+        }
+    };
+    routes
+        // The host asks for it to see whether we are there; it must stay cheap.
+        .route("/", get(async || Json(json!({ "ok": true }))))
+        .fallback(async || Problem::new(StatusCode::NOT_FOUND, "there is no such route"))
+        .method_not_allowed_fallback(async || {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this route has another method")
+        })
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(CatchPanicLayer::custom(panicked))
+        .with_state(app)
+}
+
+/// The time. Triggers and the command line are the only places that ask for it; everything else is told.
+#[expect(clippy::disallowed_methods, reason = "the clock is read here and passed down")]
+pub(crate) fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// Lets those in who show the token. Hashes are compared, so that the time taken tells nothing about it.
+async fn show_token(State(token): State<SecretString>, request: Request, next: Next) -> Response {
+    let shown = request
+        .headers()
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let hash = |text: &str| Sha256::digest(text.as_bytes());
+    if shown.is_some_and(|shown| hash(shown) == hash(token.expose_secret())) {
+        return next.run(request).await;
+    }
+    let refused = Problem::new(StatusCode::UNAUTHORIZED, "show `Authorization: Bearer <api-token>`");
+    ([(header::WWW_AUTHENTICATE, "Bearer")], refused).into_response()
+}
+
+/// A panic becomes an answer. Its text may hold anything, so only its being there is told; the panic hook has printed it.
+fn panicked(_cause: Box<dyn std::any::Any + Send + 'static>) -> Response<Body> {
+    error!("A handler panicked; this is a bug in the program");
+    crate::host::Answer::Failed("internal error; see the log".into()).into_response()
+}

@@ -1,0 +1,241 @@
+//! The HTTP functions. The Functions host forwards them, so the same routes serve locally.
+
+use super::now;
+use super::problem::Problem;
+use crate::app::App;
+use crate::lease::Lease;
+use crate::model::{Asked, CycleId, RequestId, SubscriptionId, TenantId};
+use crate::plan::Plan;
+use crate::report::{Report, Status, chain};
+use crate::retry::chance;
+use crate::store::{BlobKey, Store, StoreError};
+use crate::wakes::Fate;
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tracing::error;
+
+/// Subscriptions in one request: more is "everything".
+const MOST_SUBSCRIPTIONS: usize = 1000;
+
+/// What a request for a sync may say, from its query or its body.
+#[derive(Debug, Default)]
+struct Wish {
+    tenant: Option<TenantId>,
+    subscriptions: BTreeSet<SubscriptionId>,
+    snapshot: bool,
+    plan_only: bool,
+}
+
+/// `POST /api/sync`.
+pub(super) async fn sync(
+    State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let mut wish = Wish::default();
+    wish.take_query(&query.unwrap_or_default())?;
+    wish.take_body(&body)?;
+    let tenant = app.config.policy.tenant;
+    if wish.tenant.is_some_and(|other| other != tenant) {
+        return Err(Problem::bad("`tenant` is not one that this deployment watches"));
+    }
+    if wish.subscriptions.len() > MOST_SUBSCRIPTIONS {
+        return Err(Problem::bad(format!(
+            "at most {MOST_SUBSCRIPTIONS} subscriptions; leave them out to sync all"
+        )));
+    }
+    let Wish { subscriptions, snapshot, plan_only, .. } = wish;
+    // Nothing said means everything: all syncs, and a snapshot after them.
+    let all = subscriptions.is_empty() && !snapshot;
+    let asked = Asked { all, subscriptions, snapshot: snapshot || all, plan_only };
+    let now = now();
+    let id = RequestId::new(now, chance());
+    app.wakes.request(tenant, &id, &asked, "manual-sync", now).await.map_err(|error| unavailable(&error))?;
+    let location = format!("/api/wakes/{id}");
+    let body = Json(json!({ "id": id, "tenant": tenant, "asked": asked, "status": location }));
+    Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], body).into_response())
+}
+
+impl Wish {
+    fn take_query(&mut self, query: &str) -> Result<(), Problem> {
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            match name.as_ref() {
+                // The host joins repeated names with commas.
+                "subscription" => value.split(',').try_for_each(|id| self.take_subscription(id))?,
+                "tenant" => self.take_tenant(&value)?,
+                "snapshot" => self.snapshot = flag("snapshot", &value)?,
+                "plan_only" => self.plan_only = flag("plan_only", &value)?,
+                // The host's own: the function key, and the name of a client certificate.
+                "code" | "clientId" => {}
+                _ => return Err(unknown()),
+            }
+        }
+        Ok(())
+    }
+
+    fn take_body(&mut self, body: &Bytes) -> Result<(), Problem> {
+        if body.trim_ascii().is_empty() {
+            return Ok(());
+        }
+        let value: Value = serde_json::from_slice(body).map_err(|error| {
+            Problem::bad(format!("the body is not JSON (line {}, column {})", error.line(), error.column()))
+        })?;
+        let Value::Object(members) = value else { return Err(Problem::bad("the body is not a JSON object")) };
+        for (name, value) in members {
+            match (name.as_str(), value) {
+                ("subscription", Value::String(id)) => self.take_subscription(&id)?,
+                ("subscription", Value::Array(ids)) => {
+                    for id in ids {
+                        self.take_subscription(
+                            id.as_str().ok_or_else(|| Problem::bad("`subscription` must hold texts"))?,
+                        )?;
+                    }
+                }
+                ("tenant", Value::String(id)) => self.take_tenant(&id)?,
+                ("snapshot", Value::Bool(value)) => self.snapshot = value,
+                ("plan_only", Value::Bool(value)) => self.plan_only = value,
+                ("subscription" | "tenant" | "snapshot" | "plan_only", _) => {
+                    return Err(Problem::bad(format!("`{name}` has a value of the wrong kind")));
+                }
+                _ => return Err(unknown()),
+            }
+        }
+        Ok(())
+    }
+
+    fn take_subscription(&mut self, id: &str) -> Result<(), Problem> {
+        let id = id.parse().map_err(|error| Problem::bad(format!("`subscription`: {error}")))?;
+        self.subscriptions.insert(id);
+        Ok(())
+    }
+
+    fn take_tenant(&mut self, id: &str) -> Result<(), Problem> {
+        self.tenant = Some(id.parse().map_err(|error| Problem::bad(format!("`tenant`: {error}")))?);
+        Ok(())
+    }
+}
+
+fn flag(name: &str, value: &str) -> Result<bool, Problem> {
+    match value {
+        "" | "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err(Problem::bad(format!("`{name}` must be true or false"))),
+    }
+}
+
+fn unknown() -> Problem {
+    Problem::bad("there is a name here that is none of tenant, subscription, snapshot, plan_only")
+}
+
+/// How far a request is.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Progress {
+    /// No cycle has taken it, or the last one that did was killed.
+    Queued,
+    /// A cycle is at it.
+    Running,
+    /// A cycle has done what it could; what was asked for has not ended.
+    Waiting,
+    /// It is settled.
+    Done,
+}
+
+/// `GET /api/wakes/{id}`.
+pub(super) async fn wake(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let missing = || Problem::new(StatusCode::NOT_FOUND, "there is no such request");
+    let id: RequestId = id.parse().map_err(|_| missing())?;
+    let tenant = app.config.policy.tenant;
+    let fate = app
+        .store
+        .read::<Fate>(&BlobKey::Request(tenant, id.clone()))
+        .await
+        .map_err(|error| unavailable(&error))?;
+    let (fate, _) = fate.ok_or_else(missing)?;
+    let mut reports = Vec::new();
+    for cycle in &fate.cycles {
+        let report = app.store.read::<Report>(&BlobKey::Report(tenant, cycle.clone())).await;
+        reports.push((cycle.clone(), report.map_err(|error| unavailable(&error))?.map(|(report, _)| report)));
+    }
+    let mut died = None;
+    let progress = if fate.settled.is_some() {
+        Progress::Done
+    } else {
+        match reports.last() {
+            None => Progress::Queued,
+            Some((_, Some(_))) => Progress::Waiting,
+            Some((cycle, None)) if holds(&app, cycle).map_err(|error| unavailable(&error))? => {
+                Progress::Running
+            }
+            Some((cycle, None)) => {
+                died = Some(cycle.clone());
+                Progress::Queued
+            }
+        }
+    };
+    let cycles: Vec<_> =
+        reports.iter().map(|(cycle, report)| json!({ "cycle": cycle, "report": report })).collect();
+    Ok(Json(json!({
+        "id": id, "tenant": tenant, "state": progress, "left": fate.left, "asked": fate.asked,
+        "settled": fate.settled, "died": died, "cycles": cycles
+    }))
+    .into_response())
+}
+
+fn holds(app: &App, cycle: &CycleId) -> Result<bool, StoreError> {
+    let Store::Folder(folder) = &app.store;
+    Ok(Lease::holder(folder, &app.config.account)?.is_some_and(|holder| holder.cycle == *cycle))
+}
+
+/// `GET /api/status`.
+pub(super) async fn status(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    let policy = &app.config.policy;
+    let status = app
+        .store
+        .read::<Status>(&BlobKey::Status(policy.tenant))
+        .await
+        .map_err(|error| unavailable(&error))?;
+    let bell = app.wakes.bell(policy.tenant).await.map_err(|error| unavailable(&error))?;
+    let tenant = match status {
+        Some((status, _)) => json!(Status { next_bell: bell.due, ..status }),
+        None => {
+            json!({ "tenant": policy.tenant, "mode": policy.mode, "next_bell": bell.due, "note": "no cycle has ended yet" })
+        }
+    };
+    Ok(Json(json!({ "tenants": [tenant] })).into_response())
+}
+
+/// `GET /api/plan`: JSON, or text with `Accept: text/plain` or `?format=text`.
+pub(super) async fn plan(
+    State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let plan = app
+        .store
+        .read::<Plan>(&BlobKey::Plan(app.config.policy.tenant))
+        .await
+        .map_err(|error| unavailable(&error))?;
+    let wants_text = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes())
+        .any(|(n, v)| n == "format" && v == "text")
+        || headers.get(header::ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"text/plain"));
+    Ok(match plan {
+        Some((plan, _)) if wants_text => format!("{plan}\nmade {}\n", plan.made).into_response(),
+        None if wants_text => "no plan has been made yet\n".into_response(),
+        plan => Json(json!({ "tenants": plan.into_iter().map(|(plan, _)| plan).collect::<Vec<_>>() }))
+            .into_response(),
+    })
+}
+
+fn unavailable(cause: &dyn std::error::Error) -> Problem {
+    let text = chain(cause);
+    error!(error = text, "Could not answer: {text}");
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the storage could not be used; the log has the cause")
+}

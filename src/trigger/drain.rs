@@ -1,0 +1,59 @@
+//! Without a Functions host: the timer's tick and the queue's delivery, in the same process.
+
+use super::{functions, now};
+use crate::app::App;
+use crate::host::Answer;
+use crate::store::NoteName;
+use crate::wakes::{Message, Note, Queue, Taken};
+use std::time::Duration;
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::{error, warn};
+
+/// As the timer of the function app is set.
+const TICK: Duration = Duration::from_mins(15);
+/// A look into a folder is cheap, and people wait at a desk.
+const POLL: Duration = Duration::from_millis(250);
+/// As `visibilityTimeout` in `host.json`: longer than the lease.
+const COMES_BACK: Duration = Duration::from_secs(90);
+
+/// Ticks and delivers until it is dropped.
+///
+/// # Errors
+/// When the queue's folder cannot be used.
+pub async fn drain(app: &App) -> anyhow::Result<()> {
+    let tenant = app.config.policy.tenant;
+    let (mut tick, mut poll) = (interval(TICK), interval(POLL));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {
+                let now = now();
+                if let Err(error) = app.wakes.leave(tenant, NoteName::Timer, &Note::new(now, "serve"), now).await {
+                    error!(error = crate::report::chain(&error), "Could not leave the timer's note");
+                }
+            }
+            _ = poll.tick() => {
+                let Queue::Folder(queue) = app.wakes.queue();
+                if let Some(taken) = queue.take(COMES_BACK, now())?
+                    && deliver(app, &taken).await
+                {
+                    queue.finish(&taken)?;
+                }
+            }
+        }
+    }
+}
+
+/// Serves one message. True when it is done with.
+async fn deliver(app: &App, taken: &Taken) -> bool {
+    match serde_json::from_str::<Message>(&taken.text) {
+        Ok(message) if message.tenant == app.config.policy.tenant => {
+            matches!(functions::run(app).await, Answer::Ok(_))
+        }
+        _ => {
+            warn!("Removed a message that is no bell of ours");
+            true
+        }
+    }
+}

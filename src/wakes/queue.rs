@@ -1,0 +1,156 @@
+//! The queue that carries bells.
+//!
+//! [`Queue`] is an `enum` over its real implementations; Azure Queue Storage takes its place here with the Azure edges.
+
+use crate::model::{TenantId, after};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// The queue's name, as the `cycle` function's binding has it.
+const NAME: &str = "cycles";
+
+/// A bell on the wire: it carries only a tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Whose cycle is due.
+    pub tenant: TenantId,
+}
+
+/// Why a bell could not be sent or taken.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {doing} the queue {}", place.display())]
+pub struct QueueError {
+    doing: &'static str,
+    place: PathBuf,
+    #[source]
+    source: io::Error,
+}
+
+/// The queue.
+#[derive(Debug, Clone)]
+pub enum Queue {
+    /// Files in a folder.
+    Folder(FolderQueue),
+}
+
+impl Queue {
+    /// Sends a bell that becomes visible after `wait`.
+    ///
+    /// # Errors
+    /// When it cannot be sent.
+    pub async fn send(&self, tenant: TenantId, wait: Duration, now: Timestamp) -> Result<(), QueueError> {
+        match self {
+            Self::Folder(folder) => folder.send(tenant, wait, now).await,
+        }
+    }
+}
+
+/// A queue of files: `<folder>/cycles/<visible from, ms>_<id>_<times taken>.msg`, the content being the message.
+///
+/// Taking a message renames it to when it would come back, so that of several takers one wins and a killed one loses
+/// nothing.
+#[derive(Debug, Clone)]
+pub struct FolderQueue {
+    root: PathBuf,
+}
+
+/// A message that was taken.
+#[derive(Debug)]
+pub struct Taken {
+    /// What it says.
+    pub text: String,
+    place: PathBuf,
+}
+
+impl FolderQueue {
+    /// The queue below `root`.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.root.join(NAME)
+    }
+
+    async fn send(&self, tenant: TenantId, wait: Duration, now: Timestamp) -> Result<(), QueueError> {
+        let folder = self.folder();
+        let failed = |source| QueueError { doing: "write to", place: folder.clone(), source };
+        let text = serde_json::to_vec(&Message { tenant }).map_err(|error| failed(error.into()))?;
+        let id = Uuid::new_v4().simple();
+        let temporary = folder.join(format!(".{id}"));
+        let message = folder.join(name(after(now, wait), &id.to_string(), 0));
+        let write = async {
+            tokio::fs::create_dir_all(&folder).await?;
+            tokio::fs::write(&temporary, text).await?;
+            tokio::fs::rename(&temporary, &message).await
+        };
+        write.await.map_err(failed)
+    }
+
+    /// Takes the next message that is due; it comes back after `hidden` unless it is finished.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn take(&self, hidden: Duration, now: Timestamp) -> Result<Option<Taken>, QueueError> {
+        let folder = self.folder();
+        let failed = |source| QueueError { doing: "read", place: folder.clone(), source };
+        let entries = match std::fs::read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            entries => entries.map_err(failed)?,
+        };
+        let mut names: Vec<String> = entries.filter_map(|e| e.ok()?.file_name().into_string().ok()).collect();
+        names.sort();
+        for old in names {
+            let Some((visible, id, count)) = parse(&old) else { continue };
+            if visible > now.as_millisecond() {
+                continue;
+            }
+            let place = folder.join(name(after(now, hidden), &id, count + 1));
+            match std::fs::rename(folder.join(&old), &place) {
+                Ok(()) => {
+                    let text = std::fs::read_to_string(&place).map_err(failed)?;
+                    return Ok(Some(Taken { text, place }));
+                }
+                // Somebody else took it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Removes a message that was served.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn finish(&self, taken: &Taken) -> Result<(), QueueError> {
+        remove(&taken.place).map_err(|source| QueueError {
+            doing: "remove from",
+            place: self.folder(),
+            source,
+        })
+    }
+}
+
+fn remove(place: &Path) -> io::Result<()> {
+    match std::fs::remove_file(place) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+fn name(visible: Timestamp, id: &str, count: u32) -> String {
+    format!("{:013}_{id}_{count}.msg", visible.as_millisecond().max(0))
+}
+
+fn parse(name: &str) -> Option<(i64, String, u32)> {
+    let mut parts = name.strip_suffix(".msg")?.split('_');
+    let visible = parts.next()?.parse().ok()?;
+    let id = parts.next()?.to_owned();
+    let count = parts.next()?.parse().ok()?;
+    parts.next().is_none().then_some((visible, id, count))
+}

@@ -1,0 +1,24 @@
+//! The product against the world: the real binary under the Functions host simulator, and whole cycles in process where
+//! time must be virtual.
+#![allow(
+    missing_docs,
+    clippy::clone_on_ref_ptr,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::future_not_send,
+    clippy::large_futures,
+    clippy::panic,
+    clippy::pedantic,
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "tests"
+)]
+
+mod cycles;
+mod envelopes;
+mod main_job;
+mod modes;
+mod snapshots;
+mod stage;
+mod tenants;
+mod traffic;

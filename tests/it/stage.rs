@@ -1,0 +1,319 @@
+//! A world, a folder for storage and queue, and the product: as the real binary under the host, or in process.
+
+use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
+use jiff::{SignedDuration, Timestamp};
+use qualys_azure_inventory::app::App;
+use qualys_azure_inventory::config::Config;
+use qualys_azure_inventory::cycle::{self, Ended, Ran, Woken};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use world::host::{Host, HostOptions};
+use world::{Setup, World};
+
+/// Every wait in a test has this limit.
+const LIMIT: Duration = Duration::from_mins(1);
+
+pub struct Stage {
+    pub world: World,
+    pub folder: tempfile::TempDir,
+    pub settings: BTreeMap<String, String>,
+}
+
+impl Stage {
+    /// An empty world, and settings with short delays that enforce.
+    pub fn new() -> Self {
+        Self::on(World::start(Setup::default()))
+    }
+
+    pub fn on(world: World) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = [
+            ("MODE", "enforce".to_owned()),
+            ("TENANT_ID", world.tenant()),
+            ("CONNECTOR_APP_ID", world.app_id()),
+            ("SECRETS", "env".to_owned()),
+            ("QUALYS_USERNAME", world.qualys_user()),
+            ("QUALYS_PASSWORD", world.qualys_password()),
+            ("CONNECTOR_CLIENT_SECRET", world.app_secret()),
+            ("QUALYS_API_URL", world.qualys_url()),
+            ("QUALYS_CALLS_PER_HOUR", "100000".to_owned()),
+            ("ARM_URL", world.arm_url()),
+            ("IDENTITY_ENDPOINT", world.identity_endpoint()),
+            ("IDENTITY_HEADER", world.identity_header()),
+            ("STORAGE", format!("folder:{}", folder.path().join("store").display())),
+            ("QUEUE", format!("folder:{}", folder.path().join("queue").display())),
+            ("FOLLOW_UP", "300ms".to_owned()),
+            ("CYCLE_GAP", "100ms".to_owned()),
+            ("SNAPSHOT_GAP", "0s".to_owned()),
+            ("SYNC_SCHEDULE", "0 */15 * * * *".to_owned()),
+            ("AzureWebJobsStorage", "UseDevelopmentStorage=true".to_owned()),
+            ("AzureFunctionsJobHost__extensions__queues__visibilityTimeout", "00:00:01".to_owned()),
+        ];
+        let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        Self { world, folder, settings }
+    }
+
+    pub fn set(mut self, name: &str, value: &str) -> Self {
+        self.settings.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.world.now()
+    }
+
+    // ---- the real binary
+
+    /// The host, with the real binary, in a folder laid out as the package is.
+    pub async fn host(&self) -> Host {
+        self.host_with(|_| ()).await
+    }
+
+    pub async fn host_with(&self, change: impl FnOnce(&mut HostOptions)) -> Host {
+        let app_dir = self.folder.path().join("app");
+        lay_out(&app_dir);
+        let mut options = HostOptions {
+            executable: Some(env!("CARGO_BIN_EXE_qualys-azure-inventory").into()),
+            env: self.settings.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+            queue_dir: Some(self.folder.path().join("queue")),
+            ..HostOptions::new(app_dir)
+        };
+        change(&mut options);
+        Host::start(options).await.unwrap()
+    }
+
+    /// Waits until `look` gives something.
+    pub async fn wait<T>(&self, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+        let begun = Instant::now();
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            assert!(begun.elapsed() < LIMIT, "waited too long for {what}\n{}", self.tree());
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+    }
+
+    /// Waits for a complete snapshot in which each of these machines is a row.
+    pub async fn wait_for_machines(&self, machines: &[(String, usize)]) -> Snapshot {
+        self.wait("the machines in the newest snapshot", async || {
+            let snapshot = self.latest()?;
+            let count = |id: &str| {
+                snapshot.rows.iter().filter(|row| subscription_of(row) == Some(id.to_owned())).count()
+            };
+            machines.iter().all(|(id, wanted)| count(id) == *wanted).then_some(snapshot)
+        })
+        .await
+    }
+
+    // ---- in process
+
+    /// The app in this process, with the world's identity.
+    pub async fn app(&self) -> App {
+        let config = Config::from_lookup(|name| self.settings.get(name).cloned()).unwrap();
+        let credential = WorldIdentity { world: self.world.clone() };
+        App::with_credential(config, Arc::new(credential)).unwrap()
+    }
+
+    /// One cycle by hand, at the world's time.
+    pub async fn cycle(&self, app: &App) -> Ran {
+        match cycle::run(app, Woken::ByHand { plan_only: false }, self.now()).await.unwrap() {
+            Ended::Ran(ran) => *ran,
+            Ended::Dropped { because, .. } => panic!("dropped: {because}"),
+        }
+    }
+
+    /// Moves the world's clock, which stands still from then on.
+    pub fn pass(&self, time: Duration) {
+        self.world.advance(SignedDuration::try_from(time).unwrap());
+    }
+
+    // ---- what was written
+
+    pub fn control(&self, name: &str) -> PathBuf {
+        self.folder
+            .path()
+            .join("store/control")
+            .join(format!("tenant={}", self.settings["TENANT_ID"]))
+            .join(name)
+    }
+
+    pub fn json(&self, name: &str) -> Option<Value> {
+        let bytes = std::fs::read(self.control(name)).ok()?;
+        Some(serde_json::from_slice(&bytes).unwrap())
+    }
+
+    pub fn notes(&self) -> Vec<String> {
+        names_in(&self.control("notes"))
+    }
+
+    pub fn reports(&self) -> Vec<Value> {
+        let read = |name: String| self.json(&format!("reports/{name}")).unwrap();
+        names_in(&self.control("reports")).into_iter().map(read).collect()
+    }
+
+    /// The newest snapshot, checked: every file is there with the manifest's hash, size and rows.
+    pub fn latest(&self) -> Option<Snapshot> {
+        let latest = self.json("latest.json")?;
+        let inventory = self.folder.path().join("store/inventory");
+        let manifest = std::fs::read(inventory.join(latest["manifest"].as_str().unwrap()))
+            .expect("the manifest is there");
+        let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+        assert_eq!(manifest["complete"], true);
+        let mut rows: Vec<Value> = Vec::new();
+        for file in manifest["files"].as_array().unwrap() {
+            let bytes =
+                std::fs::read(inventory.join(file["path"].as_str().unwrap())).expect("each file is there");
+            assert_eq!(file["sha256"].as_str().unwrap(), sha256(&bytes));
+            assert_eq!(file["bytes"].as_u64().unwrap(), bytes.len() as u64);
+            let lines = gunzip(&bytes);
+            assert_eq!(file["rows"].as_u64().unwrap(), lines.lines().count() as u64);
+            rows.extend(lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()));
+        }
+        assert_eq!(latest["rows"].as_u64().unwrap(), rows.len() as u64);
+        let ids: Vec<i64> = rows
+            .iter()
+            .map(|row| row["id"].as_i64().or_else(|| row["id"].as_str()?.parse().ok()).unwrap())
+            .collect();
+        assert!(ids.is_sorted_by(|a, b| a < b), "rows are in order and none is there twice");
+        Some(Snapshot { id: latest["snapshot"].as_str().unwrap().to_owned(), manifest, rows })
+    }
+
+    /// No known secret of the world, in any form, in any blob or queue message.
+    pub fn assert_no_secret(&self) {
+        let secrets = self.world.secrets();
+        assert!(secrets.len() > 3);
+        let mut scanned = 0;
+        for file in files_below(self.folder.path()) {
+            if file.starts_with(self.folder.path().join("app")) {
+                continue;
+            }
+            let bytes = std::fs::read(&file).unwrap();
+            let text = if file.extension().is_some_and(|e| e == "gz") {
+                gunzip(&bytes)
+            } else {
+                String::from_utf8_lossy(&bytes).into_owned()
+            };
+            assert_shows_none(&file.display().to_string(), &text, &secrets);
+            scanned += 1;
+        }
+        assert!(scanned > 3, "there was something to scan");
+    }
+
+    /// The same for everything that the handler printed and answered; and the host found nothing wrong.
+    pub async fn assert_clean(&self, host: &Host) {
+        host.quiet().await;
+        host.assert_clean();
+        host.assert_no_secret(&self.world.secrets());
+        self.assert_no_secret();
+    }
+
+    /// The files, for a failing test's message.
+    pub fn tree(&self) -> String {
+        let mut lines = Vec::new();
+        for file in files_below(&self.folder.path().join("store")) {
+            lines.push(file.display().to_string());
+        }
+        let status = self.json("status.json").map(|status| status.to_string());
+        lines.push(status.unwrap_or_default());
+        lines.join("\n")
+    }
+}
+
+pub struct Snapshot {
+    pub id: String,
+    pub manifest: Value,
+    pub rows: Vec<Value>,
+}
+
+pub fn subscription_of(row: &Value) -> Option<String> {
+    let sources = row["sourceInfo"]["list"].as_array()?;
+    sources
+        .iter()
+        .find_map(|source| Some(source["AzureAssetSourceSimple"]["subscriptionId"].as_str()?.to_owned()))
+}
+
+pub fn assert_shows_none(place: &str, text: &str, secrets: &[String]) {
+    for secret in secrets {
+        assert!(!qualys_azure_inventory::secrets::shows(text, secret), "a secret shows in {place}");
+    }
+}
+
+fn lay_out(app_dir: &Path) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    std::fs::create_dir_all(app_dir).unwrap();
+    std::fs::copy(root.join("host.json"), app_dir.join("host.json")).unwrap();
+    for folder in std::fs::read_dir(root.join("function-app")).unwrap() {
+        let folder = folder.unwrap().path();
+        let there = app_dir.join(folder.file_name().unwrap());
+        std::fs::create_dir_all(&there).unwrap();
+        std::fs::copy(folder.join("function.json"), there.join("function.json")).unwrap();
+    }
+}
+
+pub fn names_in(folder: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return vec![] };
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| !name.starts_with('.'));
+    names.sort();
+    names
+}
+
+pub fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_dir() {
+                open.push(entry.path())
+            } else {
+                found.push(entry.path())
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+pub fn gunzip(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(bytes).read_to_string(&mut text).unwrap();
+    text
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest;
+    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+struct WorldIdentity {
+    world: World,
+}
+
+impl std::fmt::Debug for WorldIdentity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("WorldIdentity")
+    }
+}
+
+#[async_trait::async_trait]
+impl TokenCredential for WorldIdentity {
+    async fn get_token(
+        &self,
+        _: &[&str],
+        _: Option<TokenRequestOptions<'_>>,
+    ) -> azure_core::Result<AccessToken> {
+        let resource = "https://management.azure.com";
+        let url = format!("{}?api-version=2019-08-01&resource={resource}", self.world.identity_endpoint());
+        let ask = reqwest::Client::new().get(url).header("x-identity-header", self.world.identity_header());
+        let body: Value = serde_json::from_str(&ask.send().await.unwrap().text().await.unwrap()).unwrap();
+        let token = body["access_token"].as_str().unwrap().to_owned();
+        let expires_on = azure_core::time::OffsetDateTime::now_utc() + azure_core::time::Duration::hours(1);
+        Ok(AccessToken { token: token.into(), expires_on })
+    }
+}

@@ -1,0 +1,54 @@
+//! Floods of events lead to a handful of cycles, and lose nothing.
+
+use crate::stage::Stage;
+use qualys_azure_inventory::cycle::{self, Ended, Woken};
+use qualys_azure_inventory::store::NoteName;
+use qualys_azure_inventory::wakes::{Note, Queue};
+use std::time::Duration;
+
+#[tokio::test]
+async fn five_thousand_events_in_a_minute_start_at_most_three_cycles_in_two_minutes() {
+    let stage = Stage::new().set("CYCLE_GAP", "60s").set("FOLLOW_UP", "2m").set("MAX_CREATES", "1000");
+    stage.world.set_time("2026-11-23T04:00:00Z".parse().unwrap());
+    let known = stage.world.subscriptions("s", 200);
+    let app = stage.app().await;
+    let tenant = app.config.policy.tenant;
+    let mut starts = Vec::new();
+    let began = stage.now();
+    let mut deliver = async || {
+        let Queue::Folder(queue) = app.wakes.queue();
+        while let Some(taken) = queue.take(Duration::from_secs(90), stage.now()).unwrap() {
+            if let Ended::Ran(_) = cycle::run(&app, Woken::ByBell, stage.now()).await.unwrap() {
+                starts.push(stage.now().duration_since(began).as_secs());
+            }
+            queue.finish(&taken).unwrap();
+        }
+    };
+    for event in 0..5000_usize {
+        // Every tenth event names a subscription that nobody knows.
+        let id = if event % 10 == 9 {
+            format!("eeeeeeee-0000-0000-0000-{:012x}", event % 50)
+        } else {
+            known[event % known.len()].id().to_owned()
+        };
+        let name = NoteName::Subscription(id.parse().unwrap());
+        let now = stage.now();
+        app.wakes.leave(tenant, name, &Note::new(now, "test"), now).await.unwrap();
+        stage.pass(Duration::from_millis(12));
+        if event % 50 == 0 {
+            deliver().await;
+        }
+    }
+    while stage.now().duration_since(began).as_secs() < 30 * 60 {
+        stage.pass(Duration::from_secs(1));
+        deliver().await;
+    }
+    let early = starts.iter().filter(|at| **at <= 120).count();
+    assert!(early <= 3, "{starts:?}");
+    assert_eq!(stage.world.connectors().len(), 200, "each subscription has its connector");
+    let notes = stage.notes();
+    assert!(
+        notes.iter().all(|note| note.starts_with("subscription=eeeeeeee")) && notes.len() == 5,
+        "{notes:?}"
+    );
+}
