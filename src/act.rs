@@ -118,19 +118,22 @@ impl Hands<'_> {
     /// Sorts an error; one that would meet every further call stops them.
     fn failed(&self, error: &QualysError) -> Done {
         let code = error.code();
-        let unclear = error.is_unclear();
-        let stops = matches!(
+        let held_back = matches!(
             *error,
-            QualysError::BadCredentials { .. }
-                | QualysError::RateLimited { .. }
-                | QualysError::NoCallsLeft { .. }
-                | QualysError::Account(_)
+            QualysError::RateLimited { .. } | QualysError::NoCallsLeft { .. } | QualysError::Account(_)
         );
-        let error = chain(error);
-        if stops {
-            self.stop.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| error.clone());
+        let text = chain(error);
+        if held_back || matches!(*error, QualysError::BadCredentials { .. }) {
+            self.stop.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| text.clone());
         }
-        if unclear { Done::Unknown { code, error } } else { Done::Failed { code, error } }
+        if held_back {
+            // Refused before any work, or not even sent.
+            Done::NotStarted { because: text }
+        } else if error.is_unclear() {
+            Done::Unknown { code, error: text }
+        } else {
+            Done::Failed { code, error: text }
+        }
     }
 
     async fn create(
@@ -149,8 +152,10 @@ impl Hands<'_> {
                 }
                 // Without the look there is no create: unknown is not absent.
                 Err(error) => {
-                    self.failed(&error);
-                    return Done::Failed { code: error.code(), error: chain(&error) };
+                    return match self.failed(&error) {
+                        Done::Unknown { code, error } => Done::Failed { code, error },
+                        other => other,
+                    };
                 }
             }
         }

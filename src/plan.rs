@@ -51,7 +51,13 @@ pub fn plan(seen: &Observed, memory: &TenantState, policy: &Policy, now: Timesta
     if seen.subscriptions.is_empty() {
         return Err(Refused::NoSubscriptions { unreadable: seen.unreadable.len(), connectors: ours.len() });
     }
-    let mut draft = Draft { seen, memory, policy, now, ours, steps: Vec::new(), kept: Vec::new() };
+    let mut covering: BTreeMap<SubscriptionId, Vec<&Connector>> = BTreeMap::new();
+    for connector in seen.connectors.values() {
+        if let Some(subscription) = connector.covers() {
+            covering.entry(subscription).or_default().push(connector);
+        }
+    }
+    let mut draft = Draft { seen, memory, policy, now, ours, covering, steps: Vec::new(), kept: Vec::new() };
     draft.creations();
     draft.syncs();
     draft.duplicates();
@@ -65,6 +71,8 @@ struct Draft<'a> {
     policy: &'a Policy,
     now: Timestamp,
     ours: BTreeMap<ConnectorId, &'a Connector>,
+    /// Every connector by the subscription it covers.
+    covering: BTreeMap<SubscriptionId, Vec<&'a Connector>>,
     steps: Vec<Step>,
     kept: Vec<Kept>,
 }
@@ -78,16 +86,16 @@ impl<'a> Draft<'a> {
         self.kept.push(Kept { subject, why });
     }
 
+    fn covering(&self, subscription: SubscriptionId) -> impl Iterator<Item = &'a Connector> {
+        self.covering.get(&subscription).into_iter().flatten().copied()
+    }
+
     fn ours_of(&self, subscription: SubscriptionId) -> impl Iterator<Item = &'a Connector> {
-        self.ours.values().copied().filter(move |c| c.covers() == Some(subscription))
+        self.covering(subscription).filter(|c| self.ours.contains_key(&c.id))
     }
 
     fn others_of(&self, subscription: SubscriptionId) -> impl Iterator<Item = &'a Connector> {
-        let ours = &self.ours;
-        self.seen
-            .connectors
-            .values()
-            .filter(move |c| !ours.contains_key(&c.id) && c.covers() == Some(subscription))
+        self.covering(subscription).filter(|c| !self.ours.contains_key(&c.id))
     }
 
     /// Rules 1 and 8: one connector for each subscription in use that no connector covers, a limited number a cycle.

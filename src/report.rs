@@ -55,6 +55,9 @@ pub struct Report {
     pub problems: Vec<Problem>,
     /// The snapshot it took.
     pub snapshot: Option<Taken>,
+    /// Until when Qualys, or our share of its calls, makes us wait; nothing is called before.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub waits_until: Option<Timestamp>,
     /// The calls to Qualys that it made.
     pub calls: Used,
     /// When the next cycle is due, if one is booked.
@@ -101,12 +104,16 @@ impl Report {
     pub fn needs_a_person(&self) -> Vec<String> {
         let problems = self.problems.iter().map(|problem| format!("{}: {}", problem.error, problem.advice));
         let withheld = self.withheld.iter().filter(|step| step.action.is_removal()).map(ToString::to_string);
+        let failed = self.outcomes.iter().filter_map(|outcome| match &outcome.result {
+            Done::Failed { error, .. } => Some(format!("{} failed: {error}", outcome.action)),
+            _ => None,
+        });
         let kept = self.kept.iter().filter(|kept| kept.why.needs_a_person()).map(ToString::to_string);
         let scopes = self
             .unreadable
             .iter()
             .map(|scope| format!("scope {} could not be read: {}", scope.scope, scope.why));
-        problems.chain(scopes).chain(withheld).chain(kept).collect()
+        problems.chain(scopes).chain(failed).chain(withheld).chain(kept).collect()
     }
 }
 
@@ -131,7 +138,10 @@ impl fmt::Display for Report {
         for problem in &self.problems {
             write!(f, "; {}: {}", problem.stage, problem.error)?;
         }
-        write!(f, "; {} calls", self.calls.total)
+        if let Some(until) = self.waits_until {
+            write!(f, "; waits for Qualys until {until}")?;
+        }
+        write!(f, "; calls to Qualys: {}", self.calls.total)
     }
 }
 

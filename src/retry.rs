@@ -12,7 +12,7 @@ const ATTEMPTS: u32 = 4;
 /// The first wait; each further one doubles it.
 const FIRST: Duration = Duration::from_millis(500);
 /// The longest sleep inside a cycle: functions are paid by the second, so a longer wait is a later bell.
-pub const LONGEST: Duration = Duration::from_secs(30);
+pub const LONGEST: Duration = Duration::from_secs(5);
 
 /// What an error says about another attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

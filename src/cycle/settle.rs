@@ -89,7 +89,7 @@ impl Evidence<'_> {
                 None => return None,
             }
         }
-        Some(format!("{ended} syncs ended, {refused} refused"))
+        Some(format!("{ended} syncs ended, {refused} left alone"))
     }
 
     /// Whether the sync of one subscription ended (true), was refused (false), or has yet to end (none).

@@ -29,19 +29,25 @@ impl fmt::Display for Plan {
     }
 }
 
-impl fmt::Display for Step {
+impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.action {
+        match self {
             Action::Create { subscription, name, .. } => {
-                write!(f, "+ create connector `{name}` for {subscription}")?;
+                write!(f, "+ create connector `{name}` for {subscription}")
             }
             Action::Run { connector, subscription, .. } => {
-                write!(f, "~ run connector {connector} of {subscription}")?;
+                write!(f, "~ run connector {connector} of {subscription}")
             }
             Action::Disable { connector, subscription } => {
-                write!(f, "- disable connector {connector} of {subscription}")?;
+                write!(f, "- disable connector {connector} of {subscription}")
             }
         }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.action)?;
         write!(f, ": {}", self.reason)?;
         match &self.withheld {
             Some(why) => write!(f, " [withheld: {why}]"),
@@ -69,7 +75,7 @@ impl fmt::Display for Cost {
         let Self { creates, runs, removals, withheld, calls, hours, switches_on } = self;
         write!(
             f,
-            "{creates} to create, {runs} to run, {removals} to disable, {withheld} withheld; {calls} calls"
+            "{creates} to create, {runs} to run, {removals} to disable, {withheld} withheld; {calls} calls to Qualys"
         )?;
         if *hours > 0 {
             write!(f, ", about {hours} h at the account's limit")?;

@@ -141,7 +141,7 @@ fn one_connector_is_made_for_each_subscription_in_use_that_none_covers() {
     + create connector `s3 (…3)` for …3: no connector covers it
     = leave …4: the subscription is Disabled
     = keep connector 10 of …1: synced 2026-11-23T04:00:00Z
-    2 to create, 0 to run, 0 to disable, 0 withheld; 4 calls; new connectors switch on AI
+    2 to create, 0 to run, 0 to disable, 0 withheld; 4 calls to Qualys; new connectors switch on AI
     1 of 3 subscriptions in use are covered
     ");
     let Action::Create { description, .. } = &case.plan(1).steps[0].action else { panic!() };
@@ -163,7 +163,7 @@ fn connectors_made_by_others_are_never_touched_and_never_doubled() {
     = leave …3: connector 12 (made by others) is there but its last sync failed (FINISHED_ERRORS); it is not doubled
     = leave …4: connector 13 (a tenant connector's member) is there but its last sync is of 2026-11-23T04:00:00Z; it is not doubled
     = leave …5: connector 14 (made by others) is there but its last sync is of 2026-11-23T04:00:00Z; it is not doubled
-    0 to create, 0 to run, 0 to disable, 0 withheld; 0 calls
+    0 to create, 0 to run, 0 to disable, 0 withheld; 0 calls to Qualys
     0 of 5 subscriptions in use are covered
     ");
 }
@@ -215,7 +215,7 @@ fn of_two_connectors_of_ours_the_older_stays_and_the_newer_is_disabled() {
     insta::assert_snapshot!(case.lines(1), @r"
     - disable connector 11 of …1: connector 10 of ours, which is older, covers it too
     = keep connector 10 of …1: synced 2026-11-23T04:00:00Z
-    0 to create, 0 to run, 1 to disable, 0 withheld; 1 calls
+    0 to create, 0 to run, 1 to disable, 0 withheld; 1 calls to Qualys
     1 of 1 subscriptions in use are covered
     ");
     case.seen.connectors.get_mut(&ConnectorId(10)).unwrap().disabled = true;
@@ -344,7 +344,7 @@ fn a_sync_is_due_when_it_is_old_never_was_or_was_asked_for() {
     ~ run connector 10 of …1: its last sync is of 2026-11-23T04:00:00Z
     ~ run connector 11 of …2: it has never synced
     ~ run connector 12 of …3: requested 2026-11-23T04:40:00Z
-    0 to create, 3 to run, 0 to disable, 0 withheld; 3 calls
+    0 to create, 3 to run, 0 to disable, 0 withheld; 3 calls to Qualys
     1 of 3 subscriptions in use are covered
     ");
 }

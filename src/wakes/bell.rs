@@ -11,8 +11,8 @@ use std::time::Duration;
 /// A bell so much past its time was lost, or its holder killed: the queue shows a message again after 90 s, and polls
 /// every 30 s at most.
 const LOST_AFTER: Duration = Duration::from_mins(2);
-/// A message may arrive a little early by another machine's clock.
-const EARLY: Duration = Duration::from_secs(1);
+/// A message may arrive a little early by another machine's clock; a bell that was dropped for that would be lost.
+const EARLY: Duration = Duration::from_secs(2);
 
 /// `bell.json`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,11 +103,11 @@ impl Wakes {
                 Some((bell, etag)) => (bell, Some(etag)),
                 None => (Bell::default(), None),
             };
-            if let Some(due) = bell.due.filter(|due| *due > after(now, EARLY)) {
+            if let Some(due) = bell.due.filter(|due| *due > after(now, self.early())) {
                 return Ok(Start::Later(due));
             }
             let gap_ends = bell.last_start.map(|start| after(start, self.gap));
-            if let Some(end) = gap_ends.filter(|end| *end > after(now, EARLY)) {
+            if let Some(end) = gap_ends.filter(|end| *end > after(now, self.early())) {
                 self.ring(tenant, end, now).await?;
                 return Ok(Start::Later(end));
             }
@@ -120,15 +120,21 @@ impl Wakes {
         }
     }
 
+    /// How early a message may be. Less than the gap, or two bells would pass for one.
+    fn early(&self) -> Duration {
+        EARLY.min(self.gap / 2)
+    }
+
     /// A bell was dropped because a cycle holds the account: it is pending no more.
     ///
     /// # Errors
     /// When that cannot be saved.
     pub async fn dropped(&self, tenant: TenantId, now: Timestamp) -> Result<(), StoreError> {
+        let soon = after(now, self.early());
         self.store
             .update(&BlobKey::Bell(tenant), |bell: &mut Bell| {
                 bell.schema_version = SCHEMA_VERSION;
-                bell.due = bell.due.filter(|due| *due > after(now, EARLY));
+                bell.due = bell.due.filter(|due| *due > soon);
             })
             .await
     }

@@ -47,6 +47,7 @@ impl Pass<'_> {
             unreadable: plan.map(|plan| plan.unreadable.clone()).unwrap_or_default(),
             problems: self.work.problems.clone(),
             snapshot: self.work.snapshot.clone(),
+            waits_until: self.work.wait_until.filter(|until| *until > now),
             calls: self.work.calls.clone(),
             next_bell,
         };
@@ -121,7 +122,7 @@ impl Pass<'_> {
             Err(error) => return Err(error),
         };
         let latest = store.read::<Latest>(&BlobKey::Latest(report.tenant)).await?.map(|(latest, _)| latest);
-        let good = report.problems.is_empty();
+        let good = report.problems.is_empty() && report.counts().1 == 0;
         let status = Status {
             schema_version: SCHEMA_VERSION,
             tenant: report.tenant,
