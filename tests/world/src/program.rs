@@ -1,6 +1,7 @@
-//! The program `world serve`: a small estate that people can play with.
+//! The program `world`: a small estate that people can play with (`serve`), and the whole story told (`demo`).
 
 pub(crate) mod control;
+mod demo;
 
 use std::time::Duration;
 
@@ -26,6 +27,9 @@ enum Command {
         curl -X POST 'http://127.0.0.1:8799/control/throttle?seconds=60'\n  \
         curl http://127.0.0.1:8799/control/connectors")]
     Serve(Serve),
+    /// Plays the whole story with the real program and says what is done and seen; fails if anything expected does not
+    /// happen in time.
+    Demo(demo::Demo),
 }
 
 #[derive(Debug, Args)]
@@ -59,12 +63,18 @@ struct Serve {
     once_ready_print_env: bool,
 }
 
-/// Runs the program until it is told to stop.
+/// Runs the program: until it is told to stop, or until the story is over.
 ///
 /// # Errors
-/// When the signal for Ctrl-C cannot be watched.
+/// When the signal for Ctrl-C cannot be watched, or the story does not go as it should.
 pub fn run(cli: Cli) -> anyhow::Result<()> {
-    let Command::Serve(serve) = cli.command;
+    match cli.command {
+        Command::Serve(serve) => run_serve(&serve),
+        Command::Demo(demo) => demo::run(&demo),
+    }
+}
+
+fn run_serve(serve: &Serve) -> anyhow::Result<()> {
     let world = World::start(Setup {
         qualys_port: serve.qualys_port,
         arm_port: serve.arm_port,

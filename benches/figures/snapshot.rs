@@ -1,0 +1,103 @@
+//! A snapshot of 20,000 machines, beside a plain download of the very same pages.
+
+use crate::desk::{Desk, runtime};
+use crate::{Figure, median};
+use jiff::Timestamp;
+use qualys_azure_inventory::app::App;
+use qualys_azure_inventory::model::{CycleId, SnapshotId, SubscriptionId};
+use qualys_azure_inventory::qualys::{Pace, Qualys, Setup};
+use qualys_azure_inventory::snapshot::{Camera, take};
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+use world::{Call, Service};
+
+const SUBSCRIPTIONS: usize = 20;
+const MACHINES: usize = 1000;
+const TIMES: usize = 5;
+
+pub(crate) fn figures() -> Vec<Figure> {
+    runtime().block_on(async {
+        let desk = Desk::new();
+        let ids = desk.world.subscriptions("shop", SUBSCRIPTIONS);
+        for id in &ids {
+            desk.world.machines_with_hosts(id, MACHINES);
+        }
+        let ids: BTreeSet<SubscriptionId> = ids.iter().map(|id| id.parse().unwrap()).collect();
+        let app = desk.app().await;
+        // Once to fill caches on both sides.
+        snapshot(&desk, &app, &ids, 0).await;
+        let mut ratios = Vec::new();
+        let mut seconds = Vec::new();
+        for number in 1..=TIMES {
+            desk.world.clear_calls();
+            let begun = Instant::now();
+            snapshot(&desk, &app, &ids, number).await;
+            let took = begun.elapsed().as_secs_f64();
+            let calls = desk.world.calls();
+            let begun = Instant::now();
+            download(&desk, &app, &calls).await;
+            ratios.push(took / begun.elapsed().as_secs_f64());
+            seconds.push(took);
+        }
+        vec![
+            Figure {
+                name: "snapshot_20000_ratio",
+                value: median(ratios),
+                unit: "times",
+                target: None,
+                n: TIMES,
+            },
+            Figure {
+                name: "snapshot_20000_seconds",
+                value: median(seconds),
+                unit: "s",
+                target: None,
+                n: TIMES,
+            },
+        ]
+    })
+}
+
+async fn snapshot(desk: &Desk, app: &App, ids: &BTreeSet<SubscriptionId>, number: usize) {
+    let config = &app.config;
+    let now = Timestamp::now();
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(300);
+    let limits = (config.calls_per_hour, config.reserve_percent, config.concurrency);
+    let qualys = Qualys::new(Setup {
+        http: app.http.clone(),
+        base: config.qualys_api.clone(),
+        username: desk.world.qualys_user().into(),
+        password: desk.world.qualys_password().into(),
+        write_timeout: config.lease / 2,
+        deadline,
+        pace: Pace::new(app.store.clone(), config.account.clone(), limits, now),
+    });
+    let number = u32::try_from(number).unwrap();
+    let camera = Camera {
+        qualys: &qualys,
+        store: &app.store,
+        tenant: config.policy.tenant,
+        id: SnapshotId::new(now, number),
+        cycle: CycleId::new(now, number),
+        subscriptions: ids,
+        sole_tenant: true,
+        began: now,
+        deadline,
+    };
+    let taken = take(&camera).await.unwrap();
+    assert!(taken.complete && taken.rows == (SUBSCRIPTIONS * MACHINES) as u64);
+}
+
+/// The same requests, in the same order, with nothing done about the answers but to read them.
+async fn download(desk: &Desk, app: &App, calls: &[Call]) {
+    let (user, password) = (desk.world.qualys_user(), desk.world.qualys_password());
+    for call in calls.iter().filter(|call| call.service == Service::Qualys) {
+        let request = app.http.post(format!("{}{}", desk.world.qualys_url(), call.path));
+        let request = request.basic_auth(&user, Some(&password)).header("accept", "application/json");
+        let request = request.header("content-type", "application/json");
+        let body = call.sent.as_ref().map(ToString::to_string).unwrap_or_default();
+        let answer = request.body(body).send().await.unwrap();
+        assert!(answer.status().is_success());
+        std::hint::black_box(answer.bytes().await.unwrap());
+    }
+}

@@ -1,0 +1,56 @@
+//! The list of the project's commands: `cargo xtask` prints it.
+//!
+//! Guarantees: each command is the same on a desk and in CI, and ends with a non-zero exit code when anything fails.
+
+mod bench;
+mod boundaries;
+mod cargo;
+mod ci;
+mod demo;
+mod test;
+
+use anyhow::{Result, bail};
+use std::process::ExitCode;
+
+type Run = fn(&[String]) -> Result<()>;
+
+/// Name, what it does, and the function that does it.
+const COMMANDS: [(&str, &str, Run); 4] = [
+    ("demo", "plays the whole story on this machine, without Azure and Qualys [--keep DIR]", demo::run),
+    ("test", "runs every test [-- ARGS for cargo test]", test::run),
+    ("ci", "what CI runs: fmt, clippy, doc, boundaries, then the tests", ci::run),
+    (
+        "bench",
+        "measures the figures, or one GROUP of them, and adds them to bench.jsonl in the target folder",
+        bench::run,
+    ),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<()> {
+    let Some((name, rest)) = arguments.split_first().filter(|(name, _)| !is_help(name)) else {
+        println!("cargo xtask <command>\n");
+        for (name, what, _) in COMMANDS {
+            println!("  {name:<7} {what}");
+        }
+        return Ok(());
+    };
+    let Some((.., run)) = COMMANDS.iter().find(|(command, ..)| command == name) else {
+        bail!("there is no command `{name}`; `cargo xtask` lists them");
+    };
+    run(rest)
+}
+
+fn is_help(name: &str) -> bool {
+    matches!(name, "help" | "--help" | "-h")
+}
