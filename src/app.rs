@@ -1,9 +1,11 @@
 //! The app: clients and limits, built once from the settings.
 
 use crate::azure::arm::Arm;
-use crate::config::Config;
-use crate::store::{FolderStore, Store};
-use crate::wakes::{FolderQueue, Queue, Wakes};
+use crate::azure::vault::Vault;
+use crate::config::{Config, Place, SecretSource};
+use crate::secrets::Secrets;
+use crate::store::{AzureStore, FolderStore, Store};
+use crate::wakes::{AzureQueue, FolderQueue, Queue, Wakes};
 use anyhow::Context;
 use azure_core::credentials::TokenCredential;
 use std::sync::Arc;
@@ -25,6 +27,8 @@ pub struct App {
     pub store: Store,
     /// Notes and bells.
     pub wakes: Wakes,
+    /// Where secrets come from.
+    pub secrets: Secrets,
     /// ARM.
     pub arm: Arm,
 }
@@ -37,7 +41,7 @@ impl App {
     pub fn new(config: Config) -> anyhow::Result<Self> {
         let http = Self::http()?;
         let credential = config.identity.credential(&http).context("cannot build the Azure identity")?;
-        Ok(Self::build(config, http, credential))
+        Self::build(config, http, credential)
     }
 
     /// Builds the clients with an identity of the caller's.
@@ -45,7 +49,7 @@ impl App {
     /// # Errors
     /// When the HTTP client cannot be built.
     pub fn with_credential(config: Config, credential: Arc<dyn TokenCredential>) -> anyhow::Result<Self> {
-        Ok(Self::build(config, Self::http()?, credential))
+        Self::build(config, Self::http()?, credential)
     }
 
     fn http() -> anyhow::Result<reqwest::Client> {
@@ -59,11 +63,35 @@ impl App {
             .context("cannot build the HTTP client (are the system's CA certificates installed?)")
     }
 
-    fn build(config: Config, http: reqwest::Client, credential: Arc<dyn TokenCredential>) -> Self {
+    fn build(
+        config: Config,
+        http: reqwest::Client,
+        credential: Arc<dyn TokenCredential>,
+    ) -> anyhow::Result<Self> {
+        let secrets = match &config.secrets {
+            SecretSource::Vault(url) => {
+                let vault = Vault::new(http.clone(), url.clone(), Arc::clone(&credential));
+                Secrets::Vault(vault.context("cannot build the client of KEY_VAULT_URL")?)
+            }
+            SecretSource::Env(values) => Secrets::Env(values.clone()),
+            SecretSource::File(path) => Secrets::File(path.clone()),
+        };
+        let store = match &config.storage {
+            Place::Folder(path) => Store::Folder(FolderStore::new(path)),
+            Place::Account(url) => {
+                let store = AzureStore::new(http.clone(), url.clone(), Arc::clone(&credential));
+                Store::Azure(store.context("cannot build the client of STORAGE")?)
+            }
+        };
+        let queue = match &config.queue {
+            Place::Folder(path) => Queue::Folder(FolderQueue::new(path)),
+            Place::Account(url) => {
+                let queue = AzureQueue::new(http.clone(), url.clone(), Arc::clone(&credential));
+                Queue::Azure(queue.context("cannot build the client of QUEUE")?)
+            }
+        };
         let arm = Arm::new(http.clone(), config.arm.clone(), credential, config.arm_scope.clone());
-        let store = Store::Folder(FolderStore::new(&config.storage));
-        let queue = Queue::Folder(FolderQueue::new(&config.queue));
         let wakes = Wakes::new(store.clone(), queue, config.gap);
-        Self { config, http, store, wakes, arm }
+        Ok(Self { config, http, store, wakes, secrets, arm })
     }
 }

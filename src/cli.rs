@@ -114,7 +114,7 @@ async fn serve(app: Arc<App>, config: ServeConfig) -> anyhow::Result<ExitCode> {
         Some(port) => ((std::net::Ipv4Addr::LOCALHOST, port).into(), Caller::Host),
         None if config.listen.ip().is_loopback() => (config.listen, Caller::Anybody { token: None }),
         None => {
-            let token = app.config.secrets.get(secrets::API_TOKEN).await.context(
+            let token = app.secrets.get(secrets::API_TOKEN).await.context(
                 "LISTEN is not on this machine alone, so callers must show a token: add the secret `api-token`, or listen on 127.0.0.1",
             )?;
             (config.listen, Caller::Anybody { token: Some(token.value) })

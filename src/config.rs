@@ -6,7 +6,7 @@ mod platform;
 mod values;
 
 use crate::azure::identity::Identity;
-use crate::model::Name;
+use crate::model::{AppId, Name, TenantId};
 use crate::observe::Scope;
 use crate::plan::{Mode, Policy};
 use crate::secrets::{self, Secrets};
@@ -36,8 +36,8 @@ pub struct Config {
     pub exclude: Scope,
     /// `EVENT_SOURCES`: topics and sources whose events count.
     pub event_sources: Vec<String>,
-    /// `SECRETS`: where secrets come from.
-    pub secrets: Secrets,
+    /// `KEY_VAULT_URL` or `SECRETS`: where secrets come from.
+    pub secrets: SecretSource,
     /// `QUALYS_API_URL`, or the address of `QUALYS_PLATFORM`.
     pub qualys_api: Url,
     /// `QUALYS_CALLS_PER_HOUR`: the account's limit for one endpoint.
@@ -46,10 +46,10 @@ pub struct Config {
     pub reserve_percent: u32,
     /// `QUALYS_CONCURRENCY`: calls at once.
     pub concurrency: usize,
-    /// `STORAGE`: the folder with the blobs.
-    pub storage: PathBuf,
-    /// `QUEUE`: the folder with the bells.
-    pub queue: PathBuf,
+    /// `STORAGE`: where the blobs are.
+    pub storage: Place,
+    /// `QUEUE`: where the bells are.
+    pub queue: Place,
     /// `SNAPSHOT_EVERY`: a snapshot older than this is due.
     pub snapshot_every: Duration,
     /// `SNAPSHOT_GAP`: the shortest time between two that syncs ask for.
@@ -66,6 +66,26 @@ pub struct Config {
     pub arm_scope: String,
     /// `AZURE_IDENTITY`: who reads Azure.
     pub identity: Identity,
+}
+
+/// A folder, or a service of a storage account.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// `folder:<path>`.
+    Folder(PathBuf),
+    /// Such as `https://account.blob.core.windows.net`.
+    Account(Url),
+}
+
+/// Where secrets come from.
+#[derive(Debug, Clone)]
+pub enum SecretSource {
+    /// A key vault.
+    Vault(Url),
+    /// The environment, taken in at start.
+    Env(BTreeMap<String, SecretString>),
+    /// A file with a JSON object.
+    File(PathBuf),
 }
 
 /// What the host and the desk say about how to serve.
@@ -172,8 +192,8 @@ impl Config {
         let account = name(r, "ACCOUNT");
         let secrets = secrets_setting(r);
         let qualys_api = qualys_api(r);
-        let storage = folder(r, "STORAGE");
-        let queue = folder(r, "QUEUE");
+        let storage = place(r, "STORAGE");
+        let queue = place(r, "QUEUE");
         let scope = r.parsed("SCOPE", values::scope).unwrap_or_default();
         let exclude = r.parsed("EXCLUDE", values::scope).unwrap_or_default();
         let concurrency = r.number("QUALYS_CONCURRENCY", 2, 1..=10);
@@ -309,24 +329,42 @@ fn identity(r: &mut Reader<'_>) -> Identity {
     match r.text("AZURE_IDENTITY").as_deref() {
         None | Some("managed") => managed,
         Some("developer-tools") => Identity::DeveloperTools,
+        Some("client-secret") => {
+            let tenant = r.required::<TenantId>("AZURE_TENANT_ID");
+            let client = r.required::<AppId>("AZURE_CLIENT_ID");
+            let secret = r.text("AZURE_CLIENT_SECRET").map(SecretString::from);
+            if secret.is_none() {
+                r.wrong("AZURE_CLIENT_SECRET", "is required with AZURE_IDENTITY=client-secret");
+            }
+            match (tenant, client, secret) {
+                (Some(tenant), Some(client), Some(secret)) => {
+                    Identity::ClientSecret { tenant, client, secret }
+                }
+                // Named above.
+                _ => managed,
+            }
+        }
         Some(_) => {
-            r.wrong("AZURE_IDENTITY", "must be managed or developer-tools");
+            r.wrong("AZURE_IDENTITY", "must be managed, client-secret or developer-tools");
             managed
         }
     }
 }
 
-fn secrets_setting(r: &mut Reader<'_>) -> Option<Secrets> {
-    if r.text("KEY_VAULT_URL").is_some() {
-        r.wrong("KEY_VAULT_URL", "Key Vault is not supported yet; set SECRETS=env or SECRETS=file:<path>");
-        return None;
+fn secrets_setting(r: &mut Reader<'_>) -> Option<SecretSource> {
+    let (vault, text) = (r.text("KEY_VAULT_URL"), r.text("SECRETS"));
+    if vault.is_some() {
+        if text.is_some() {
+            r.wrong("SECRETS", "contradicts KEY_VAULT_URL: set one of them");
+        }
+        return r.parsed("KEY_VAULT_URL", values::https).map(SecretSource::Vault);
     }
-    let Some(text) = r.text("SECRETS") else {
-        r.wrong("SECRETS", "is required: `env`, or `file:<path of a JSON object>`");
+    let Some(text) = text else {
+        r.wrong("KEY_VAULT_URL", "is required; or SECRETS=env, or SECRETS=file:<path of a JSON object>");
         return None;
     };
     if let Some(path) = text.strip_prefix("file:").filter(|path| !path.is_empty()) {
-        return Some(Secrets::File(path.into()));
+        return Some(SecretSource::File(path.into()));
     }
     if text != "env" {
         // Not repeated: somebody may have put a secret itself here.
@@ -341,7 +379,7 @@ fn secrets_setting(r: &mut Reader<'_>) -> Option<Secrets> {
     ];
     let value = |name: &str| (r.lookup)(&Secrets::variable(name)).filter(|value| !value.is_empty());
     let values = names.iter().filter_map(|name| Some(((*name).to_owned(), SecretString::from(value(name)?))));
-    Some(Secrets::Env(values.collect()))
+    Some(SecretSource::Env(values.collect()))
 }
 
 fn qualys_api(r: &mut Reader<'_>) -> Option<Url> {
@@ -353,16 +391,20 @@ fn qualys_api(r: &mut Reader<'_>) -> Option<Url> {
     address.or(platform)
 }
 
-fn folder(r: &mut Reader<'_>, name: &str) -> Option<PathBuf> {
+fn place(r: &mut Reader<'_>, name: &str) -> Option<Place> {
     let Some(text) = r.text(name) else {
-        r.wrong(name, "is required: `folder:<path>`");
+        r.wrong(name, "is required: the address of the storage account's service, or `folder:<path>`");
         return None;
     };
-    let path = text.strip_prefix("folder:").filter(|path| !path.is_empty());
-    if path.is_none() {
-        r.wrong(name, "must be `folder:<path>`; Azure Storage accounts are not supported yet");
+    if let Some(path) = text.strip_prefix("folder:") {
+        return Some(Place::Folder(path.into()));
     }
-    path.map(PathBuf::from)
+    let account = values::https(&text).ok();
+    if account.is_none() {
+        let wanted = "must be `folder:<path>` or an address such as https://account.blob.core.windows.net";
+        r.wrong(name, wanted);
+    }
+    account.map(Place::Account)
 }
 
 #[cfg(test)]

@@ -91,7 +91,7 @@ async fn run_as(app: &App, id: CycleId, woken: Woken, now: Timestamp) -> Result<
     let begun = Instant::now();
     let (tenant, account) = (app.config.policy.tenant, &app.config.account);
     let holder = Holder { cycle: id.clone(), tenant, since: now };
-    let lease = match Lease::acquire(&app.store, account, &holder).await? {
+    let lease = match Lease::acquire(&app.store, account, &holder, app.config.lease).await? {
         Acquired::Ours(lease) => lease,
         Acquired::Taken(holder) => {
             if woken == Woken::ByBell {
@@ -105,9 +105,33 @@ async fn run_as(app: &App, id: CycleId, woken: Woken, now: Timestamp) -> Result<
             return Ok(Ended::Dropped { because, holder });
         }
     };
+    let deadline = begun + app.config.budget.saturating_sub(CLOSING);
+    let time = pass::Time { now, begun, deadline };
+    // The lease is kept by this very future: a cycle that is cancelled renews nothing.
+    let ended = tokio::select! {
+        ended = under_lease(app, id, woken, &lease, time) => ended,
+        never = lease.keep() => match never {},
+    };
+    lease.release().await;
+    let ended = ended?;
+    if woken == Woken::ByBell && matches!(ended, Ended::Ran(_)) {
+        look_again(app, time.at()).await?;
+    }
+    Ok(ended)
+}
+
+async fn under_lease(
+    app: &App,
+    id: CycleId,
+    woken: Woken,
+    lease: &Lease,
+    time: pass::Time,
+) -> Result<Ended, CycleError> {
     if woken == Woken::ByBell {
+        let (tenant, now) = (app.config.policy.tenant, time.now);
         let dropped = match turns::yield_to(app, now).await? {
             Some(other) => {
+                let account = &app.config.account;
                 Some(format!("tenant {other} has waited for account `{account}` since before our last turn"))
             }
             None => match app.wakes.start(tenant, now).await? {
@@ -121,13 +145,7 @@ async fn run_as(app: &App, id: CycleId, woken: Woken, now: Timestamp) -> Result<
         }
         turns::taken(app).await?;
     }
-    let deadline = begun + app.config.budget.saturating_sub(CLOSING);
-    let time = pass::Time { now, begun, deadline };
-    let ran = pass::run(app, id, woken, &lease, time).await?;
-    drop(lease);
-    if woken == Woken::ByBell {
-        look_again(app, time.at()).await?;
-    }
+    let ran = pass::run(app, id, woken, lease, time).await?;
     Ok(Ended::Ran(Box::new(ran)))
 }
 

@@ -1,10 +1,13 @@
 //! Secrets: read once a cycle, kept in [`SecretString`], never printed.
 //!
-//! [`Secrets`] is an `enum` over its real sources; Key Vault takes its place here with the Azure edges.
+//! [`Secrets`] is an `enum` over its real sources.
 
+use crate::azure::vault::{Vault, VaultError, VaultSecret};
+use jiff::Timestamp;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use url::Url;
 
 /// The name of the secret with the Qualys user.
 pub const QUALYS_USERNAME: &str = "qualys-username";
@@ -35,6 +38,25 @@ pub enum SecretError {
         #[source]
         source: std::io::Error,
     },
+    /// Key Vault did not give it.
+    #[error("cannot read the secret `{name}` from {vault}")]
+    Vault {
+        /// Its name.
+        name: String,
+        /// The vault.
+        vault: Url,
+        /// The cause.
+        #[source]
+        source: VaultError,
+    },
+    /// It has ended.
+    #[error("the secret `{name}` expired at {at}: add a new version")]
+    Expired {
+        /// Its name.
+        name: String,
+        /// When.
+        at: Timestamp,
+    },
     /// The file is not what it should be.
     #[error("the secrets file {} is not a JSON object of names and texts (line {line}, column {column})", file.display())]
     Malformed {
@@ -50,6 +72,8 @@ pub enum SecretError {
 /// Where secrets come from.
 #[derive(Debug, Clone)]
 pub enum Secrets {
+    /// From Key Vault, the newest version each time.
+    Vault(Vault),
     /// From the environment, taken in when the program started: `QUALYS_USERNAME` holds `qualys-username`.
     Env(BTreeMap<String, SecretString>),
     /// From a file with a JSON object of names and values, read anew each time.
@@ -63,6 +87,8 @@ pub struct Secret {
     pub value: SecretString,
     /// Its version; none where the source has none.
     pub version: Option<String>,
+    /// When it ends, where the source says so.
+    pub expires: Option<Timestamp>,
 }
 
 impl Secrets {
@@ -77,13 +103,19 @@ impl Secrets {
     /// When it is missing or empty, or its source cannot be read.
     pub async fn get(&self, name: &str) -> Result<Secret, SecretError> {
         let (value, place) = match self {
+            Self::Vault(vault) => {
+                let failed =
+                    |source| SecretError::Vault { name: name.to_owned(), vault: vault.url().clone(), source };
+                let VaultSecret { value, version, expires } = vault.get(name).await.map_err(failed)?;
+                return Ok(Secret { value, version, expires });
+            }
             Self::Env(values) => {
                 (values.get(name).cloned(), format!("the environment (`{}`)", Self::variable(name)))
             }
             Self::File(file) => (Self::from_file(file, name).await?, format!("the file {}", file.display())),
         };
         match value {
-            Some(value) => Ok(Secret { value, version: None }),
+            Some(value) => Ok(Secret { value, version: None, expires: None }),
             None => Err(SecretError::Missing { name: name.to_owned(), place }),
         }
     }

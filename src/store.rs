@@ -1,15 +1,15 @@
 //! Blobs: where everything that is remembered or published lives.
 //!
-//! [`Store`] is an `enum` over its real implementations; the folder is the first, Azure Blob Storage takes the second
-//! place. Guarantees: a blob is seen whole or not at all; a conditional write happens only if its condition held at that
+//! [`Store`] is an `enum` over its two real implementations, a folder and an Azure storage account; both pass one
+//! contract. Guarantees: a blob is seen whole or not at all; a conditional write happens only if its condition held at that
 //! moment; a [`Draft`] that was not published leaves nothing that a reader sees.
 
+mod azure;
 mod folder;
 mod key;
 
-#[cfg(test)]
-mod tests;
-
+pub use azure::{AzureDraft, AzureStore};
+pub(crate) use azure::{Failed, call, client_options};
 pub use folder::{FolderDraft, FolderStore};
 pub use key::{BlobKey, Container, NoteName};
 
@@ -27,13 +27,21 @@ pub enum StoreError {
         path: String,
     },
     /// The storage refused the identity.
-    #[error("storage refused access to `{path}`")]
+    #[error(
+        "storage refused access to `{path}`: in Azure, give the identity the role `Storage Blob Data Contributor`"
+    )]
     Forbidden {
         /// The blob.
         path: String,
         /// The cause.
         #[source]
         source: std::io::Error,
+    },
+    /// A container is missing.
+    #[error("there is no container `{container}`: make it in the storage account of STORAGE")]
+    NoContainer {
+        /// Its name.
+        container: &'static str,
     },
     /// The storage could not be reached, or failed.
     #[error("cannot {doing} `{path}`")]
@@ -106,6 +114,8 @@ impl Condition {
 pub enum Store {
     /// Files below a folder.
     Folder(FolderStore),
+    /// A storage account.
+    Azure(AzureStore),
 }
 
 impl Store {
@@ -116,6 +126,7 @@ impl Store {
     pub async fn get(&self, key: &BlobKey) -> Result<Option<Blob>, StoreError> {
         match self {
             Self::Folder(folder) => folder.get(key).await,
+            Self::Azure(azure) => azure.get(key).await,
         }
     }
 
@@ -126,6 +137,7 @@ impl Store {
     pub async fn put(&self, key: &BlobKey, bytes: Bytes, condition: Condition) -> Result<ETag, StoreError> {
         match self {
             Self::Folder(folder) => folder.put(key, bytes, condition).await,
+            Self::Azure(azure) => azure.put(key, bytes, condition).await,
         }
     }
 
@@ -136,6 +148,7 @@ impl Store {
     pub async fn remove(&self, key: &BlobKey, etag: &ETag) -> Result<bool, StoreError> {
         match self {
             Self::Folder(folder) => folder.remove(key, etag).await,
+            Self::Azure(azure) => azure.remove(key, etag).await,
         }
     }
 
@@ -146,6 +159,7 @@ impl Store {
     pub async fn list(&self, container: Container, below: &str) -> Result<Vec<(String, ETag)>, StoreError> {
         match self {
             Self::Folder(folder) => folder.list(container, below).await,
+            Self::Azure(azure) => azure.list(container, below).await,
         }
     }
 
@@ -156,6 +170,7 @@ impl Store {
     pub async fn draft(&self, key: BlobKey) -> Result<Draft, StoreError> {
         match self {
             Self::Folder(folder) => folder.draft(key).await.map(Draft::Folder),
+            Self::Azure(azure) => Ok(Draft::Azure(azure.draft(key))),
         }
     }
 
@@ -219,6 +234,8 @@ impl Store {
 pub enum Draft {
     /// A temporary file.
     Folder(FolderDraft),
+    /// Blocks that are not committed.
+    Azure(AzureDraft),
 }
 
 impl Draft {
@@ -229,6 +246,7 @@ impl Draft {
     pub async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError> {
         match self {
             Self::Folder(draft) => draft.write(bytes).await,
+            Self::Azure(draft) => draft.write(bytes).await,
         }
     }
 
@@ -239,6 +257,7 @@ impl Draft {
     pub async fn publish(self) -> Result<(), StoreError> {
         match self {
             Self::Folder(draft) => draft.publish().await,
+            Self::Azure(draft) => draft.publish().await,
         }
     }
 }

@@ -3,12 +3,11 @@
 //! Guarantees: the note is written before the bell is rung, so a lost bell loses no note; duplicates fold; a tenant has
 //! one future bell, whose time is saved before it is sent.
 
+mod azure;
 mod bell;
 mod queue;
 
-#[cfg(test)]
-mod tests;
-
+pub use azure::AzureQueue;
 pub use bell::{Bell, Rung, Start};
 pub use queue::{FolderQueue, Message, Queue, QueueError, Taken};
 

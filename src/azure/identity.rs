@@ -1,19 +1,31 @@
 //! Who we are in Azure: managed identity there, the developer's own sign-in at a desk. Chosen by a setting, never guessed.
 
+use crate::model::{AppId, TenantId};
 use azure_core::credentials::TokenCredential;
 use azure_core::http::{ClientOptions, RetryOptions, Transport};
 use azure_identity::{
-    DeveloperToolsCredential, ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId,
+    ClientSecretCredential, ClientSecretCredentialOptions, DeveloperToolsCredential,
+    ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId,
 };
+use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 
-/// Which identity reads Azure. A client secret takes its place here with the Azure edges.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Which identity reads Azure.
+#[derive(Debug, Clone)]
 pub enum Identity {
     /// The managed identity of the function app; user-assigned if a client id is given.
     Managed {
         /// The user-assigned identity's client id.
         client_id: Option<String>,
+    },
+    /// An application and its secret.
+    ClientSecret {
+        /// The directory.
+        tenant: TenantId,
+        /// The application.
+        client: AppId,
+        /// Its secret.
+        secret: SecretString,
     },
     /// Whoever is signed in with the Azure CLI or the Azure Developer CLI.
     DeveloperTools,
@@ -25,14 +37,20 @@ impl Identity {
     /// # Errors
     /// When it cannot be built, such as a managed identity outside Azure.
     pub fn credential(&self, http: &reqwest::Client) -> azure_core::Result<Arc<dyn TokenCredential>> {
+        let client_options = ClientOptions {
+            transport: Some(Transport::new(Arc::new(http.clone()))),
+            // The caller repeats within its own deadline; the SDK's default would go on for over a minute.
+            retry: RetryOptions::none(),
+            ..ClientOptions::default()
+        };
         Ok(match self {
+            Self::ClientSecret { tenant, client, secret } => ClientSecretCredential::new(
+                &tenant.to_string(),
+                client.to_string(),
+                secret.expose_secret().to_owned().into(),
+                Some(ClientSecretCredentialOptions { client_options }),
+            )?,
             Self::Managed { client_id } => {
-                let client_options = ClientOptions {
-                    transport: Some(Transport::new(Arc::new(http.clone()))),
-                    // The caller repeats within its own deadline; the SDK's default would go on for over a minute.
-                    retry: RetryOptions::none(),
-                    ..ClientOptions::default()
-                };
                 ManagedIdentityCredential::new(Some(ManagedIdentityCredentialOptions {
                     user_assigned_id: client_id.clone().map(UserAssignedId::ClientId),
                     client_options,

@@ -38,7 +38,7 @@ fn everything_that_is_wrong_is_named_at_once() {
         ("SECRETS", "hunter2"),
         ("QUALYS_PLATFORM", "mars"),
         ("QUALYS_API_URL", "http://example.com"),
-        ("STORAGE", "https://account.blob.core.windows.net"),
+        ("STORAGE", "account"),
         ("LEASE", "5s"),
         ("FOLLOW_UP", "soon"),
         ("RUN_FREQUENCY", "5h"),
@@ -46,16 +46,20 @@ fn everything_that_is_wrong_is_named_at_once() {
         ("CONNECTOR_MODULES", "PC,SCA"),
         ("MAX_CREATES", "-1"),
         ("SCOPE", "a/b"),
-        ("KEY_VAULT_URL", "https://v.vault.azure.net"),
+        ("KEY_VAULT_URL", "http://127.0.0.1:1"),
+        ("AZURE_IDENTITY", "client-secret"),
     ])
     .unwrap_err();
     insta::assert_snapshot!(error, @r"
     the settings are not complete; docs/OPERATIONS.md describes each:
+      AZURE_CLIENT_ID: is required
+      AZURE_CLIENT_SECRET: is required with AZURE_IDENTITY=client-secret
+      AZURE_TENANT_ID: is required
       CONNECTOR_APP_ID: is required
       CONNECTOR_MODULES: PC and SCA exclude each other
       CONNECTOR_NAME: must contain {subscription_id}, so that no two connectors have one name
       FOLLOW_UP: `soon` is not a duration such as 90s, 15m or 24h
-      KEY_VAULT_URL: Key Vault is not supported yet; set SECRETS=env or SECRETS=file:<path>
+      KEY_VAULT_URL: must begin with https://
       LEASE: must be between 15s and 60s
       MAX_CREATES: `-1` is not a whole number from 0 to 10000
       MODE: `on` is not one of observe, enforce, paused
@@ -63,7 +67,8 @@ fn everything_that_is_wrong_is_named_at_once() {
       QUALYS_PLATFORM: is not one of US1, US2, US3, US4, GOV1, EU1, EU2, EU3, IN1, CA1, AE1, UK1, AU1, KSA1; for a private platform set QUALYS_API_URL
       RUN_FREQUENCY: Qualys accepts 1h, 2h, 3h, 4h, 6h, 8h, 12h and 24h
       SCOPE: `a/b` is neither a management group's name nor a subscription's GUID
-      STORAGE: must be `folder:<path>`; Azure Storage accounts are not supported yet
+      SECRETS: contradicts KEY_VAULT_URL: set one of them
+      STORAGE: must be `folder:<path>` or an address such as https://account.blob.core.windows.net
       TENANT_ID: `contoso` is not a directory id (a GUID such as 11111111-2222-3333-4444-555555555555)
     ");
 }

@@ -159,6 +159,12 @@ pub(super) fn url(text: &str) -> Result<Url, String> {
     }
 }
 
+/// An address that speaks TLS: tokens go along with every request.
+pub(super) fn https(text: &str) -> Result<Url, String> {
+    let url = url(text)?;
+    if url.scheme() == "https" { Ok(url) } else { Err("must begin with https://".into()) }
+}
+
 pub(super) fn show(error: impl fmt::Display) -> String {
     error.to_string()
 }

@@ -8,7 +8,7 @@ use crate::model::{Asked, CycleId, RequestId, SubscriptionId, TenantId};
 use crate::plan::Plan;
 use crate::report::{Report, Status, chain};
 use crate::retry::chance;
-use crate::store::{BlobKey, Store, StoreError};
+use crate::store::{BlobKey, StoreError};
 use crate::wakes::Fate;
 use axum::Json;
 use axum::body::Bytes;
@@ -171,7 +171,7 @@ pub(super) async fn wake(State(app): State<Arc<App>>, Path(id): Path<String>) ->
         match reports.last() {
             None => Progress::Queued,
             Some((_, Some(_))) => Progress::Waiting,
-            Some((cycle, None)) if holds(&app, cycle).map_err(|error| unavailable(&error))? => {
+            Some((cycle, None)) if holds(&app, cycle).await.map_err(|error| unavailable(&error))? => {
                 Progress::Running
             }
             Some((cycle, None)) => {
@@ -189,9 +189,8 @@ pub(super) async fn wake(State(app): State<Arc<App>>, Path(id): Path<String>) ->
     .into_response())
 }
 
-fn holds(app: &App, cycle: &CycleId) -> Result<bool, StoreError> {
-    let Store::Folder(folder) = &app.store;
-    Ok(Lease::holder(folder, &app.config.account)?.is_some_and(|holder| holder.cycle == *cycle))
+async fn holds(app: &App, cycle: &CycleId) -> Result<bool, StoreError> {
+    Ok(Lease::holder(&app.store, &app.config.account).await?.is_some_and(|holder| holder.cycle == *cycle))
 }
 
 /// `GET /api/status`.

@@ -4,7 +4,7 @@ use super::{functions, now};
 use crate::app::App;
 use crate::host::Answer;
 use crate::store::NoteName;
-use crate::wakes::{Message, Note, Queue, Taken};
+use crate::wakes::{Message, Note, Taken};
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, warn};
@@ -34,11 +34,11 @@ pub async fn drain(app: &App) -> anyhow::Result<()> {
                 }
             }
             _ = poll.tick() => {
-                let Queue::Folder(queue) = app.wakes.queue();
-                if let Some(taken) = queue.take(COMES_BACK, now())?
+                let queue = app.wakes.queue();
+                if let Some(taken) = queue.take(COMES_BACK, now()).await?
                     && deliver(app, &taken).await
                 {
-                    queue.finish(&taken)?;
+                    queue.finish(taken).await?;
                 }
             }
         }

@@ -1,7 +1,8 @@
 //! The queue that carries bells.
 //!
-//! [`Queue`] is an `enum` over its real implementations; Azure Queue Storage takes its place here with the Azure edges.
+//! [`Queue`] is an `enum` over its two real implementations, a folder and an Azure storage account; both pass one contract.
 
+use super::azure::{AzureMessage, AzureQueue};
 use crate::model::{TenantId, after};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 /// The queue's name, as the `cycle` function's binding has it.
-const NAME: &str = "cycles";
+pub(crate) const NAME: &str = "cycles";
 
 /// A bell on the wire: it carries only a tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,10 +23,10 @@ pub struct Message {
 
 /// Why a bell could not be sent or taken.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {doing} the queue {}", place.display())]
+#[error("cannot {doing} the queue {place}")]
 pub struct QueueError {
     doing: &'static str,
-    place: PathBuf,
+    place: String,
     #[source]
     source: io::Error,
 }
@@ -35,6 +36,22 @@ pub struct QueueError {
 pub enum Queue {
     /// Files in a folder.
     Folder(FolderQueue),
+    /// A queue in a storage account.
+    Azure(AzureQueue),
+}
+
+/// A message that was taken, and comes back unless it is finished.
+#[derive(Debug)]
+pub struct Taken {
+    /// What it says.
+    pub text: String,
+    receipt: Receipt,
+}
+
+#[derive(Debug)]
+enum Receipt {
+    Folder(PathBuf),
+    Azure(AzureMessage),
 }
 
 impl Queue {
@@ -45,8 +62,43 @@ impl Queue {
     pub async fn send(&self, tenant: TenantId, wait: Duration, now: Timestamp) -> Result<(), QueueError> {
         match self {
             Self::Folder(folder) => folder.send(tenant, wait, now).await,
+            Self::Azure(azure) => azure.send(tenant, wait).await.map_err(failed("write to")),
         }
     }
+
+    /// Takes the next message that is due; it comes back after `hidden` unless it is finished.
+    ///
+    /// # Errors
+    /// When the queue cannot be read.
+    pub async fn take(&self, hidden: Duration, now: Timestamp) -> Result<Option<Taken>, QueueError> {
+        match self {
+            Self::Folder(folder) => folder.take(hidden, now),
+            Self::Azure(azure) => {
+                let message = azure.take(hidden).await.map_err(failed("read"))?;
+                Ok(message
+                    .map(|message| Taken { text: message.text.clone(), receipt: Receipt::Azure(message) }))
+            }
+        }
+    }
+
+    /// Removes a message that was served.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub async fn finish(&self, taken: Taken) -> Result<(), QueueError> {
+        match (self, taken.receipt) {
+            (Self::Folder(folder), Receipt::Folder(place)) => folder.finish(&place),
+            (Self::Azure(azure), Receipt::Azure(message)) => {
+                azure.finish(&message).await.map_err(failed("remove from"))
+            }
+            // A message of another queue: there is nothing of it here.
+            (Self::Folder(_) | Self::Azure(_), _) => Ok(()),
+        }
+    }
+}
+
+fn failed(doing: &'static str) -> impl Fn(io::Error) -> QueueError {
+    move |source| QueueError { doing, place: NAME.to_owned(), source }
 }
 
 /// A queue of files: `<folder>/cycles/<visible from, ms>_<id>_<times taken>.msg`, the content being the message.
@@ -56,14 +108,6 @@ impl Queue {
 #[derive(Debug, Clone)]
 pub struct FolderQueue {
     root: PathBuf,
-}
-
-/// A message that was taken.
-#[derive(Debug)]
-pub struct Taken {
-    /// What it says.
-    pub text: String,
-    place: PathBuf,
 }
 
 impl FolderQueue {
@@ -78,7 +122,7 @@ impl FolderQueue {
 
     async fn send(&self, tenant: TenantId, wait: Duration, now: Timestamp) -> Result<(), QueueError> {
         let folder = self.folder();
-        let failed = |source| QueueError { doing: "write to", place: folder.clone(), source };
+        let failed = |source| QueueError { doing: "write to", place: folder.display().to_string(), source };
         let text = serde_json::to_vec(&Message { tenant }).map_err(|error| failed(error.into()))?;
         let id = Uuid::new_v4().simple();
         let temporary = folder.join(format!(".{id}"));
@@ -91,13 +135,9 @@ impl FolderQueue {
         write.await.map_err(failed)
     }
 
-    /// Takes the next message that is due; it comes back after `hidden` unless it is finished.
-    ///
-    /// # Errors
-    /// When the folder cannot be read.
-    pub fn take(&self, hidden: Duration, now: Timestamp) -> Result<Option<Taken>, QueueError> {
+    fn take(&self, hidden: Duration, now: Timestamp) -> Result<Option<Taken>, QueueError> {
         let folder = self.folder();
-        let failed = |source| QueueError { doing: "read", place: folder.clone(), source };
+        let failed = |source| QueueError { doing: "read", place: folder.display().to_string(), source };
         let entries = match std::fs::read_dir(&folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             entries => entries.map_err(failed)?,
@@ -113,7 +153,7 @@ impl FolderQueue {
             match std::fs::rename(folder.join(&old), &place) {
                 Ok(()) => {
                     let text = std::fs::read_to_string(&place).map_err(failed)?;
-                    return Ok(Some(Taken { text, place }));
+                    return Ok(Some(Taken { text, receipt: Receipt::Folder(place) }));
                 }
                 // Somebody else took it.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -123,14 +163,10 @@ impl FolderQueue {
         Ok(None)
     }
 
-    /// Removes a message that was served.
-    ///
-    /// # Errors
-    /// When it cannot be removed.
-    pub fn finish(&self, taken: &Taken) -> Result<(), QueueError> {
-        remove(&taken.place).map_err(|source| QueueError {
+    fn finish(&self, place: &Path) -> Result<(), QueueError> {
+        remove(place).map_err(|source| QueueError {
             doing: "remove from",
-            place: self.folder(),
+            place: self.folder().display().to_string(),
             source,
         })
     }

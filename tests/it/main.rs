@@ -9,16 +9,23 @@
     clippy::large_futures,
     clippy::panic,
     clippy::pedantic,
+    clippy::print_stderr,
     clippy::unwrap_used,
     unreachable_pub,
     reason = "tests"
 )]
 
+mod azure;
+mod bells;
 mod cycles;
 mod envelopes;
+mod leases;
 mod main_job;
 mod modes;
+mod package;
 mod snapshots;
 mod stage;
+mod stores;
 mod tenants;
 mod traffic;
+mod vaults;

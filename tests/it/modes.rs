@@ -82,7 +82,8 @@ async fn a_held_account_is_named_with_exit_code_3() {
         tenant: app.config.policy.tenant,
         since: stage.now(),
     };
-    let Acquired::Ours(_lease) = Lease::acquire(&app.store, &app.config.account, &holder).await.unwrap()
+    let Acquired::Ours(_lease) =
+        Lease::acquire(&app.store, &app.config.account, &holder, app.config.lease).await.unwrap()
     else {
         panic!()
     };

@@ -115,7 +115,7 @@ impl Stage {
     /// The app in this process, with the world's identity.
     pub async fn app(&self) -> App {
         let config = Config::from_lookup(|name| self.settings.get(name).cloned()).unwrap();
-        let credential = WorldIdentity { world: self.world.clone() };
+        let credential = WorldIdentity::new(&self.world);
         App::with_credential(config, Arc::new(credential)).unwrap()
     }
 
@@ -291,8 +291,22 @@ fn sha256(bytes: &[u8]) -> String {
     sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-struct WorldIdentity {
+/// The world's identity endpoint as a credential.
+pub struct WorldIdentity {
     world: World,
+}
+
+impl WorldIdentity {
+    pub fn new(world: &World) -> Self {
+        Self { world: world.clone() }
+    }
+
+    pub async fn token(&self, resource: &str) -> String {
+        let url = format!("{}?api-version=2019-08-01&resource={resource}", self.world.identity_endpoint());
+        let ask = reqwest::Client::new().get(url).header("x-identity-header", self.world.identity_header());
+        let body: Value = serde_json::from_str(&ask.send().await.unwrap().text().await.unwrap()).unwrap();
+        body["access_token"].as_str().unwrap().to_owned()
+    }
 }
 
 impl std::fmt::Debug for WorldIdentity {
@@ -305,14 +319,10 @@ impl std::fmt::Debug for WorldIdentity {
 impl TokenCredential for WorldIdentity {
     async fn get_token(
         &self,
-        _: &[&str],
+        scopes: &[&str],
         _: Option<TokenRequestOptions<'_>>,
     ) -> azure_core::Result<AccessToken> {
-        let resource = "https://management.azure.com";
-        let url = format!("{}?api-version=2019-08-01&resource={resource}", self.world.identity_endpoint());
-        let ask = reqwest::Client::new().get(url).header("x-identity-header", self.world.identity_header());
-        let body: Value = serde_json::from_str(&ask.send().await.unwrap().text().await.unwrap()).unwrap();
-        let token = body["access_token"].as_str().unwrap().to_owned();
+        let token = self.token(scopes[0].trim_end_matches("/.default")).await;
         let expires_on = azure_core::time::OffsetDateTime::now_utc() + azure_core::time::Duration::hours(1);
         Ok(AccessToken { token: token.into(), expires_on })
     }

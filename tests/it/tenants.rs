@@ -3,7 +3,7 @@
 use crate::stage::Stage;
 use qualys_azure_inventory::cycle::{self, Ended, Woken};
 use qualys_azure_inventory::store::NoteName;
-use qualys_azure_inventory::wakes::{Note, Queue};
+use qualys_azure_inventory::wakes::Note;
 use std::time::Duration;
 
 /// Two stages that share the world and the store, each with a tenant and a queue of its own.
@@ -96,7 +96,7 @@ async fn a_busy_tenant_does_not_starve_the_other() {
         busy_cycles += ran;
         if ran > 0 {
             let Acquired::Ours(lease) =
-                Lease::acquire(&busy.store, &busy.config.account, &holder).await.unwrap()
+                Lease::acquire(&busy.store, &busy.config.account, &holder, busy.config.lease).await.unwrap()
             else {
                 panic!()
             };
@@ -113,13 +113,13 @@ async fn a_busy_tenant_does_not_starve_the_other() {
 
 /// Delivers what is due in an app's queue; how many cycles ran.
 async fn deliver(app: &qualys_azure_inventory::app::App, clock: &Stage) -> usize {
-    let Queue::Folder(queue) = app.wakes.queue();
+    let queue = app.wakes.queue();
     let mut ran = 0;
-    while let Some(taken) = queue.take(Duration::from_secs(90), clock.now()).unwrap() {
+    while let Some(taken) = queue.take(Duration::from_secs(90), clock.now()).await.unwrap() {
         if let Ended::Ran(_) = cycle::run(app, Woken::ByBell, clock.now()).await.unwrap() {
             ran += 1;
         }
-        queue.finish(&taken).unwrap();
+        queue.finish(taken).await.unwrap();
     }
     ran
 }

@@ -3,7 +3,7 @@
 use crate::stage::Stage;
 use qualys_azure_inventory::cycle::{self, Ended, Woken};
 use qualys_azure_inventory::store::NoteName;
-use qualys_azure_inventory::wakes::{Note, Queue};
+use qualys_azure_inventory::wakes::Note;
 use std::time::Duration;
 
 #[tokio::test]
@@ -16,12 +16,12 @@ async fn five_thousand_events_in_a_minute_start_at_most_three_cycles_in_two_minu
     let mut starts = Vec::new();
     let began = stage.now();
     let mut deliver = async || {
-        let Queue::Folder(queue) = app.wakes.queue();
-        while let Some(taken) = queue.take(Duration::from_secs(90), stage.now()).unwrap() {
+        let queue = app.wakes.queue();
+        while let Some(taken) = queue.take(Duration::from_secs(90), stage.now()).await.unwrap() {
             if let Ended::Ran(_) = cycle::run(&app, Woken::ByBell, stage.now()).await.unwrap() {
                 starts.push(stage.now().duration_since(began).as_secs());
             }
-            queue.finish(&taken).unwrap();
+            queue.finish(taken).await.unwrap();
         }
     };
     for event in 0..5000_usize {

@@ -1,16 +1,15 @@
-//! `cargo xtask test`: every test, with the services that some of them need.
+//! `cargo xtask test`: every test, with what some of them need.
 
 use crate::cargo::{self, cargo};
-use anyhow::{Result, bail};
-use std::process::Child;
+use anyhow::{Context, Result, bail, ensure};
+use std::path::Path;
+use std::process::Command;
 
-/// A service that is running, and the environment variables that tell the tests where.
-type Started = (Child, Vec<(String, String)>);
-type Start = fn() -> Result<Started>;
+type Install = fn() -> Result<()>;
 
-/// What tests need beside the code: a name, and the function that installs and starts it. An error means that this machine
-/// cannot have it; then its tests are skipped, which is said, and in CI is a failure. Azurite gets its place here.
-const SERVICES: [(&str, Start); 0] = [];
+/// What tests need beside the code: a name, and the function that installs it. An error means that this machine cannot have
+/// it; then its tests are skipped, which is said, and in CI is a failure.
+const NEEDS: [(&str, Install); 1] = [("Azurite", azurite)];
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let arguments = match arguments {
@@ -19,14 +18,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         _ => bail!("cargo xtask test [-- ARGS]"),
     };
     let in_ci = std::env::var("CI").is_ok_and(|value| value == "true");
-    let (mut running, mut skipped) = (Vec::new(), Vec::new());
-    for (name, start) in SERVICES {
-        match start() {
-            Ok(started) => running.push(started),
-            Err(why) if in_ci => {
-                stop(running);
-                bail!("in CI nothing may be skipped, and {name} is not there: {why:#}");
-            }
+    let mut skipped = Vec::new();
+    for (name, install) in NEEDS {
+        match install() {
+            Ok(()) => {}
+            Err(why) if in_ci => bail!("in CI nothing may be skipped, and {name} is not there: {why:#}"),
             Err(why) => skipped.push(format!("the tests that need {name}: {why:#}")),
         }
     }
@@ -34,9 +30,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     command.args(arguments);
     // Snapshots are read by people: a run neither writes one nor lets a wrong one pass.
     command.env("INSTA_UPDATE", "no").env_remove("INSTA_FORCE_PASS");
-    command.envs(running.iter().flat_map(|(_, variables)| variables.iter().cloned()));
     let result = cargo::run(&mut command);
-    stop(running);
     for what in &skipped {
         println!("\nSKIPPED: {what}");
     }
@@ -46,10 +40,25 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     result
 }
 
-fn stop(running: Vec<Started>) {
-    for (mut process, _) in running {
-        // One that has ended by itself needs no end.
-        let _ = process.kill();
-        let _ = process.wait();
+/// Installs Azurite from npm as the lock file has it; the tests start it on free ports, and it ends with them.
+fn azurite() -> Result<()> {
+    let folder = cargo::root().join("tests/azurite");
+    if is_installed(&folder) {
+        return Ok(());
     }
+    println!("Installing Azurite from npm (once, about 20 s) ...");
+    // None of its install scripts is needed.
+    let npm = Command::new("npm")
+        .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+        .current_dir(&folder)
+        .status();
+    let status = npm.context("npm cannot be started: install Node 20 or newer")?;
+    ensure!(status.success(), "`npm ci` failed in tests/azurite");
+    Ok(())
+}
+
+/// npm writes down what it installed; that must be as new as what is asked for.
+fn is_installed(folder: &Path) -> bool {
+    let changed = |file: &str| folder.join(file).metadata().and_then(|file| file.modified());
+    matches!((changed("node_modules/.package-lock.json"), changed("package-lock.json")), (Ok(there), Ok(wanted)) if there >= wanted)
 }

@@ -2,6 +2,7 @@
 
 use crate::model::hex;
 use crate::secrets::{self, Secret, SecretError, Secrets};
+use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 
@@ -14,12 +15,21 @@ pub(super) struct Keys {
 
 impl Keys {
     /// Reads them.
-    pub(super) async fn read(secrets: &Secrets) -> Result<Self, SecretError> {
-        Ok(Self {
-            username: secrets.get(secrets::QUALYS_USERNAME).await?,
-            password: secrets.get(secrets::QUALYS_PASSWORD).await?,
-            connector: secrets.get(secrets::CONNECTOR_CLIENT_SECRET).await?,
-        })
+    pub(super) async fn read(secrets: &Secrets, now: Timestamp) -> Result<Self, SecretError> {
+        let read = async |name: &str| {
+            let secret = secrets.get(name).await?;
+            match secret.expires.filter(|at| *at <= now) {
+                Some(at) => Err(SecretError::Expired { name: name.to_owned(), at }),
+                None => Ok(secret),
+            }
+        };
+        // At once, so that a vault that cannot be reached is named in the time of one.
+        let (username, password, connector) = tokio::try_join!(
+            read(secrets::QUALYS_USERNAME),
+            read(secrets::QUALYS_PASSWORD),
+            read(secrets::CONNECTOR_CLIENT_SECRET)
+        )?;
+        Ok(Self { username, password, connector })
     }
 
     /// What names these Qualys credentials without telling them: their versions, or a short salted fingerprint. Thirty-two

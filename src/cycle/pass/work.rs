@@ -22,7 +22,7 @@ use tracing::info;
 impl Pass<'_> {
     /// Secrets, then observe, plan, act, snapshot. What fails is a problem in the report.
     pub(super) async fn work(&mut self, memory: &mut Memory, plan_only: bool) -> Result<(), CycleError> {
-        let keys = match Keys::read(&self.app.config.secrets).await {
+        let keys = match Keys::read(&self.app.secrets, self.time.now).await {
             Ok(keys) => keys,
             Err(error) => {
                 self.problem("secrets", &error, "put the secret there under that name, or correct SECRETS");

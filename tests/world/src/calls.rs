@@ -16,6 +16,8 @@ pub enum Service {
     Entra,
     /// The App Service identity endpoint.
     Identity,
+    /// The secrets of Key Vault.
+    Vault,
 }
 
 /// Which operation a request is; in a [`crate::Fault`] also a family of them.
@@ -63,6 +65,12 @@ pub enum CallKind {
     Token,
     /// `GET` of the identity endpoint.
     Identity,
+    /// Any request to Key Vault without a token, which is only told where to get one. Azure's own clients begin with one.
+    VaultChallenge,
+    /// `GET /secrets/{name}` and `GET /secrets/{name}/{version}`, with a token.
+    VaultGet,
+    /// `GET /secrets/{name}/versions`, with a token.
+    VaultVersions,
     /// A path that the service does not have.
     Unknown,
 }
@@ -104,7 +112,7 @@ pub struct Call {
     pub path: String,
     /// Status answered; `None` while unanswered and when the connection was dropped.
     pub status: Option<u16>,
-    /// Qualys response code or ARM, Entra error code answered.
+    /// Qualys response code or ARM, Entra error code answered; of Key Vault the inner code, where there is one.
     pub code: Option<String>,
     /// Connector in the path, or in the answer of a create.
     pub connector_id: Option<i64>,

@@ -1,4 +1,4 @@
-//! The simulated outside world: Qualys, Azure Resource Manager, Entra and the identity endpoint on loopback.
+//! The simulated outside world: Qualys, Azure Resource Manager, Entra, Key Vault and the identity endpoint on loopback.
 //!
 //! Guarantees: it listens on 127.0.0.1 only; ids and secrets come from counters, so two runs print the same;
 //! behaviour that nobody has observed on the real services is a switch ([`Manners`], [`ArmManners`]) with a
@@ -6,6 +6,7 @@
 //! ([`World::fault`]). It shares no type with the product.
 
 mod azure;
+pub mod azurite;
 mod calls;
 mod clock;
 mod entra;
@@ -16,11 +17,14 @@ pub mod host;
 mod ids;
 mod net;
 pub mod program;
+mod proxy;
 mod qualys;
 mod state;
 mod subscription;
 #[cfg(test)]
 mod testing;
+mod tls;
+mod vault;
 mod world;
 
 pub use azure::{Access, ArmManners, AzureSubscription, Machine, SubscriptionState};
@@ -31,4 +35,5 @@ pub use qualys::{
     OnDuplicate, OnRunning, Rate, Source, ToWait,
 };
 pub use subscription::Subscription;
+pub use vault::{VaultManners, VaultPermissions};
 pub use world::{Setup, World};

@@ -17,6 +17,7 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 
 use crate::calls::{Call, CallKind, Service};
@@ -25,7 +26,7 @@ use crate::hooks::Moment;
 use crate::net::ask::Ask;
 use crate::net::reply::Reply;
 use crate::state::{Running, Shared};
-use crate::{azure, entra, program, qualys};
+use crate::{azure, entra, program, qualys, vault};
 
 /// What a listener leads to.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +35,7 @@ pub(crate) enum Door {
     Arm,
     Entra,
     Identity,
+    Vault,
     Control,
 }
 
@@ -57,26 +59,42 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>, door: Door
         let Ok((stream, _)) = listener.accept().await else { continue };
         let _ = stream.set_nodelay(true);
         let shared = Arc::clone(&shared);
-        tokio::spawn(async move {
-            let service = hyper::service::service_fn(|request| answer(Arc::clone(&shared), door, request));
-            // The error is a client that went away, or a fault that was asked for.
-            let _ = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
-        });
+        tokio::spawn(connection(stream, shared, door, None));
     }
 }
 
-async fn answer(shared: Arc<Shared>, door: Door, request: Request<Incoming>) -> Answer {
+/// Serves one connection until either side ends it. `origin` is what the client calls us where that is not the listener's
+/// address: `https://` and the host name that it asked the proxy for.
+pub(crate) async fn connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    shared: Arc<Shared>,
+    door: Door,
+    origin: Option<String>,
+) {
+    let service = hyper::service::service_fn(|request| {
+        let (shared, origin) = (Arc::clone(&shared), origin.clone());
+        answer(shared, door, origin, request)
+    });
+    // The error is a client that went away, or a fault that was asked for.
+    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+}
+
+async fn answer(
+    shared: Arc<Shared>,
+    door: Door,
+    origin: Option<String>,
+    request: Request<Incoming>,
+) -> Answer {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| Dropped)?.to_bytes();
-    let ask = Ask::new(&parts, body);
+    let ask = Ask::new(&parts, body, origin);
     let service = match door {
         Door::Control => return Ok(whole(program::control::answer(&shared, &ask))),
         Door::Qualys => Service::Qualys,
         Door::Arm => Service::Arm,
         Door::Entra => Service::Entra,
         Door::Identity => Service::Identity,
+        Door::Vault => Service::Vault,
     };
     // A task of its own: like a real server, the world finishes what it began even if the client goes away.
     let handled = tokio::spawn(async move { handle(&shared, service, &ask).await }).await;
@@ -103,6 +121,7 @@ fn classify(service: Service, ask: &Ask) -> CallKind {
         Service::Arm => azure::arm::classify(ask),
         Service::Entra => entra::token::classify(ask),
         Service::Identity => entra::identity::classify(ask),
+        Service::Vault => vault::answer::classify(ask),
     }
 }
 
@@ -132,6 +151,7 @@ async fn handle(shared: &Arc<Shared>, service: Service, ask: &Ask) -> (End, Opti
             Service::Arm => azure::arm::answer(shared, ask, call),
             Service::Entra => entra::token::answer(shared, ask),
             Service::Identity => entra::identity::answer(shared, ask),
+            Service::Vault => vault::answer::answer(shared, ask),
         }),
     };
     let reply = match (&kind, reply) {
@@ -169,7 +189,7 @@ fn arrive(
     let (connector_id, subscription) = match service {
         Service::Qualys => qualys::about(&state.qualys, ask),
         Service::Arm => (None, azure::arm::subscription_in(ask)),
-        Service::Entra | Service::Identity => (None, None),
+        Service::Entra | Service::Identity | Service::Vault => (None, None),
     };
     let at = state.now();
     let number = state.calls.record(Call {

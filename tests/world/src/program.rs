@@ -81,6 +81,7 @@ fn run_serve(serve: &Serve) -> anyhow::Result<()> {
         entra_port: serve.entra_port,
         identity_port: serve.identity_port,
         control_port: Some(serve.control_port),
+        ..Setup::default()
     });
     world.manners(|manners| {
         manners.auto_start = None;

@@ -14,7 +14,10 @@ use crate::entra::Entra;
 use crate::faults::Fault;
 use crate::hooks::Hooks;
 use crate::ids::{GuidKind, Ids};
+use crate::proxy::Routes;
 use crate::qualys::Qualys;
+use crate::tls::Authority;
+use crate::vault::Vaults;
 
 /// Where the services listen.
 #[derive(Clone, Debug)]
@@ -23,6 +26,7 @@ pub(crate) struct Urls {
     pub(crate) arm: String,
     pub(crate) entra: String,
     pub(crate) identity: String,
+    pub(crate) proxy: String,
     pub(crate) control: Option<String>,
 }
 
@@ -33,6 +37,8 @@ pub(crate) struct State {
     pub(crate) azure: Azure,
     pub(crate) entra: Entra,
     pub(crate) qualys: Qualys,
+    pub(crate) vaults: Vaults,
+    pub(crate) routes: Routes,
     pub(crate) calls: Calls,
     pub(crate) faults: Vec<Fault>,
     pub(crate) hooks: Hooks,
@@ -49,6 +55,8 @@ impl State {
             entra,
             ids,
             qualys: Qualys::default(),
+            vaults: Vaults::default(),
+            routes: Routes::default(),
             calls: Calls::default(),
             faults: Vec::new(),
             hooks: Hooks::default(),
@@ -64,6 +72,7 @@ impl State {
 pub(crate) struct Shared {
     state: Mutex<State>,
     pub(crate) urls: Urls,
+    pub(crate) authority: Arc<Authority>,
     running: AtomicUsize,
     most: AtomicUsize,
 }
@@ -73,6 +82,7 @@ impl Shared {
         Arc::new(Self {
             state: Mutex::new(State::new()),
             urls,
+            authority: Authority::new(),
             running: AtomicUsize::new(0),
             most: AtomicUsize::new(0),
         })

@@ -14,6 +14,7 @@ use crate::calls::Call;
 use crate::faults::Fault;
 use crate::hooks::Moment;
 use crate::net;
+use crate::proxy;
 use crate::qualys::Manners;
 use crate::state::{Shared, State, Urls};
 
@@ -28,6 +29,8 @@ pub struct Setup {
     pub entra_port: u16,
     /// Port of the identity endpoint.
     pub identity_port: u16,
+    /// Port of the proxy.
+    pub proxy_port: u16,
     /// Port of the control API, which exists only if one is given.
     pub control_port: Option<u16>,
 }
@@ -58,11 +61,12 @@ impl World {
             (listener, address)
         };
         let url = |address: SocketAddr| format!("http://{address}");
-        let (qualys, arm, entra, identity) = (
+        let (qualys, arm, entra, identity, proxy) = (
             listen(setup.qualys_port),
             listen(setup.arm_port),
             listen(setup.entra_port),
             listen(setup.identity_port),
+            listen(setup.proxy_port),
         );
         let control = setup.control_port.map(listen);
         let shared = Shared::new(Urls {
@@ -70,6 +74,7 @@ impl World {
             arm: url(arm.1),
             entra: url(entra.1),
             identity: format!("{}/msi/token", url(identity.1)),
+            proxy: url(proxy.1),
             control: control.as_ref().map(|(_, address)| url(*address)),
         });
         let mut doors = vec![
@@ -83,7 +88,7 @@ impl World {
         let served = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("world".to_owned())
-            .spawn(move || run(doors, &served, stopped))
+            .spawn(move || run(doors, proxy.0, &served, stopped))
             .expect("a thread can be started");
         Self {
             inner: Arc::new(Inner { shared, stop: Mutex::new(Some(stop)), thread: Mutex::new(Some(thread)) }),
@@ -204,11 +209,12 @@ impl World {
     }
 
     /// Every secret in plain text that the world knows or gave out: passwords, application secrets, tokens, the
-    /// identity header, the Basic header's value and connector keys. For looking for leaks.
+    /// identity header, the Basic header's value, connector keys and the secrets in vaults. For looking for leaks.
     pub fn secrets(&self) -> Vec<String> {
         self.with(|state| {
             let mut all = state.entra.secrets();
             all.extend(state.qualys.secrets());
+            all.extend(state.vaults.secrets());
             all.sort();
             all.dedup();
             all
@@ -234,7 +240,12 @@ impl Drop for Inner {
     }
 }
 
-fn run(doors: Vec<(net::Door, TcpListener)>, shared: &Arc<Shared>, stopped: oneshot::Receiver<()>) {
+fn run(
+    doors: Vec<(net::Door, TcpListener)>,
+    proxy: TcpListener,
+    shared: &Arc<Shared>,
+    stopped: oneshot::Receiver<()>,
+) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("world-io")
@@ -242,10 +253,13 @@ fn run(doors: Vec<(net::Door, TcpListener)>, shared: &Arc<Shared>, stopped: ones
         .build()
         .expect("a runtime can be built");
     runtime.block_on(async {
+        let registered = |listener: TcpListener| {
+            tokio::net::TcpListener::from_std(listener).expect("a listener can be registered")
+        };
         for (door, listener) in doors {
-            let listener = tokio::net::TcpListener::from_std(listener).expect("a listener can be registered");
-            tokio::spawn(net::serve(listener, Arc::clone(shared), door));
+            tokio::spawn(net::serve(registered(listener), Arc::clone(shared), door));
         }
+        tokio::spawn(proxy::serve(registered(proxy), Arc::clone(shared)));
         let _ = stopped.await;
     });
     // Long enough for tasks to be dropped at their next await, short enough for a hook that is stuck.

@@ -44,6 +44,7 @@ pub(crate) fn answer(shared: &Shared, ask: &Ask, call: CallKind) -> Reply {
         if call == CallKind::Unknown {
             return error(404, "InvalidResourceType", "The resource type could not be found.");
         }
+        let base = ask.origin.as_deref().unwrap_or(&shared.urls.arm);
         let token = match token(state, ask, &shared.urls.arm) {
             Ok(token) => token,
             Err(refusal) => return refusal,
@@ -56,9 +57,9 @@ pub(crate) fn answer(shared: &Shared, ask: &Ask, call: CallKind) -> Reply {
             );
         }
         let reply = match call {
-            CallKind::ArmList => list(state, ask, &token, &shared.urls.arm),
+            CallKind::ArmList => list(state, ask, &token, base),
             CallKind::ArmGet => get(state, ask, &token),
-            CallKind::ArmDescendants => descendants(state, ask, &token, &shared.urls.arm),
+            CallKind::ArmDescendants => descendants(state, ask, &token, base),
             _ => graph::answer(state, ask, &token),
         };
         // Documented since 2024 for reads at tenant scope; the number is of no consequence here.

@@ -39,7 +39,18 @@ pub(crate) fn answer(shared: &Shared, ask: &Ask) -> Reply {
     if classify(ask) == CallKind::Unknown {
         return Reply::html(404, "404 Not Found");
     }
-    shared.with(|state| token(state, ask))
+    shared.with(|state| {
+        let mut reply = token(state, ask);
+        if state.entra.line_breaks {
+            let text = String::from_utf8_lossy(&reply.body);
+            let parts = [" Trace ID: ", " Correlation ID: ", " Timestamp: "];
+            let text = parts.iter().fold(text.into_owned(), |text, part| {
+                text.replace(part, &format!("\\r\\n{}", part.trim_start()))
+            });
+            reply.body = text.into_bytes();
+        }
+        reply
+    })
 }
 
 fn token(state: &mut State, ask: &Ask) -> Reply {

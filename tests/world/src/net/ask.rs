@@ -14,12 +14,14 @@ pub(crate) struct Ask {
     /// Path and query as sent.
     pub(crate) target: String,
     pub(crate) body: Bytes,
+    /// `https://` and our name, where the client came through the proxy.
+    pub(crate) origin: Option<String>,
     query: Vec<(String, String)>,
     headers: HeaderMap,
 }
 
 impl Ask {
-    pub(crate) fn new(parts: &Parts, body: Bytes) -> Self {
+    pub(crate) fn new(parts: &Parts, body: Bytes, origin: Option<String>) -> Self {
         Self {
             method: parts.method.as_str().to_owned(),
             path: parts.uri.path().to_owned(),
@@ -28,6 +30,7 @@ impl Ask {
                 .path_and_query()
                 .map_or_else(|| parts.uri.path().to_owned(), ToString::to_string),
             body,
+            origin,
             query: decoded_pairs(parts.uri.query().unwrap_or_default()),
             headers: parts.headers.clone(),
         }

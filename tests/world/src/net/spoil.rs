@@ -9,6 +9,7 @@ use crate::entra;
 use crate::faults::Kind;
 use crate::net::reply::Reply;
 use crate::qualys::{LimitBody, envelope, limits};
+use crate::vault;
 
 /// The answer of a fault without effect; `None` drops the connection.
 pub(super) fn instead(service: Service, kind: &Kind, form: LimitBody, now: Timestamp) -> Option<Reply> {
@@ -18,6 +19,9 @@ pub(super) fn instead(service: Service, kind: &Kind, form: LimitBody, now: Times
         }
         Service::Qualys => Reply::html(status, &format!("HTTP Status {status}")),
         Service::Arm => arm::error(status, code, "A fault of the world."),
+        Service::Vault => {
+            vault::answer::error(status, vault_code_name(status, code), None, "A fault of the world.")
+        }
         Service::Entra | Service::Identity => {
             entra::token::error(status, code, &[], "A fault of the world.", now)
         }
@@ -48,6 +52,18 @@ fn status_code_name(status: u16) -> &'static str {
         429 => "TooManyRequests",
         503 => "ServiceUnavailable",
         _ => "InternalServerError",
+    }
+}
+
+/// Key Vault's words for what Resource Manager calls otherwise.
+fn vault_code_name(status: u16, code: &str) -> &str {
+    match status {
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "SecretNotFound",
+        429 => "Throttled",
+        500 => "InternalServerError",
+        _ => code,
     }
 }
 

@@ -1,0 +1,197 @@
+//! Key Vault: the newest version of a secret.
+//!
+//! Guarantees: an answer or a named cause within [`LIMIT`]; values go straight into [`SecretString`]; what the vault says in
+//! an error goes nowhere but its code.
+
+use super::chain_of;
+use crate::retry::{Again, retry};
+use azure_core::credentials::TokenCredential;
+use azure_core::error::ErrorKind;
+use azure_core::http::{ClientOptions, RetryOptions, StatusCode, Transport};
+use azure_security_keyvault_secrets::{ResourceExt, SecretClient, SecretClientOptions};
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde::Deserialize;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+use url::Url;
+
+/// A vault answers in milliseconds. A person who waits for the cause of a failure should have it within five seconds, and
+/// the SDK's own repetitions would take over a minute.
+const LIMIT: Duration = Duration::from_millis(4500);
+
+/// Why the vault gave no secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum VaultError {
+    /// There is no such secret.
+    #[error("there is no such secret")]
+    NotFound,
+    /// The newest version is disabled.
+    #[error("its newest version is disabled: enable it, or add a version")]
+    Disabled,
+    /// The identity may not read secrets there, or not from here.
+    #[error(
+        "the vault forbids it ({code}): give the identity the role `Key Vault Secrets User`, and let this address through the vault's firewall"
+    )]
+    Forbidden {
+        /// The vault's code.
+        code: String,
+    },
+    /// The vault does not accept the identity's token.
+    #[error(
+        "the vault does not accept the identity's token: is it of the vault's directory (AZURE_IDENTITY, AZURE_CLIENT_ID)?"
+    )]
+    Unauthorized,
+    /// Too many calls.
+    #[error("the vault is asked too often now; a later cycle tries again")]
+    Throttled,
+    /// The server's certificate is not trusted.
+    #[error(
+        "the vault's certificate is not trusted: behind a TLS-inspecting proxy, name its CA in SSL_CERT_FILE ({cause})"
+    )]
+    Untrusted {
+        /// The cause.
+        cause: String,
+    },
+    /// No answer, or no token.
+    #[error("the vault cannot be reached: check KEY_VAULT_URL, the network and the identity ({cause})")]
+    Unreachable {
+        /// The cause.
+        cause: String,
+    },
+    /// Any other answer.
+    #[error("the vault answered HTTP {status} ({code})")]
+    Status {
+        /// The status.
+        status: u16,
+        /// The vault's code.
+        code: String,
+    },
+}
+
+/// One key vault.
+#[derive(Clone)]
+pub struct Vault {
+    client: Arc<SecretClient>,
+    url: Url,
+}
+
+impl std::fmt::Debug for Vault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Vault({})", self.url)
+    }
+}
+
+/// A secret as the vault has it.
+#[derive(Debug)]
+pub struct VaultSecret {
+    /// The value.
+    pub value: SecretString,
+    /// Its version.
+    pub version: Option<String>,
+    /// When it ends; the vault gives it all the same.
+    pub expires: Option<Timestamp>,
+}
+
+impl Vault {
+    /// The vault at this address, read as this identity.
+    ///
+    /// # Errors
+    /// When the address is none of a vault.
+    pub fn new(
+        http: reqwest::Client,
+        url: Url,
+        credential: Arc<dyn TokenCredential>,
+    ) -> azure_core::Result<Self> {
+        let client_options = ClientOptions {
+            transport: Some(Transport::new(Arc::new(http))),
+            retry: RetryOptions::none(),
+            ..ClientOptions::default()
+        };
+        let options = SecretClientOptions { client_options, ..SecretClientOptions::default() };
+        Ok(Self { client: Arc::new(SecretClient::new(url.as_str(), credential, Some(options))?), url })
+    }
+
+    /// Its address.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The newest version of a secret.
+    ///
+    /// # Errors
+    /// The cause, by what to do about it.
+    pub async fn get(&self, name: &str) -> Result<VaultSecret, VaultError> {
+        let deadline = Instant::now() + LIMIT;
+        let again = |error: &VaultError| match error {
+            VaultError::Unreachable { .. } | VaultError::Throttled => Again::Soon,
+            VaultError::Status { status, .. } if *status >= 500 => Again::Soon,
+            _ => Again::No,
+        };
+        let attempt = |_| async {
+            match timeout_at(deadline, self.client.get_secret(name, None)).await {
+                Ok(Ok(answer)) => read(answer),
+                Ok(Err(error)) => Err(cause(&error)),
+                Err(_) => Err(VaultError::Unreachable { cause: "no answer in time".into() }),
+            }
+        };
+        retry(deadline, again, attempt).await
+    }
+}
+
+type Answer = azure_core::http::Response<azure_security_keyvault_secrets::models::Secret>;
+
+fn read(answer: Answer) -> Result<VaultSecret, VaultError> {
+    let malformed = |_| VaultError::Status { status: 200, code: "no secret in the answer".into() };
+    let secret = answer.into_model().map_err(malformed)?;
+    let version = secret.resource_id().ok().and_then(|id| id.version);
+    let attributes = secret.attributes;
+    if attributes.as_ref().and_then(|a| a.enabled) == Some(false) {
+        return Err(VaultError::Disabled);
+    }
+    let expires =
+        attributes.and_then(|a| a.expires).and_then(|at| Timestamp::from_second(at.unix_timestamp()).ok());
+    match secret.value.filter(|value| !value.is_empty()) {
+        Some(value) => Ok(VaultSecret { value: value.into(), version, expires }),
+        None => Err(VaultError::NotFound),
+    }
+}
+
+/// The one place where an answer of the vault becomes an error.
+fn cause(error: &azure_core::Error) -> VaultError {
+    let ErrorKind::HttpResponse { status, error_code, raw_response } = error.kind() else {
+        let cause = chain_of(error);
+        return if cause.contains("certificate") {
+            VaultError::Untrusted { cause }
+        } else {
+            VaultError::Unreachable { cause }
+        };
+    };
+    // The SDK's own reading of the code fails on an escape in the message, and the real refusals have one.
+    let told = raw_response.as_ref().and_then(|answer| told_code(answer.body()));
+    let code = told.or_else(|| error_code.clone()).unwrap_or_else(|| "no code".into());
+    match status {
+        StatusCode::NotFound => VaultError::NotFound,
+        StatusCode::Forbidden if code == "SecretDisabled" => VaultError::Disabled,
+        StatusCode::Forbidden => VaultError::Forbidden { code },
+        StatusCode::Unauthorized => VaultError::Unauthorized,
+        StatusCode::TooManyRequests => VaultError::Throttled,
+        status => VaultError::Status { status: u16::from(*status), code },
+    }
+}
+
+/// `error.innererror.code`, which tells a missing role from a firewall and from a disabled secret; else `error.code`.
+fn told_code(body: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Body {
+        error: Detail,
+    }
+    #[derive(Deserialize)]
+    struct Detail {
+        code: Option<String>,
+        innererror: Option<Box<Detail>>,
+    }
+    let Body { error } = serde_json::from_slice(body).ok()?;
+    error.innererror.and_then(|inner| inner.code).or(error.code)
+}

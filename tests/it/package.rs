@@ -1,0 +1,104 @@
+//! What is deployed beside the binary says the same as the binary: `function-app/` and `host.json` against its routes.
+
+use crate::stage::{Stage, names_in};
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
+use qualys_azure_inventory::trigger::{Caller, ENVELOPE, HTTP, router};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use tower::ServiceExt;
+
+fn read(path: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+fn bindings(function: &str) -> Vec<Value> {
+    read(&format!("function-app/{function}/function.json"))["bindings"].as_array().unwrap().clone()
+}
+
+#[test]
+fn there_is_a_folder_for_each_function_and_no_other() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("function-app");
+    let folders: BTreeSet<String> = names_in(&folder).into_iter().collect();
+    let functions = ENVELOPE.into_iter().chain(HTTP.map(|(function, ..)| function));
+    assert_eq!(folders, functions.map(str::to_owned).collect());
+    for function in folders {
+        assert_eq!(names_in(&folder.join(&function)), ["function.json"], "{function}");
+    }
+}
+
+#[test]
+fn each_function_of_the_envelope_has_its_one_trigger() {
+    let mut seen = BTreeSet::new();
+    for (function, kind, setting, value) in [
+        ("schedule", "timerTrigger", "schedule", "%SYNC_SCHEDULE%"),
+        ("subscription-event", "eventGridTrigger", "name", "event"),
+        ("secret-event", "eventGridTrigger", "name", "event"),
+        ("cycle", "queueTrigger", "queueName", "cycles"),
+        // Where the host puts a message that failed too often: the queue's name and this.
+        ("cycle-poison", "queueTrigger", "queueName", "cycles-poison"),
+    ] {
+        let [trigger] = &bindings(function)[..] else { panic!("{function} has one binding") };
+        assert_eq!(trigger["type"], kind, "{function}");
+        assert_eq!(trigger["direction"], "in", "{function}");
+        assert_eq!(trigger[setting], value, "{function}");
+        if kind == "queueTrigger" {
+            assert_eq!(trigger["connection"], "AzureWebJobsStorage", "{function}");
+        }
+        seen.insert(function);
+    }
+    assert_eq!(seen, BTreeSet::from(ENVELOPE));
+}
+
+#[test]
+fn each_http_function_has_the_method_and_the_route_of_the_binary() {
+    for (function, method, route) in HTTP {
+        let [trigger, answer] = &bindings(function)[..] else { panic!("{function} has two bindings") };
+        assert_eq!(trigger["type"], "httpTrigger", "{function}");
+        assert_eq!(trigger["direction"], "in", "{function}");
+        assert_eq!(trigger["methods"], json!([method]), "{function}");
+        assert_eq!(trigger["route"], route, "{function}");
+        // Nobody without a key.
+        assert_eq!(trigger["authLevel"], "function", "{function}");
+        // Anything else, and the host would not forward the request but wrap it.
+        assert_eq!((&answer["type"], &answer["direction"]), (&json!("http"), &json!("out")), "{function}");
+    }
+}
+
+#[test]
+fn the_host_starts_this_binary_and_forwards_http() {
+    let host = read("host.json");
+    let handler = &host["customHandler"];
+    let binary = Path::new(env!("CARGO_BIN_EXE_qualys-azure-inventory")).file_stem().unwrap();
+    assert_eq!(handler["description"]["defaultExecutablePath"], binary.to_str().unwrap());
+    assert_eq!(handler["description"]["arguments"], json!(["serve"]));
+    assert_eq!(handler["enableForwardingHttpRequest"], true);
+    assert_eq!(host["extensions"]["http"]["routePrefix"], "api");
+}
+
+/// Asked with a method that no route has, one that exists says which it has; so nothing is set going.
+#[tokio::test]
+async fn the_binary_has_a_route_for_each_function_with_its_method_alone() {
+    let router = router(Arc::new(Stage::new().app().await), &Caller::Host);
+    let methods = async |path: &str| {
+        let request = Request::delete(path).body(Body::empty()).unwrap();
+        let answer = router.clone().oneshot(request).await.unwrap();
+        let allowed = answer.headers().get(header::ALLOW).map(|value| value.to_str().unwrap().to_owned());
+        (answer.status(), allowed)
+    };
+    for function in ENVELOPE {
+        let answer = methods(&format!("/{function}")).await;
+        assert_eq!(answer, (StatusCode::METHOD_NOT_ALLOWED, Some("POST".to_owned())), "{function}");
+    }
+    for (function, method, route) in HTTP {
+        let answer = methods(&format!("/api/{}", route.replace("{id}", "1"))).await;
+        // GET answers HEAD too.
+        let allowed = if method == "get" { "GET,HEAD" } else { "POST" };
+        assert_eq!(answer, (StatusCode::METHOD_NOT_ALLOWED, Some(allowed.to_owned())), "{function}");
+        // Forwarded requests keep their path; under its folder's name an HTTP function is not served.
+        assert_eq!(methods(&format!("/{function}")).await.0, StatusCode::NOT_FOUND, "{function}");
+    }
+}

@@ -1,0 +1,164 @@
+//! Key Vault: the secrets of vaults under their real names.
+//!
+//! Guarantees: a read without a version is answered from the newest one, enabled or not, as the service documents; values never
+//! change once set.
+
+pub(crate) mod answer;
+mod refusal;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::azure::Access;
+use crate::world::World;
+
+/// The suffix of the public cloud.
+const SUFFIX: &str = ".vault.azure.net";
+
+/// One version of a secret.
+#[derive(Clone, Debug)]
+struct Version {
+    id: String,
+    value: String,
+    created: Timestamp,
+    updated: Timestamp,
+    enabled: bool,
+    not_before: Option<Timestamp>,
+    expires: Option<Timestamp>,
+}
+
+/// Why a principal that may not read is refused: how the vault's permissions are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum VaultPermissions {
+    /// By roles: inner code `ForbiddenByRbac`.
+    #[default]
+    Roles,
+    /// By the older access policies: inner code `AccessDenied`.
+    Policies,
+    /// The address is outside of the firewall: inner code `ForbiddenByFirewall`.
+    Firewall,
+}
+
+/// The switches of Key Vault.
+#[derive(Clone, Debug, Default)]
+pub struct VaultManners {
+    /// What every principal gets: the secrets, 403 `Forbidden`, or 404 as if there were none; default readable.
+    pub access: Access,
+    /// Which inner code the 403 carries; default roles.
+    pub permissions: VaultPermissions,
+    /// Whether a read of a secret outside of its `nbf` and `exp` is refused; default no: Key Vault documents that `get` works for
+    /// not-yet-valid and expired secrets, and that it does was reported in 2024. The refusal was never observed.
+    pub refuse_expired: bool,
+    /// Another host than login.microsoftonline.com in the challenge: login.windows.net was recorded in 2021 and 2022; default none.
+    pub challenge_host: Option<String>,
+}
+
+/// All vaults.
+#[derive(Debug, Default)]
+pub(crate) struct Vaults {
+    /// By vault name, then secret name; both compare without case.
+    by_name: BTreeMap<String, BTreeMap<String, Vec<Version>>>,
+    pub(crate) manners: VaultManners,
+    made: u64,
+}
+
+impl Vaults {
+    /// Whether `host` is a vault's name.
+    pub(crate) fn has_host(&self, host: &str) -> bool {
+        let host = host.to_ascii_lowercase();
+        host.strip_suffix(SUFFIX).is_some_and(|name| self.by_name.contains_key(name))
+    }
+
+    fn versions(&self, vault: &str, name: &str) -> Option<&Vec<Version>> {
+        self.by_name.get(&vault.to_ascii_lowercase())?.get(&name.to_ascii_lowercase())
+    }
+
+    fn add(&mut self, vault: &str, name: &str, value: &str, now: Timestamp) -> String {
+        self.made += 1;
+        // Looks random, is the same in two runs, and does not grow with age: a list sorted by id tells nothing about the newest.
+        let id =
+            format!("{:032x}", u128::from(self.made).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
+        let version = Version {
+            id: id.clone(),
+            value: value.to_owned(),
+            created: now,
+            updated: now,
+            enabled: true,
+            not_before: None,
+            expires: None,
+        };
+        let secrets = self.by_name.entry(vault.to_ascii_lowercase()).or_default();
+        secrets.entry(name.to_ascii_lowercase()).or_default().push(version);
+        id
+    }
+
+    pub(crate) fn secrets(&self) -> Vec<String> {
+        let versions = self.by_name.values().flat_map(BTreeMap::values).flatten();
+        versions.map(|version| version.value.clone()).collect()
+    }
+}
+
+impl World {
+    /// Makes a vault unless it exists, and returns its host name, which the world's proxy knows from now on.
+    pub fn vault(&self, name: &str) -> String {
+        self.with(|state| {
+            state.vaults.by_name.entry(name.to_ascii_lowercase()).or_default();
+        });
+        format!("{}{SUFFIX}", name.to_ascii_lowercase())
+    }
+
+    /// Sets a secret, as a new version if it exists, and returns the version; makes the vault if need be.
+    pub fn set_secret(&self, vault: &str, name: &str, value: &str) -> String {
+        self.with(|state| {
+            let now = state.now();
+            state.vaults.add(vault, name, value, now)
+        })
+    }
+
+    /// Disables the newest version of a secret (true), or enables it again.
+    pub fn disable_secret(&self, vault: &str, name: &str, disabled: bool) {
+        self.edit_vault_secret(vault, name, |version| version.enabled = !disabled);
+    }
+
+    /// Sets when the newest version of a secret expires, or that it never does.
+    pub fn secret_expires(&self, vault: &str, name: &str, at: Option<Timestamp>) {
+        self.edit_vault_secret(vault, name, |version| version.expires = at);
+    }
+
+    /// Sets when the newest version of a secret begins to be valid.
+    pub fn secret_not_before(&self, vault: &str, name: &str, at: Option<Timestamp>) {
+        self.edit_vault_secret(vault, name, |version| version.not_before = at);
+    }
+
+    /// Deletes a secret with all its versions.
+    pub fn delete_secret(&self, vault: &str, name: &str) {
+        self.with(|state| {
+            if let Some(secrets) = state.vaults.by_name.get_mut(&vault.to_ascii_lowercase()) {
+                secrets.remove(&name.to_ascii_lowercase());
+            }
+        });
+    }
+
+    /// Sets what principals get from every vault.
+    pub fn vault_access(&self, access: Access) {
+        self.vault_manners(|manners| manners.access = access);
+    }
+
+    /// Changes the switches of Key Vault, at any time.
+    pub fn vault_manners(&self, change: impl FnOnce(&mut VaultManners)) {
+        self.with(|state| change(&mut state.vaults.manners));
+    }
+
+    fn edit_vault_secret(&self, vault: &str, name: &str, change: impl FnOnce(&mut Version)) {
+        self.with(|state| {
+            let now = state.now();
+            let secrets = state.vaults.by_name.get_mut(&vault.to_ascii_lowercase());
+            let versions = secrets.and_then(|secrets| secrets.get_mut(&name.to_ascii_lowercase()));
+            if let Some(newest) = versions.and_then(|versions| versions.last_mut()) {
+                change(newest);
+                newest.updated = now;
+            }
+        });
+    }
+}
