@@ -2,7 +2,7 @@
 
 use crate::boundaries;
 use crate::cargo::{self, cargo, show};
-use crate::test;
+use crate::{package, test};
 use anyhow::{Context, Result, bail};
 use std::process::Command;
 use std::time::Instant;
@@ -24,6 +24,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         "see which dependency brings it with `cargo tree -i NAME`",
     )?;
     step("test", "cargo xtask test", || test::run(&[]), "run `cargo xtask test` for these alone")?;
+    step("package", "cargo xtask package", || package::run(&[]), "run `cargo xtask package` for this alone")?;
     println!("\n=== all steps passed in {:.0} s", begun.elapsed().as_secs_f64());
     Ok(())
 }

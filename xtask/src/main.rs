@@ -7,6 +7,7 @@ mod boundaries;
 mod cargo;
 mod ci;
 mod demo;
+mod package;
 mod test;
 
 use anyhow::{Result, bail};
@@ -15,10 +16,11 @@ use std::process::ExitCode;
 type Run = fn(&[String]) -> Result<()>;
 
 /// Name, what it does, and the function that does it.
-const COMMANDS: [(&str, &str, Run); 4] = [
+const COMMANDS: [(&str, &str, Run); 5] = [
     ("demo", "plays the whole story on this machine, without Azure and Qualys [--keep DIR]", demo::run),
     ("test", "runs every test [-- ARGS for cargo test]", test::run),
-    ("ci", "what CI runs: fmt, clippy, doc, boundaries, then the tests", ci::run),
+    ("package", "builds and checks the zip that is deployed [--check-only]", package::run),
+    ("ci", "what CI runs: fmt, clippy, doc, boundaries, the tests, then the package", ci::run),
     (
         "bench",
         "measures the figures, or one GROUP of them, and adds them to bench.jsonl in the target folder",
