@@ -83,8 +83,16 @@ impl Hands<'_> {
         let result = match self.may_begin() {
             Err(because) => Done::NotStarted { because },
             Ok(()) => match &action {
-                Action::Create { subscription, name, description, look_first } => {
-                    self.create(*subscription, name, description, *look_first).await
+                Action::Create { subscription, name, description, look_first, known } => {
+                    match self.there(*subscription, *look_first, *known).await {
+                        Ok(Some(id)) => Done::There { id },
+                        Ok(None) => self.create(*subscription, name, description).await,
+                        // Without the look there is no create: unknown is not absent.
+                        Err(error) => match self.failed(&error) {
+                            Done::Unknown { code, error } => Done::Failed { code, error },
+                            other => other,
+                        },
+                    }
                 }
                 Action::Run { connector, .. } => self.run(*connector).await,
                 Action::Disable { connector, .. } => self.disable(*connector).await,
@@ -120,7 +128,10 @@ impl Hands<'_> {
         let code = error.code();
         let held_back = matches!(
             *error,
-            QualysError::RateLimited { .. } | QualysError::NoCallsLeft { .. } | QualysError::Account(_)
+            QualysError::RateLimited { .. }
+                | QualysError::NoCallsLeft { .. }
+                | QualysError::LeaseLost { .. }
+                | QualysError::Account(_)
         );
         let text = chain(error);
         if held_back || matches!(*error, QualysError::BadCredentials { .. }) {
@@ -136,29 +147,28 @@ impl Hands<'_> {
         }
     }
 
-    async fn create(
+    /// A connector that Qualys has for a subscription already, as far as there is a reason to ask.
+    async fn there(
         &self,
         subscription: SubscriptionId,
-        name: &str,
-        description: &str,
         look_first: bool,
-    ) -> Done {
-        if look_first {
-            match self.qualys.connectors_of(subscription).await {
-                Ok(found) => {
-                    if let Some(connector) = found.first() {
-                        return Done::There { id: connector.id };
-                    }
-                }
-                // Without the look there is no create: unknown is not absent.
-                Err(error) => {
-                    return match self.failed(&error) {
-                        Done::Unknown { code, error } => Done::Failed { code, error },
-                        other => other,
-                    };
-                }
+        known: Option<ConnectorId>,
+    ) -> Result<Option<ConnectorId>, QualysError> {
+        if let Some(id) = known {
+            match self.qualys.connector(id).await {
+                Ok(connector) => return Ok(Some(connector.id)),
+                Err(QualysError::NotFound { .. }) => {}
+                Err(error) => return Err(error),
             }
         }
+        if look_first {
+            let found = self.qualys.connectors_of(subscription).await?;
+            return Ok(found.first().map(|connector| connector.id));
+        }
+        Ok(None)
+    }
+
+    async fn create(&self, subscription: SubscriptionId, name: &str, description: &str) -> Done {
         let new = NewConnector {
             name: name.to_owned(),
             description: description.to_owned(),

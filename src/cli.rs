@@ -105,7 +105,8 @@ async fn by_hand(app: &App, plan_only: bool, json: bool) -> anyhow::Result<ExitC
         }
     };
     say(&text);
-    Ok(if ran.report.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    let (_, failed, ..) = ran.report.counts();
+    Ok(if ran.report.problems.is_empty() && failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
 async fn serve(app: Arc<App>, config: ServeConfig) -> anyhow::Result<ExitCode> {
@@ -129,7 +130,7 @@ async fn serve(app: Arc<App>, config: ServeConfig) -> anyhow::Result<ExitCode> {
         _ = terminate.recv() => info!("Stopped by SIGTERM"),
         _ = interrupt.recv() => info!("Stopped by SIGINT"),
         result = server.into_future() => result?,
-        result = drain(&app), if config.host_port.is_none() => result?,
+        never = drain(&app), if config.host_port.is_none() => match never {},
     }
     Ok(ExitCode::SUCCESS)
 }

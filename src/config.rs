@@ -10,6 +10,7 @@ use crate::model::{AppId, Name, TenantId};
 use crate::observe::Scope;
 use crate::plan::{Mode, Policy};
 use crate::secrets::{self, Secrets};
+use crate::state::without_reserve;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -187,7 +188,7 @@ impl Config {
         let r = &mut Reader { lookup: &lookup, problems: BTreeMap::new() };
         let calls_per_hour = r.number("QUALYS_CALLS_PER_HOUR", 300, 1..=1_000_000);
         let reserve_percent = r.number("QUALYS_RESERVE_PERCENT", 30, 0..=90);
-        let usable = calls_per_hour - calls_per_hour * reserve_percent / 100;
+        let usable = without_reserve(calls_per_hour, reserve_percent);
         let policy = policy(r, usable);
         let account = name(r, "ACCOUNT");
         let secrets = secrets_setting(r);

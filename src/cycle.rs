@@ -23,6 +23,7 @@ use crate::state::TenantState;
 use crate::store::StoreError;
 use crate::wakes::{Start, WakeError};
 use jiff::Timestamp;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{Instrument, info, info_span};
@@ -92,7 +93,7 @@ async fn run_as(app: &App, id: CycleId, woken: Woken, now: Timestamp) -> Result<
     let (tenant, account) = (app.config.policy.tenant, &app.config.account);
     let holder = Holder { cycle: id.clone(), tenant, since: now };
     let lease = match Lease::acquire(&app.store, account, &holder, app.config.lease).await? {
-        Acquired::Ours(lease) => lease,
+        Acquired::Ours(lease) => Arc::new(lease),
         Acquired::Taken(holder) => {
             if woken == Woken::ByBell {
                 turns::wait(app, holder.as_ref(), now).await?;
@@ -113,18 +114,21 @@ async fn run_as(app: &App, id: CycleId, woken: Woken, now: Timestamp) -> Result<
         never = lease.keep() => match never {},
     };
     lease.release().await;
-    let ended = ended?;
-    if woken == Woken::ByBell && matches!(ended, Ended::Ran(_)) {
-        look_again(app, time.at()).await?;
+    // A bell that met us was dropped, whoever we are and however we ended. One that yielded stays so.
+    if !matches!(&ended, Ok(Ended::Dropped { .. })) {
+        let looked = look_again(app, time.at()).await;
+        let ended = ended?;
+        looked?;
+        return Ok(ended);
     }
-    Ok(ended)
+    ended
 }
 
 async fn under_lease(
     app: &App,
     id: CycleId,
     woken: Woken,
-    lease: &Lease,
+    lease: &Arc<Lease>,
     time: pass::Time,
 ) -> Result<Ended, CycleError> {
     if woken == Woken::ByBell {

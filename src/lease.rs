@@ -91,9 +91,9 @@ impl Lease {
     }
 
     /// Gives it back. One that cannot be given back ends by itself.
-    pub async fn release(self) {
+    pub async fn release(&self) {
         match self {
-            Self::File(_) => {}
+            Self::File(lease) => lease.release(),
             Self::Blob(lease) => lease.release().await,
         }
     }

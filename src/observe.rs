@@ -71,6 +71,7 @@ pub async fn observe(arm: &Arm, qualys: &Qualys, look: Look<'_>) -> Result<Obser
         unreadable: azure.unreadable,
         exclusion_unknown: azure.exclusion_unknown,
         direct: azure.direct,
+        unlisted: azure.unlisted,
         connectors: connectors?,
         requests: look.requests,
     })
@@ -82,6 +83,7 @@ struct AzureSide {
     unreadable: Vec<Unreadable>,
     exclusion_unknown: bool,
     direct: BTreeMap<SubscriptionId, Direct>,
+    unlisted: BTreeSet<SubscriptionId>,
 }
 
 impl AzureSide {
@@ -154,6 +156,9 @@ async fn azure_side(arm: &Arm, look: &Look<'_>) -> AzureSide {
                 Direct::OutOfScope(format!("it belongs to directory {}", subscription.tenant))
             }
             Ok(subscription) if wanted.contains(&id) || look.scope.is_everything() => {
+                if !listed.contains_key(&id) && !wanted.contains(&id) {
+                    side.unlisted.insert(id);
+                }
                 side.found.insert(id, subscription);
                 Direct::InScope
             }

@@ -114,11 +114,14 @@ impl<'a> Draft<'a> {
                 self.policy.foreign_cover(other, self.now)
             } else if self.memory.create_under_way(id, self.now) {
                 Why::CreateUnderWay
+            } else if let Some((failures, until)) = self.memory.create_waits(id, self.now) {
+                Why::CreateRefused { failures, until }
             } else if self.seen.exclusion_unknown {
                 Why::ExclusionUnknown
             } else {
                 let had_one = self.memory.covered.contains(&id);
-                let action = self.create(subscription, unattributed || had_one);
+                let known = self.memory.made_for(id);
+                let action = self.create(subscription, unattributed || had_one, known);
                 self.step(action, if had_one { "its connector is gone" } else { "no connector covers it" });
                 made += 1;
                 if made > self.policy.max_creates
@@ -143,7 +146,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn create(&self, subscription: &Subscription, look_first: bool) -> Action {
+    fn create(&self, subscription: &Subscription, look_first: bool, known: Option<ConnectorId>) -> Action {
         let mark = Mark {
             deployment: self.policy.deployment.clone(),
             tenant: self.seen.tenant,
@@ -154,6 +157,7 @@ impl<'a> Draft<'a> {
             name: self.policy.connector_name(subscription),
             description: mark.sign(&self.policy.connector_description(subscription)),
             look_first,
+            known,
         }
     }
 
@@ -175,6 +179,11 @@ impl<'a> Draft<'a> {
                 Some(_) => {}
             }
             if self.older_twin(connector, subscription).is_some() {
+                continue;
+            }
+            let twin = self.ours_of(subscription).find(|c| !c.disabled && c.id != connector.id);
+            if let Some(twin) = twin.filter(|_| connector.disabled) {
+                self.keep(subject, Why::DisabledTwin { of: twin.id });
                 continue;
             }
             let requested =
@@ -273,9 +282,9 @@ impl<'a> Draft<'a> {
                 continue;
             }
             match step.action {
-                Action::Create { look_first, .. } => {
+                Action::Create { look_first, known, .. } => {
                     cost.creates += 1;
-                    cost.calls += 1 + usize::from(look_first);
+                    cost.calls += 1 + usize::from(look_first) + usize::from(known.is_some());
                 }
                 Action::Run { .. } => cost.runs += 1,
                 Action::Disable { .. } => cost.removals += 1,

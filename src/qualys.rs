@@ -23,6 +23,7 @@ use crate::state::Endpoint;
 use bytes::Bytes;
 use reqwest::{Method, header};
 use secrecy::{ExposeSecret, SecretString};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use tracing::debug;
@@ -32,7 +33,6 @@ use url::Url;
 const READ_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// The Qualys API server, spoken to as one user.
-#[derive(Debug)]
 pub struct Qualys {
     http: reqwest::Client,
     base: Url,
@@ -41,10 +41,13 @@ pub struct Qualys {
     write_timeout: Duration,
     deadline: Instant,
     pace: Pace,
+    may_write: MayWrite,
 }
 
+/// Whether a write may be sent now: the account's lease is held. Asked before each attempt.
+pub type MayWrite = Arc<dyn Fn() -> bool + Send + Sync>;
+
 /// What a [`Qualys`] is made of.
-#[derive(Debug)]
 pub struct Setup {
     /// The shared HTTP client.
     pub http: reqwest::Client,
@@ -60,6 +63,17 @@ pub struct Setup {
     pub deadline: Instant,
     /// The account's limits.
     pub pace: Pace,
+    /// Whether a write may be sent now.
+    pub may_write: MayWrite,
+}
+
+impl std::fmt::Debug for Qualys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Qualys")
+            .field("base", &self.base.as_str())
+            .field("pace", &self.pace)
+            .finish_non_exhaustive()
+    }
 }
 
 /// One call.
@@ -85,8 +99,8 @@ impl Call {
 impl Qualys {
     /// A client for one cycle.
     pub fn new(setup: Setup) -> Self {
-        let Setup { http, base, username, password, write_timeout, deadline, pace } = setup;
-        Self { http, base, username, password, write_timeout, deadline, pace }
+        let Setup { http, base, username, password, write_timeout, deadline, pace, may_write } = setup;
+        Self { http, base, username, password, write_timeout, deadline, pace, may_write }
     }
 
     /// The account's limits, as this cycle uses them.
@@ -104,8 +118,10 @@ impl Qualys {
             _ => Again::No,
         };
         let result = retry(self.deadline, again, |attempt| self.attempt(&call, attempt)).await;
-        if let Err(QualysError::RateLimited { wait, .. }) = &result {
-            self.pace.pause(*wait);
+        match &result {
+            Err(QualysError::RateLimited { wait, .. }) => self.pace.pause(*wait),
+            Err(QualysError::BadCredentials { .. }) => self.pace.refuse(),
+            _ => {}
         }
         result
     }
@@ -113,6 +129,9 @@ impl Qualys {
     async fn attempt(&self, call: &Call, attempt: u32) -> Result<Bytes, QualysError> {
         let endpoint = call.endpoint;
         let _turn = self.pace.turn(endpoint).await?;
+        if call.is_write() && !(self.may_write)() {
+            return Err(QualysError::LeaseLost { endpoint });
+        }
         let url = self.base.join(&call.path).map_err(|_| QualysError::Address { endpoint })?;
         let timeout = if call.is_write() { self.write_timeout } else { READ_TIMEOUT };
         let timeout = timeout.min(self.deadline.saturating_duration_since(Instant::now()));
@@ -143,8 +162,14 @@ impl Qualys {
             "Qualys answered the {endpoint} with {status}"
         );
         let scrub = |text: &str| self.scrub(text, call.body.as_ref());
-        error::check(endpoint, status, wait, &bytes, scrub)?;
-        Ok(bytes)
+        let checked = error::check(endpoint, status, wait, &bytes, scrub);
+        match &checked {
+            // At once, so that calls that wait for their turn do not go on.
+            Err(QualysError::BadCredentials { .. }) => self.pace.refuse(),
+            Err(QualysError::RateLimited { wait: Some(wait), .. }) => self.pace.hold(*wait),
+            _ => {}
+        }
+        checked.map(|()| bytes)
     }
 
     /// Text of Qualys's that may go into an error: short, on one line, and with none of the secrets that we sent.

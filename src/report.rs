@@ -7,12 +7,16 @@ mod outcome;
 pub use outcome::{Done, Outcome};
 
 use crate::manifest::{Latest, Taken};
-use crate::model::{CycleId, Name, TenantId, Unreadable};
+use crate::model::{CycleId, Name, TenantId, Unreadable, elapsed};
 use crate::plan::{Cost, Coverage, Kept, Mode, Step};
 use crate::state::Used;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::time::Duration;
+
+/// A longer wait than the hour of Qualys's usual window is worth a look.
+const LONG_WAIT: Duration = Duration::from_mins(65);
 
 /// What a cycle did: `reports/<cycle id>.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,7 +83,7 @@ pub struct NoteLine {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Problem {
-    /// Where: `secrets`, `observe`, `plan`, `act`, `snapshot`, `state`, `notes`.
+    /// Where: `notes`, `state`, `secrets`, `qualys`, `observe`, `plan`, `snapshot`.
     pub stage: String,
     /// What happened.
     pub error: String,
@@ -109,11 +113,14 @@ impl Report {
             _ => None,
         });
         let kept = self.kept.iter().filter(|kept| kept.why.needs_a_person()).map(ToString::to_string);
+        let wait = self.waits_until.filter(|until| elapsed(*until, self.began) > LONG_WAIT);
+        let wait =
+            wait.map(|until| format!("Qualys asked to wait until {until}: until then nothing is called"));
         let scopes = self
             .unreadable
             .iter()
             .map(|scope| format!("scope {} could not be read: {}", scope.scope, scope.why));
-        problems.chain(scopes).chain(failed).chain(withheld).chain(kept).collect()
+        problems.chain(wait).chain(scopes).chain(failed).chain(withheld).chain(kept).collect()
     }
 }
 

@@ -34,6 +34,8 @@ pub struct Camera<'a> {
     pub subscriptions: &'a BTreeSet<SubscriptionId>,
     /// The account has no other tenant, so that rows of unknown subscriptions are ours too.
     pub sole_tenant: bool,
+    /// Why rows of ours may be dropped, so that it cannot be complete.
+    pub doubt: Option<String>,
     /// When reading began.
     pub began: Timestamp,
     /// When it must be over.
@@ -67,8 +69,8 @@ pub async fn take(camera: &Camera<'_>) -> Result<Taken, SnapshotError> {
         snapshot: camera.id.clone(),
         tenant: camera.tenant,
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-        complete: true,
-        reason: None,
+        complete: camera.doubt.is_none(),
+        reason: camera.doubt.clone(),
         began: camera.began,
         ended: camera.began,
         cycles: vec![camera.cycle.clone()],
@@ -125,11 +127,12 @@ async fn publish(camera: &Camera<'_>, manifest: &Manifest) -> Result<(), StoreEr
         rows: manifest.files.iter().map(|file| file.rows).sum(),
     };
     let key = BlobKey::Latest(camera.tenant);
-    let newest = camera.store.read::<Latest>(&key).await?;
-    // A reading that ended earlier never takes the newest's place.
-    if newest.as_ref().is_some_and(|(newest, _)| newest.ended > latest.ended) {
+    let (newest, etag) = camera.store.read_or_replace::<Latest>(&key).await?;
+    // A reading that ended earlier never takes the newest's place; one of a clock that was ahead does not keep it.
+    let now = camera.qualys.pace().now();
+    if newest.is_some_and(|newest| newest.ended > latest.ended && newest.ended <= now) {
         return Ok(());
     }
-    camera.store.write(&key, &latest, Condition::unchanged(newest.as_ref().map(|(_, etag)| etag))).await?;
+    camera.store.write(&key, &latest, Condition::unchanged(etag.as_ref())).await?;
     Ok(())
 }

@@ -6,10 +6,10 @@
 mod account;
 mod sync;
 
-pub use account::{AccountState, Booking, Breaker, Endpoint, Used};
+pub use account::{AccountState, Booking, Breaker, Endpoint, Used, without_reserve};
 pub use sync::{Ended, RunMark, SyncMemory};
 
-use crate::model::{Connector, ConnectorId, CycleId, SnapshotId, SubscriptionId, elapsed};
+use crate::model::{Connector, ConnectorId, CycleId, SnapshotId, SubscriptionId, after, elapsed};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +21,21 @@ pub const SCHEMA_VERSION: u32 = 1;
 /// A create whose answer was unclear is not repeated for so long: a new connector may be missing from a search for a
 /// while, and a second one would be a duplicate. Ten minutes is a precaution; no source states the lag.
 pub const CREATE_SETTLES: Duration = Duration::from_mins(10);
+
+/// The first wait after a failed sync or a refused write; it doubles up to [`LONGEST_WAIT`]. A wrong secret, a missing
+/// role or a setting that Qualys does not take is mended by people, so faster tries would only use calls up.
+const FIRST_WAIT: Duration = Duration::from_mins(15);
+/// The longest such wait.
+const LONGEST_WAIT: Duration = Duration::from_hours(6);
+
+/// How long to wait after so many failures in a row.
+pub fn backoff(failures: u32) -> Duration {
+    let doublings = failures.saturating_sub(1).min(10);
+    FIRST_WAIT.saturating_mul(1 << doublings).min(LONGEST_WAIT)
+}
+
+/// A connector of ours that no answer shows is remembered for so long.
+const MISSING_LASTS: Duration = Duration::from_hours(24);
 
 /// Removals are counted over one day.
 pub const REMOVAL_WINDOW: Duration = Duration::from_hours(24);
@@ -40,6 +55,12 @@ pub struct TenantState {
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "BTreeMap<SubscriptionId, String>"))]
     pub creates: BTreeMap<SubscriptionId, Timestamp>,
+    /// Creates that Qualys refused.
+    #[serde(default)]
+    pub refused: BTreeMap<SubscriptionId, Refusals>,
+    /// Every subscription that was ever observed in scope: its rows are ours, also while it cannot be seen.
+    #[serde(default)]
+    pub observed: BTreeSet<SubscriptionId>,
     /// Subscriptions that some connector covered at some time. A connector that is missing from one answer is not gone,
     /// so before one of these gets a new connector, Qualys is asked for its own.
     #[serde(default)]
@@ -56,6 +77,17 @@ pub struct TenantState {
     pub awaited_end: Option<Timestamp>,
     /// The newest snapshot that was begun.
     pub snapshot: Option<SnapshotMark>,
+}
+
+/// Refusals in a row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Refusals {
+    /// How many.
+    pub count: u32,
+    /// The last.
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub at: Timestamp,
 }
 
 /// The latest cycle of a tenant.
@@ -92,16 +124,19 @@ impl TenantState {
         for connector in ours {
             let mut memory = known.remove(&connector.id).unwrap_or_default();
             memory.subscription = connector.covers();
+            memory.seen = Some(now);
             if memory.notice(connector, now) {
                 self.awaited_end = Some(now);
             }
             self.connectors.insert(connector.id, memory);
         }
-        // A connector that we made and that no longer carries our mark stays in memory, so that it can be named. One that
-        // does not show for long is gone, and nobody waits for its sync.
+        // One that an answer lacks is not gone. One that we made stays in memory for good, so that it is asked for before
+        // another is made, and named when it lost our mark.
         for (id, mut memory) in known {
-            if let Some(made) = memory.made {
-                memory.awaited &= elapsed(now, made) < CREATE_SETTLES;
+            let shown = memory.seen.or(memory.made).is_some_and(|at| elapsed(now, at) < MISSING_LASTS);
+            let fresh = memory.made.is_some_and(|made| elapsed(now, made) < CREATE_SETTLES);
+            memory.awaited &= fresh;
+            if shown || memory.made.is_some() {
                 self.connectors.insert(id, memory);
             }
         }
@@ -119,8 +154,28 @@ impl TenantState {
         self.creates.insert(subscription, at);
     }
 
-    /// Whether a first or requested sync has not ended yet; stuck ones do not count.
-    pub fn awaits_sync(&self, now: Timestamp) -> bool {
-        self.connectors.values().any(|memory| memory.awaited && !memory.is_stuck(now))
+    /// A connector that we made for this subscription, as far as we remember.
+    pub fn made_for(&self, subscription: SubscriptionId) -> Option<ConnectorId> {
+        let made = |memory: &SyncMemory| memory.made.is_some() && memory.subscription == Some(subscription);
+        self.connectors.iter().rev().find(|(_, memory)| made(memory)).map(|(id, _)| *id)
+    }
+
+    /// How often a create for this subscription was refused, and until when it waits; none: it may be tried.
+    pub fn create_waits(&self, subscription: SubscriptionId, now: Timestamp) -> Option<(u32, Timestamp)> {
+        let refusals = self.refused.get(&subscription)?;
+        let until = after(refusals.at, backoff(refusals.count));
+        (now < until).then_some((refusals.count, until))
+    }
+
+    /// Remembers that Qualys refused to make a connector for this subscription.
+    pub fn create_refused(&mut self, subscription: SubscriptionId, at: Timestamp) {
+        let refusals = self.refused.entry(subscription).or_insert(Refusals { count: 0, at });
+        (refusals.count, refusals.at) = (refusals.count.saturating_add(1), at);
+    }
+
+    /// Whether a first or requested sync of one of these subscriptions has not ended yet; stuck ones do not count.
+    pub fn awaits_sync(&self, of: impl Fn(SubscriptionId) -> bool, now: Timestamp) -> bool {
+        let counts = |memory: &&SyncMemory| memory.subscription.is_some_and(&of) && !memory.is_stuck(now);
+        self.connectors.values().filter(counts).any(|memory| memory.awaited)
     }
 }

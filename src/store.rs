@@ -184,6 +184,22 @@ impl Store {
         Ok(Some((value, blob.etag)))
     }
 
+    /// Reads a blob of ours that may be written over when it cannot be understood: what it says can be told anew.
+    ///
+    /// # Errors
+    /// As [`Store::read`], but for [`StoreError::Unreadable`]: then there is no value, and the version to replace.
+    pub async fn read_or_replace<T: DeserializeOwned>(
+        &self,
+        key: &BlobKey,
+    ) -> Result<(Option<T>, Option<ETag>), StoreError> {
+        let Some(blob) = self.get(key).await? else { return Ok((None, None)) };
+        match decode(&blob.bytes, &key.path()) {
+            Ok(value) => Ok((Some(value), Some(blob.etag))),
+            Err(StoreError::Unreadable { .. }) => Ok((None, Some(blob.etag))),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Writes a value as JSON.
     ///
     /// # Errors

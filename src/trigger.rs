@@ -10,9 +10,6 @@ mod events;
 mod functions;
 mod problem;
 
-#[cfg(test)]
-mod tests;
-
 pub use drain::drain;
 
 use crate::app::App;
@@ -71,7 +68,7 @@ pub fn router(app: Arc<App>, caller: &Caller) -> Router {
             .route("/secret-event", post(functions::secret_event))
             .route("/cycle", post(functions::cycle))
             .route("/cycle-poison", post(functions::cycle_poison)),
-        Caller::Anybody { token: None } => api,
+        Caller::Anybody { token: None } => api.layer(middleware::from_fn(no_page)),
         Caller::Anybody { token: Some(token) } => {
             api.layer(middleware::from_fn_with_state(token.clone(), show_token))
         }
@@ -106,6 +103,14 @@ async fn show_token(State(token): State<SecretString>, request: Request, next: N
     }
     let refused = Problem::new(StatusCode::UNAUTHORIZED, "show `Authorization: Bearer <api-token>`");
     ([(header::WWW_AUTHENTICATE, "Bearer")], refused).into_response()
+}
+
+/// Keeps out the pages of a browser on this machine: they may post to loopback, and always say where they come from.
+async fn no_page(request: Request, next: Next) -> Response {
+    if request.headers().contains_key(header::ORIGIN) {
+        return Problem::new(StatusCode::FORBIDDEN, "a page in a browser may not call this").into_response();
+    }
+    next.run(request).await
 }
 
 /// A panic becomes an answer. Its text may hold anything, so only its being there is told; the panic hook has printed it.

@@ -75,6 +75,7 @@ fn observed(policy: &Policy, now: Timestamp) -> Observed {
         subscriptions,
         unreadable: Vec::new(),
         exclusion_unknown: false,
+        unlisted: std::collections::BTreeSet::new(),
         direct: BTreeMap::new(),
         connectors,
         requests: Vec::new(),

@@ -71,6 +71,7 @@ async fn snapshot(desk: &Desk, app: &App, ids: &BTreeSet<SubscriptionId>, number
         write_timeout: config.lease / 2,
         deadline,
         pace: Pace::new(app.store.clone(), config.account.clone(), limits, now),
+        may_write: std::sync::Arc::new(|| true),
     });
     let number = u32::try_from(number).unwrap();
     let camera = Camera {
@@ -81,6 +82,7 @@ async fn snapshot(desk: &Desk, app: &App, ids: &BTreeSet<SubscriptionId>, number
         cycle: CycleId::new(now, number),
         subscriptions: ids,
         sole_tenant: true,
+        doubt: None,
         began: now,
         deadline,
     };

@@ -51,6 +51,12 @@ impl Identity {
                 Some(ClientSecretCredentialOptions { client_options }),
             )?,
             Self::Managed { client_id } => {
+                // Its endpoint is on this machine or link-local; its header is a secret that no proxy should see.
+                let direct =
+                    reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
+                let direct = direct.unwrap_or_else(|_| http.clone());
+                let client_options =
+                    ClientOptions { transport: Some(Transport::new(Arc::new(direct))), ..client_options };
                 ManagedIdentityCredential::new(Some(ManagedIdentityCredentialOptions {
                     user_assigned_id: client_id.clone().map(UserAssignedId::ClientId),
                     client_options,

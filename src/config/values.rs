@@ -106,7 +106,10 @@ pub(super) fn description(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn name_template(text: &str) -> Result<String, String> {
-    if text.contains("{subscription_id}") {
+    if text.chars().count() > 150 {
+        // Qualys takes 255, and an id has 36.
+        Err("must not be longer than 150 characters".into())
+    } else if text.contains("{subscription_id}") {
         Ok(text.to_owned())
     } else {
         // Names of subscriptions repeat, and Qualys may refuse a second connector of one name.

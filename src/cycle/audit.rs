@@ -64,6 +64,7 @@ pub(super) async fn recover(
     app: &App,
     cycle: &CycleId,
     state: &mut TenantState,
+    now: Timestamp,
 ) -> Result<usize, CycleError> {
     let tenant = app.config.policy.tenant;
     let Some(intent) = app.store.get(&BlobKey::Intent(tenant, cycle.clone())).await? else { return Ok(0) };
@@ -75,11 +76,15 @@ pub(super) async fn recover(
     let intents: Vec<Intent> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     for Intent { at, step, before, .. } in &intents {
         match &step.action {
-            Action::Create { subscription, .. } => state.create_unclear(*subscription, *at),
-            Action::Run { connector, awaited, .. } => {
-                remember_run(state, *connector, *at, *awaited, before.as_ref());
+            // It was written down before the first write, and the last may have been minutes later: now is the safe guess.
+            Action::Create { subscription, .. } => {
+                state.create_unclear(*subscription, now);
+                state.covered.insert(*subscription);
             }
-            Action::Disable { .. } => state.removals.push(*at),
+            Action::Run { connector, awaited, .. } => {
+                remember_run(state, *connector, (*at, now), *awaited, before.as_ref());
+            }
+            Action::Disable { .. } => state.removals.push(now),
         }
     }
     Ok(intents.len())
@@ -88,22 +93,23 @@ pub(super) async fn recover(
 fn remember_run(
     state: &mut TenantState,
     id: ConnectorId,
-    at: Timestamp,
+    (meant, now): (Timestamp, Timestamp),
     awaited: bool,
     before: Option<&Before>,
 ) {
     let memory = state.connectors.entry(id).or_default();
-    if memory.last_run() >= Some(at) {
+    // The killed cycle came as far as remembering it.
+    if memory.last_run() >= Some(meant) {
         return;
     }
     let (shown, last_sync) =
         before.map_or((String::new(), None), |before| (before.state.clone(), before.last_sync));
     memory.ran(
         crate::state::RunMark {
-            at,
+            at: now,
             last_sync,
             state: shown,
-            last_error: None,
+            error_digest: None,
             busy_seen: false,
             unclear: true,
         },

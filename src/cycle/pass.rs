@@ -8,13 +8,15 @@ use super::{CycleError, Ran, Woken, audit, settle};
 use crate::app::App;
 use crate::lease::Lease;
 use crate::manifest::Taken;
-use crate::model::{CycleId, Observed, RequestId, after};
+use crate::model::{CycleId, Observed, RequestId, Unreadable, after};
 use crate::plan::{Mode, Plan};
 use crate::report::{Outcome, Problem, chain};
 use crate::state::{CycleMark, SCHEMA_VERSION, TenantState, Used};
-use crate::store::{BlobKey, Condition, ETag, NoteName, StoreError};
+use crate::store::{BlobKey, Condition, ETag, StoreError};
 use crate::wakes::{Fate, Found};
 use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -50,12 +52,21 @@ pub(super) async fn run(
     app: &App,
     id: CycleId,
     woken: Woken,
-    lease: &Lease,
+    lease: &Arc<Lease>,
     time: Time,
 ) -> Result<Ran, CycleError> {
     let tenant = app.config.policy.tenant;
     let by_hand_plan = woken == Woken::ByHand { plan_only: true };
-    let mut pass = Pass { app, id, lease, time, dry: by_hand_plan, work: Work::default(), notes: Vec::new() };
+    let mut pass = Pass {
+        app,
+        id,
+        lease,
+        time,
+        dry: by_hand_plan,
+        work: Work::default(),
+        listed: BTreeMap::new(),
+        notes: Vec::new(),
+    };
     let (memory, etag) = match app.store.read::<TenantState>(&BlobKey::State(tenant)).await {
         Ok(Some((memory, etag))) => (memory, Some(etag)),
         Ok(None) => (TenantState::default(), None),
@@ -67,6 +78,8 @@ pub(super) async fn run(
     };
     let mut memory = Memory { state: memory, etag, frozen: by_hand_plan };
     if !by_hand_plan {
+        pass.listed =
+            app.wakes.listed(tenant).await?.into_iter().map(|(name, etag)| (name, etag.0)).collect();
         let (notes, unreadable) = app.wakes.notes(tenant).await?;
         pass.notes = notes;
         for note in unreadable {
@@ -109,10 +122,12 @@ impl Memory {
 struct Pass<'a> {
     app: &'a App,
     id: CycleId,
-    lease: &'a Lease,
+    lease: &'a Arc<Lease>,
     time: Time,
     /// Only a plan for a person's eyes: nothing is written but the account's call window.
     dry: bool,
+    /// The notes that lay there before they were read: name and version.
+    listed: BTreeMap<String, String>,
     notes: Vec<Found>,
     work: Work,
 }
@@ -128,8 +143,11 @@ struct Work {
     snapshot_unfinished: bool,
     /// When a snapshot that must wait is due.
     snapshot_at: Option<Timestamp>,
-    /// Until when Qualys, or our share of its calls, makes us wait.
+    /// Until when Qualys makes us wait.
     wait_until: Option<Timestamp>,
+    /// When our share of the calls that was used up has one again.
+    window_until: Option<Timestamp>,
+    unreadable: Vec<Unreadable>,
     problems: Vec<Problem>,
     /// Qualys refused the credentials.
     refused: bool,
@@ -147,18 +165,13 @@ impl Pass<'_> {
     async fn begin(&mut self, memory: &mut Memory) -> Result<(), CycleError> {
         let state = &mut memory.state;
         if let Some(last) = state.cycle.clone().filter(|last| last.ended.is_none()) {
-            let writes = audit::recover(self.app, &last.id, state).await?;
+            let writes = audit::recover(self.app, &last.id, state, self.time.now).await?;
             warn!(killed = %last.id, writes, "Cycle `{}` did not end; {writes} writes of it are looked after", last.id);
         }
         state.cycle = Some(CycleMark { id: self.id.clone(), began: self.time.now, ended: None });
-        state.listed =
-            self.notes.iter().map(|found| (found.name.to_string(), found.etag.0.clone())).collect();
-        // Notes that cannot be read are listed too: they ring no bell.
-        for (name, etag) in self.app.wakes.listed(self.app.config.policy.tenant).await? {
-            if name.parse::<NoteName>().is_err() {
-                state.listed.insert(name, etag.0);
-            }
-        }
+        // Every note that lay there when they were read; those that cannot be read too, so that they ring no bell.
+        state.listed = std::mem::take(&mut self.listed);
+        state.listed.extend(self.notes.iter().map(|found| (found.name.to_string(), found.etag.0.clone())));
         memory.save(self.app).await?;
         for request in self.notes.iter().filter_map(Found::request) {
             self.fate(&request.id, |fate| fate.cycles.push(self.id.clone())).await?;
@@ -168,13 +181,18 @@ impl Pass<'_> {
 
     async fn fate(&self, id: &RequestId, mut change: impl FnMut(&mut Fate) + Send) -> Result<(), StoreError> {
         let key = BlobKey::Request(self.app.config.policy.tenant, id.clone());
-        self.app
-            .store
-            .update(&key, |fate: &mut Fate| {
-                fate.schema_version = SCHEMA_VERSION;
-                change(fate);
-            })
-            .await
+        let told = self.app.store.update(&key, |fate: &mut Fate| {
+            fate.schema_version = SCHEMA_VERSION;
+            change(fate);
+        });
+        match told.await {
+            // It is only a page on which a request's fate is told.
+            Err(error @ (StoreError::Unreadable { .. } | StoreError::Newer { .. })) => {
+                warn!(error = chain(&error), "Could not tell the fate of request `{id}`");
+                Ok(())
+            }
+            told => told,
+        }
     }
 
     fn evidence<'e>(&'e self, state: &'e TenantState) -> settle::Evidence<'e> {

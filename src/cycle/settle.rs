@@ -38,6 +38,10 @@ impl Evidence<'_> {
         if !subscription.state.is_in_use() {
             return Some(format!("needs no connector: it is {}", subscription.state.as_str()));
         }
+        // Until a list has it, only the note leads later cycles to it.
+        if seen.unlisted.contains(&id) {
+            return None;
+        }
         if let Some(connector) = seen.connectors.values().find(|c| c.covers() == Some(id)) {
             return Some(format!("connector {} is there", connector.id));
         }

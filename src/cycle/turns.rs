@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::lease::Holder;
 use crate::model::{TenantId, after, elapsed};
 use crate::state::SCHEMA_VERSION;
-use crate::store::{BlobKey, Condition, Container};
+use crate::store::{BlobKey, Condition, Container, StoreError};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +32,7 @@ pub(super) async fn wait(app: &App, holder: Option<&Holder>, now: Timestamp) -> 
         return Ok(app.wakes.dropped(tenant, now).await?);
     }
     let key = BlobKey::Waiting(app.config.account.clone(), tenant);
-    let since = app.store.read::<Waiting>(&key).await?.map_or(now, |(waiting, _)| waiting.since);
+    let since = app.store.read_or_replace::<Waiting>(&key).await?.0.map_or(now, |waiting| waiting.since);
     app.store
         .write(&key, &Waiting { schema_version: SCHEMA_VERSION, since, seen: now }, Condition::Any)
         .await?;
@@ -53,7 +53,12 @@ pub(super) async fn yield_to(app: &App, now: Timestamp) -> Result<Option<TenantI
             continue;
         }
         let key = BlobKey::Waiting(account.clone(), other);
-        let Some((waiting, _)) = app.store.read::<Waiting>(&key).await? else { continue };
+        // Another tenant's blob that cannot be understood stops nobody.
+        let waiting = match app.store.read_or_replace::<Waiting>(&key).await {
+            Ok((Some(waiting), _)) => waiting,
+            Ok((None, _)) | Err(StoreError::Newer { .. }) => continue,
+            Err(error) => return Err(error.into()),
+        };
         let alive = elapsed(now, waiting.seen) < app.config.lease * GONE_AFTER_LEASES;
         if alive && waiting.since <= last_turn {
             app.wakes.dropped(tenant, now).await?;

@@ -96,7 +96,7 @@ impl BlobLease {
         }
     }
 
-    pub(super) async fn release(self) {
+    pub(super) async fn release(&self) {
         if self.blob.release_lease(self.id.clone(), None).await.is_err() {
             warn!("The account's lease could not be given back; it ends by itself");
         }

@@ -34,6 +34,12 @@ impl FileLease {
         Ok(Acquired::Taken(read(&path)))
     }
 
+    /// Frees the lock now; closing the file would do it too.
+    pub(super) fn release(&self) {
+        // A lock that cannot be freed ends with the process.
+        let _ = self.lock.unlock();
+    }
+
     /// Whether the locked file is still the one that others would lock.
     pub(super) fn is_held(&self) -> bool {
         let same = |held: &Metadata, there: &Metadata| (held.ino(), held.dev()) == (there.ino(), there.dev());

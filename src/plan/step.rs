@@ -63,6 +63,9 @@ pub enum Action {
         /// Ask Qualys for a connector of this subscription first: it had one, or some connectors do not say what they
         /// cover.
         look_first: bool,
+        /// Ask Qualys for this one first: we made it for the subscription, and the list lacks it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        known: Option<ConnectorId>,
     },
     /// Start a sync.
     Run {
@@ -100,7 +103,7 @@ impl Action {
     /// The line that goes into the hash: all that makes it another action.
     pub(super) fn essence(&self) -> String {
         match self {
-            Self::Create { subscription, name, description, look_first: _ } => {
+            Self::Create { subscription, name, description, look_first: _, known: _ } => {
                 format!("create {subscription} {name:?} {description:?}")
             }
             Self::Run { connector, subscription, awaited: _ } => format!("run {connector} {subscription}"),
@@ -123,7 +126,7 @@ pub struct Cost {
     pub withheld: usize,
     /// Calls to Qualys for all of them.
     pub calls: usize,
-    /// Hours that the account's call limit makes of it, rounded up; 0 when the calls fit into one.
+    /// Full hours that the account's call limit makes of it; 0 when the calls fit into one.
     pub hours: usize,
     /// What each new connector switches on: apps, then modules.
     pub switches_on: Vec<String>,
@@ -142,6 +145,11 @@ impl Plan {
 
     /// Whether steps wait for a later cycle, so that one should come soon. Refused removals wait for a person.
     pub fn holds_back_creations(&self) -> bool {
-        self.steps.iter().any(|step| step.withheld.is_some() && matches!(step.action, Action::Create { .. }))
+        // A brake of zero lets none through in the next cycle either.
+        self.cost.creates > 0
+            && self
+                .steps
+                .iter()
+                .any(|step| step.withheld.is_some() && matches!(step.action, Action::Create { .. }))
     }
 }

@@ -2,15 +2,9 @@
 
 use super::{Policy, Why};
 use crate::model::{Connector, ConnectorState, SyncClass, after, elapsed};
-use crate::state::SyncMemory;
+use crate::state::{SyncMemory, backoff};
 use jiff::Timestamp;
-use std::time::Duration;
 
-/// The first wait after a failed sync; it doubles up to [`LONGEST_WAIT`]. A wrong secret or a missing role is mended by
-/// people, so faster tries would only use calls up.
-const FIRST_WAIT: Duration = Duration::from_mins(15);
-/// The longest wait after a failed sync.
-const LONGEST_WAIT: Duration = Duration::from_hours(6);
 /// Runs of a failing connector in 24 hours.
 const TRIES_A_DAY: usize = 4;
 
@@ -31,6 +25,11 @@ pub(super) fn decide(
     let memory = memory.unwrap_or(&nothing);
     if connector.disabled {
         return Sync::Keep(Why::Disabled);
+    }
+    if let Some(until) =
+        memory.refused.map(|at| after(at, backoff(memory.refusals))).filter(|until| now < *until)
+    {
+        return Sync::Keep(Why::FailedWaits { failures: memory.refusals, until });
     }
     let run = |awaited: bool, reason: String| Sync::Run { awaited, reason };
     match connector.state.class() {
@@ -79,9 +78,7 @@ fn failed(connector: &Connector, memory: &SyncMemory, now: Timestamp) -> Sync {
     if memory.runs.len() >= TRIES_A_DAY {
         return Sync::Keep(Why::FailedTooOften { failures });
     }
-    let doublings = (failures - 1).min(10);
-    let wait = FIRST_WAIT.saturating_mul(1 << doublings).min(LONGEST_WAIT);
-    let until = after(memory.failed.unwrap_or(now), wait);
+    let until = after(memory.failed.unwrap_or(now), backoff(failures));
     if now < until {
         Sync::Keep(Why::FailedWaits { failures, until })
     } else {

@@ -60,6 +60,7 @@ impl Case {
                 unreadable: vec![],
                 exclusion_unknown: false,
                 direct: BTreeMap::new(),
+                unlisted: std::collections::BTreeSet::new(),
                 connectors: BTreeMap::new(),
                 requests: vec![],
             },

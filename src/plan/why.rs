@@ -66,6 +66,14 @@ pub enum Why {
     },
     /// A create with an unclear answer is waited for.
     CreateUnderWay,
+    /// Qualys refused to make its connector; it waits before the next try.
+    CreateRefused {
+        /// How often in a row.
+        failures: u32,
+        /// Until when.
+        #[cfg_attr(test, schemars(with = "String"))]
+        until: Timestamp,
+    },
     /// What is excluded could not be read.
     ExclusionUnknown,
     /// The settings or a whole reading put it outside the scope.
@@ -115,6 +123,11 @@ pub enum Why {
         /// How many in a row.
         failures: u32,
     },
+    /// It is disabled, and another connector of ours covers its subscription.
+    DisabledTwin {
+        /// That one.
+        of: ConnectorId,
+    },
     /// Somebody switched it off; it stays so.
     Disabled,
     /// Qualys says that it cannot run.
@@ -140,6 +153,7 @@ impl Why {
     pub fn needs_a_person(&self) -> bool {
         match self {
             Self::NotCoveredByOther { .. }
+            | Self::CreateRefused { .. }
             | Self::ExclusionUnknown
             | Self::AccessLost
             | Self::ReadFailed { .. }
@@ -155,6 +169,7 @@ impl Why {
             Self::NotInUse { .. }
             | Self::CoveredByOther { .. }
             | Self::CreateUnderWay
+            | Self::DisabledTwin { .. }
             | Self::OutOfScope { .. }
             | Self::NotInTreeYet
             | Self::Fresh { .. }
@@ -181,6 +196,15 @@ impl fmt::Display for Why {
                 )
             }
             Self::CreateUnderWay => write!(f, "a create with an unclear answer is given ten minutes to show"),
+            Self::CreateRefused { failures, until } => {
+                write!(
+                    f,
+                    "Qualys refused to make its connector ({failures} in a row); the next try is at {until}"
+                )
+            }
+            Self::DisabledTwin { of } => {
+                write!(f, "it is disabled, and connector {of} of ours covers the subscription")
+            }
             Self::ExclusionUnknown => write!(f, "an excluded management group could not be read"),
             Self::OutOfScope { why } => write!(f, "out of scope: {why}"),
             Self::NotInTreeYet => {

@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 const NOUN: &str = "AzureAssetDataConnector";
 /// The largest page that Qualys allows (1 to 1,000): 1,000 subscriptions cost one call.
 const PAGE: usize = 1000;
+/// The size of a page when none is asked for.
+const DEFAULT_PAGE: usize = 100;
 
 /// A connector to be made.
 #[derive(Debug, Clone)]
@@ -59,7 +61,7 @@ impl Qualys {
             let malformed = |what| QualysError::Malformed { endpoint: Endpoint::ConnectorSearch, what };
             let answer = wire::response(&bytes).map_err(malformed)?;
             let before = seen.len();
-            for record in answer.records(NOUN).map_err(malformed)? {
+            for record in answer.rows(NOUN, PAGE).map_err(malformed)? {
                 seen.insert(wire::id_of(record).map_err(malformed)?);
                 if let Some(connector) = wire::connector(record).map_err(malformed)? {
                     found.insert(connector.id, connector);
@@ -92,7 +94,7 @@ impl Qualys {
             return Err(malformed("over a hundred connectors of one subscription".into()));
         }
         let mut found = Vec::new();
-        for record in answer.records(NOUN).map_err(malformed)? {
+        for record in answer.rows(NOUN, DEFAULT_PAGE).map_err(malformed)? {
             found.extend(wire::connector(record).map_err(malformed)?);
         }
         Ok(found)

@@ -63,6 +63,12 @@ pub enum QualysError {
         /// When there will be one.
         until: Timestamp,
     },
+    /// The account's lease is not held, so the write was not sent.
+    #[error("the {endpoint} was not sent: the account's lease was lost")]
+    LeaseLost {
+        /// The call.
+        endpoint: Endpoint,
+    },
     /// An HTTP status that says nothing more.
     #[error("Qualys answered the {endpoint} with HTTP {status}")]
     Status {
@@ -114,6 +120,8 @@ impl QualysError {
         match self {
             // A connection that was never made carried nothing.
             Self::Transport { source, .. } => !source.is_connect(),
+            // Only a code that says so proves that nothing was done; the list of codes is not public.
+            Self::Refused { code, .. } => !code.starts_with("INVALID_"),
             _ => self.is_transient(),
         }
     }
@@ -126,6 +134,7 @@ impl QualysError {
             Self::NotFound { .. } => "OBJECT_NOT_FOUND".into(),
             Self::RateLimited { status, .. } | Self::Status { status, .. } => status.to_string(),
             Self::NoCallsLeft { .. } => "NO_CALLS_LEFT".into(),
+            Self::LeaseLost { .. } => "LEASE_LOST".into(),
             Self::Malformed { .. } => "MALFORMED".into(),
             Self::Transport { .. } => "NO_ANSWER".into(),
             Self::Address { .. } => "ADDRESS".into(),
@@ -176,7 +185,7 @@ pub(super) fn check(
         }
         Err(what) => return Err(QualysError::Malformed { endpoint, what }),
     };
-    let code = answer.response_code.into_owned();
+    let code = wire::word(&answer.response_code);
     match code.as_str() {
         "SUCCESS" => Ok(()),
         "INVALID_CREDENTIALS" => Err(QualysError::BadCredentials { endpoint }),

@@ -120,8 +120,11 @@ impl Qualys {
 
 fn page(bytes: &Bytes, window: Window) -> Result<HostPage, String> {
     let answer = wire::response(bytes)?;
-    let mut rows =
-        answer.records(NOUN)?.into_iter().map(|record| row(bytes, record)).collect::<Result<Vec<_>, _>>()?;
+    let mut rows = answer
+        .rows(NOUN, PAGE)?
+        .into_iter()
+        .map(|record| row(bytes, record))
+        .collect::<Result<Vec<_>, _>>()?;
     rows.sort_by_key(|row| row.id);
     if let (Some(first), Some(last)) = (rows.first(), rows.last())
         && (first.id <= window.after || window.before.is_some_and(|before| last.id >= before))

@@ -5,7 +5,7 @@
 
 use super::QualysError;
 use crate::model::{Name, after};
-use crate::state::{AccountState, Endpoint, SCHEMA_VERSION, Used};
+use crate::state::{AccountState, Endpoint, SCHEMA_VERSION, Used, without_reserve};
 use crate::store::{BlobKey, Store, StoreError};
 use jiff::Timestamp;
 use reqwest::header::HeaderMap;
@@ -23,6 +23,8 @@ const BOOKED_AT_ONCE: u32 = 20;
 const LOOK_AGAIN: Duration = Duration::from_mins(5);
 /// A refusal without a wait, after all attempts: stay away for so long. Qualys's own plugin tries for two minutes.
 const UNKNOWN_WAIT: Duration = Duration::from_mins(2);
+/// A longer wait is looked at again after a day: the limits' windows are an hour, or a day in the oldest contracts.
+const LONGEST_PAUSE: Duration = Duration::from_hours(24);
 
 /// The limits of one account, as one cycle obeys them.
 #[derive(Debug)]
@@ -45,6 +47,12 @@ struct Ledger {
     /// What the headers last said: calls that we may still make.
     heard: BTreeMap<Endpoint, u32>,
     pause_until: Option<Timestamp>,
+    /// A short wait that Qualys asked for: everybody waits it out.
+    hold_until: Option<Instant>,
+    /// When an endpoint whose share is used up has a call again.
+    window_until: Option<Timestamp>,
+    /// Qualys refused the credentials: nothing more is sent.
+    refused: bool,
     calls: u32,
 }
 
@@ -68,8 +76,15 @@ impl Pace {
     pub(super) async fn turn(&self, endpoint: Endpoint) -> Result<SemaphorePermit<'_>, QualysError> {
         // The semaphore is never closed.
         let permit = self.permits.acquire().await.map_err(|_| QualysError::Address { endpoint })?;
+        let hold = self.lock().hold_until;
+        if let Some(until) = hold {
+            tokio::time::sleep_until(until).await;
+        }
         let _one_at_a_time = self.booking.lock().await;
         let now = self.now();
+        if self.lock().refused {
+            return Err(QualysError::BadCredentials { endpoint });
+        }
         if let Some(until) = self.lock().pause_until.filter(|until| *until > now) {
             return Err(QualysError::NoCallsLeft { endpoint, until });
         }
@@ -80,7 +95,11 @@ impl Pace {
                 (Ok(calls), _) => *self.lock().left.entry(endpoint).or_default() += calls,
                 // What the headers say wins over our own count.
                 (Err(_), Some(1..)) => *self.lock().left.entry(endpoint).or_default() += 1,
-                (Err(until), _) => return Err(QualysError::NoCallsLeft { endpoint, until }),
+                (Err(until), _) => {
+                    let mut ledger = self.lock();
+                    ledger.window_until = ledger.window_until.max(Some(until));
+                    return Err(QualysError::NoCallsLeft { endpoint, until });
+                }
             }
         }
         let mut ledger = self.lock();
@@ -108,21 +127,40 @@ impl Pace {
         else {
             return;
         };
-        let ours = remaining.saturating_sub(limit - without_reserve(limit, self.reserve_percent));
+        let ours =
+            remaining.saturating_sub(limit.saturating_sub(without_reserve(limit, self.reserve_percent)));
         let now = self.now();
         let mut ledger = self.lock();
         ledger.heard.insert(endpoint, ours);
         if ours == 0 {
-            let wait = super::error::asked_wait(headers).unwrap_or(LOOK_AGAIN);
+            let wait = super::error::asked_wait(headers).unwrap_or(LOOK_AGAIN).min(LONGEST_PAUSE);
             ledger.pause_until = ledger.pause_until.max(Some(after(now, wait)));
         }
     }
 
     /// Qualys said to wait: no further call in this cycle before then.
     pub(super) fn pause(&self, wait: Option<Duration>) {
-        let until = after(self.now(), wait.unwrap_or(UNKNOWN_WAIT));
+        let until = after(self.now(), wait.unwrap_or(UNKNOWN_WAIT).min(LONGEST_PAUSE));
         let mut ledger = self.lock();
         ledger.pause_until = ledger.pause_until.max(Some(until));
+    }
+
+    /// Qualys said to wait for so short that it is waited out, by all calls.
+    pub(super) fn hold(&self, wait: Duration) {
+        if wait <= crate::retry::LONGEST {
+            let mut ledger = self.lock();
+            ledger.hold_until = ledger.hold_until.max(Some(Instant::now() + wait));
+        }
+    }
+
+    /// Qualys refused the credentials: repeated failures lock the user out, so nothing more is sent.
+    pub(super) fn refuse(&self) {
+        self.lock().refused = true;
+    }
+
+    /// When an endpoint whose share is used up has a call again, if that was met.
+    pub fn window_until(&self) -> Option<Timestamp> {
+        self.lock().window_until
     }
 
     /// Until when Qualys told this cycle to wait, if it did.
@@ -163,6 +201,7 @@ impl Pace {
                 for (endpoint, calls) in &left {
                     account.give_back(*endpoint, *calls);
                 }
+                account.made_until(self.began.0, now);
                 account.pause_until = pause;
                 used.by_endpoint
                     .keys()
@@ -177,11 +216,4 @@ impl Pace {
         // Every change of the ledger is one assignment, so a panic elsewhere cannot leave it half changed.
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// What is left of a limit when the reserve stays untouched; at least one call, or nothing would ever work.
-pub(super) fn without_reserve(limit: u32, reserve_percent: u32) -> u32 {
-    let reserve = u64::from(limit) * u64::from(reserve_percent.min(100));
-    let reserve = u32::try_from(reserve.div_ceil(100)).unwrap_or(limit);
-    limit.saturating_sub(reserve).max(1)
 }

@@ -60,7 +60,20 @@ pub(super) fn position(error: &serde_json::Error) -> String {
 }
 
 impl<'a> Response<'a> {
-    /// The records of a page, each the content of its one-key object; as many as `count` says.
+    /// The records of a page of a search. An empty result says `count` 0, and a full page says whether there is more: an
+    /// answer that does not say it is none, and never an empty list.
+    pub(super) fn rows(&self, noun: &str, page: usize) -> Result<Vec<&'a RawValue>, String> {
+        if self.count.is_none() {
+            return Err("it has no count".into());
+        }
+        let rows = self.records(noun)?;
+        if rows.len() >= page && self.has_more_records.is_none() {
+            return Err("it is full and does not say whether there is more".into());
+        }
+        Ok(rows)
+    }
+
+    /// The records of an answer, each the content of its one-key object; as many as `count` says.
     pub(super) fn records(&self, noun: &str) -> Result<Vec<&'a RawValue>, String> {
         let items: Vec<&'a RawValue> = match self.data {
             None => Vec::new(),
@@ -150,7 +163,7 @@ pub(super) fn connector(record: &RawValue) -> Result<Option<Connector>, String> 
         id: ConnectorId(wire.id),
         name: wire.name.unwrap_or_default(),
         description: wire.description.unwrap_or_default(),
-        state: wire.connector_state.unwrap_or_default().trim().into(),
+        state: word(&wire.connector_state.unwrap_or_default()).as_str().into(),
         last_sync: wire.last_sync.or(wire.last_synced_on),
         last_error: wire
             .last_error
@@ -165,6 +178,15 @@ pub(super) fn connector(record: &RawValue) -> Result<Option<Connector>, String> 
         directory: auth.directory_id.and_then(|id| id.parse().ok()),
         subscription: auth.subscription_id.and_then(|id| id.parse().ok()),
     }))
+}
+
+/// A word of Qualys's as it may be kept and shown: a name, and nothing else that a text may hold.
+pub(super) fn word(text: &str) -> String {
+    const LONGEST: usize = 64;
+    let text = text.trim();
+    let is_name = text.len() <= LONGEST
+        && text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+    if is_name { text.to_owned() } else { "(unreadable)".to_owned() }
 }
 
 /// The id of a record, whatever its kind.

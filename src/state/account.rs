@@ -25,8 +25,9 @@ pub struct AccountState {
     /// No call before this moment: Qualys told us to wait.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub pause_until: Option<Timestamp>,
-    /// No call with these credentials: they were refused.
-    pub breaker: Option<Breaker>,
+    /// No call with these credentials: they were refused. Several deployments may use one account with different ones.
+    #[serde(default)]
+    pub refused: Vec<Breaker>,
     /// Random text that keeps the credentials' fingerprint from being compared with others.
     #[serde(default)]
     pub salt: String,
@@ -104,6 +105,13 @@ pub struct Used {
     pub left: Option<u32>,
 }
 
+/// What is left of a limit when the reserve stays untouched; at least one call, or nothing would ever work.
+pub fn without_reserve(limit: u32, reserve_percent: u32) -> u32 {
+    let reserve = u64::from(limit) * u64::from(reserve_percent.min(100));
+    let reserve = u32::try_from(reserve.div_ceil(100)).unwrap_or(limit);
+    limit.saturating_sub(reserve).max(1)
+}
+
 impl AccountState {
     /// Books up to `wanted` calls, as many as `allowed` in an hour leaves.
     ///
@@ -139,6 +147,13 @@ impl AccountState {
             bookings.retain(|booking| booking.calls > 0);
             !bookings.is_empty()
         });
+    }
+
+    /// Calls booked since `began` were made at some time until `now`; the latest is the safe guess.
+    pub fn made_until(&mut self, began: Timestamp, now: Timestamp) {
+        for booking in self.booked.values_mut().flatten().filter(|booking| booking.at >= began) {
+            booking.at = now;
+        }
     }
 
     /// Calls booked in the last hour.

@@ -3,9 +3,10 @@
 //! Qualys gives a run no id, and an answer right after a run can still show the state before it. So a sync of ours is
 //! over only when the state is terminal **and** `lastSync` moved or an in-progress state was seen since.
 
-use crate::model::{Connector, ConnectorState, SubscriptionId, SyncClass, elapsed};
+use crate::model::{Connector, ConnectorState, SubscriptionId, SyncClass, elapsed, hex};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::time::Duration;
 
 /// A sync in progress for longer is stuck. Qualys's own Jenkins plugin gives up after the same hour.
@@ -25,6 +26,14 @@ pub struct SyncMemory {
     /// When we made it.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub made: Option<Timestamp>,
+    /// When an answer last showed it.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub seen: Option<Timestamp>,
+    /// How many of our runs in a row Qualys refused.
+    pub refusals: u32,
+    /// When it refused the last.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub refused: Option<Timestamp>,
     /// `QUEUED`, never synced, not yet run by us: since when.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub queued_since: Option<Timestamp>,
@@ -62,8 +71,8 @@ pub struct RunMark {
     pub last_sync: Option<Timestamp>,
     /// The state before it.
     pub state: String,
-    /// The error before it.
-    pub last_error: Option<String>,
+    /// What tells the error before it from another; its text may hold anything, so it is not kept.
+    pub error_digest: Option<String>,
     /// An in-progress state was seen since.
     pub busy_seen: bool,
     /// The answer to it was unclear.
@@ -91,10 +100,17 @@ impl RunMark {
             at,
             last_sync: before.last_sync,
             state: before.state.as_str().to_owned(),
-            last_error: before.last_error.clone(),
+            error_digest: digest(before),
             busy_seen: false,
             unclear,
         }
+    }
+}
+
+impl RunMark {
+    /// Whether its answer was unclear and nothing has shown since.
+    fn is_lost(&self, now: Timestamp) -> bool {
+        self.unclear && !self.busy_seen && elapsed(now, self.at) >= UNCLEAR_RUN_LASTS
     }
 }
 
@@ -104,22 +120,28 @@ impl SyncMemory {
         self.runs.retain(|at| elapsed(now, *at) < RUN_WINDOW);
         let moved = self.last_sync.is_some() && connector.last_sync > self.last_sync;
         self.last_sync = connector.last_sync;
+        let over = self.look(connector, moved, now);
+        // Nobody waits for one that is switched off.
+        self.awaited &= !connector.disabled;
+        over
+    }
+
+    fn look(&mut self, connector: &Connector, moved: bool, now: Timestamp) -> bool {
         let never = connector.last_sync.is_none();
+        let waits = connector.state == ConnectorState::Queued && never && !self.runs_queued(now);
         match connector.state.class() {
-            SyncClass::InProgress
-                if connector.state == ConnectorState::Queued && never && self.run.is_none() =>
-            {
+            SyncClass::InProgress if waits => {
                 self.queued_since.get_or_insert(now);
-                self.awaited |= !connector.disabled;
+                self.awaited = true;
                 false
             }
             SyncClass::InProgress | SyncClass::Unknown => {
                 self.queued_since = None;
                 self.busy_since.get_or_insert(now);
-                self.awaited |=
-                    never && !connector.disabled && connector.state.class() == SyncClass::InProgress;
+                self.awaited |= never && connector.state.class() == SyncClass::InProgress;
                 if let Some(run) = &mut self.run {
-                    run.busy_seen = true;
+                    // The state before the run proves nothing about the run.
+                    run.busy_seen |= connector.state.as_str() != run.state;
                 }
                 false
             }
@@ -142,7 +164,7 @@ impl SyncMemory {
                 run.busy_seen
                     || connector.last_sync > run.last_sync
                     || (!well
-                        && (connector.state.as_str() != run.state || connector.last_error != run.last_error))
+                        && (connector.state.as_str() != run.state || digest(connector) != run.error_digest))
             }
             None => moved || self.busy_since.is_some() || self.queued_since.is_some(),
         };
@@ -150,7 +172,10 @@ impl SyncMemory {
             return self.end(well, now);
         }
         match &self.run {
-            Some(run) if run.unclear && elapsed(now, run.at) >= UNCLEAR_RUN_LASTS => self.run = None,
+            Some(run) if run.is_lost(now) => {
+                self.forget_run();
+                self.awaited &= connector.last_sync.is_none();
+            }
             Some(run) if elapsed(now, run.at) >= STUCK_AFTER => {
                 self.end(false, now);
             }
@@ -159,6 +184,22 @@ impl SyncMemory {
             _ => {}
         }
         false
+    }
+
+    /// Whether a run of ours of this waiting connector counts; one that was lost is forgotten, and the wait begins anew.
+    fn runs_queued(&mut self, now: Timestamp) -> bool {
+        if self.run.as_ref().is_some_and(|run| run.is_lost(now)) {
+            self.forget_run();
+            (self.busy_since, self.queued_since) = (None, Some(now));
+        }
+        self.run.is_some()
+    }
+
+    /// A run of which nothing came may be sent again.
+    fn forget_run(&mut self) {
+        if let Some(run) = self.run.take() {
+            self.runs.retain(|at| *at != run.at);
+        }
     }
 
     fn end(&mut self, well: bool, now: Timestamp) -> bool {
@@ -175,7 +216,14 @@ impl SyncMemory {
         self.runs.push(run.at);
         self.run = Some(run);
         self.queued_since = None;
+        (self.refusals, self.refused) = (0, None);
         self.awaited |= awaited;
+    }
+
+    /// Remembers that Qualys refused a run.
+    pub fn run_refused(&mut self, at: Timestamp) {
+        (self.refusals, self.refused) = (self.refusals.saturating_add(1), Some(at));
+        self.awaited = false;
     }
 
     /// Our last run, ended or not.
@@ -187,6 +235,12 @@ impl SyncMemory {
     pub fn is_stuck(&self, now: Timestamp) -> bool {
         self.busy_since.is_some_and(|since| elapsed(now, since) > STUCK_AFTER)
     }
+}
+
+/// Tells one error text from another without keeping it.
+fn digest(connector: &Connector) -> Option<String> {
+    let text = connector.last_error.as_ref()?;
+    Some(hex(&Sha256::digest(text.as_bytes())[..8]))
 }
 
 #[cfg(test)]

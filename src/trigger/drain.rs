@@ -3,8 +3,9 @@
 use super::{functions, now};
 use crate::app::App;
 use crate::host::Answer;
+use crate::report::chain;
 use crate::store::NoteName;
-use crate::wakes::{Message, Note, Taken};
+use crate::wakes::{Message, Note, QueueError, Taken};
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, warn};
@@ -17,10 +18,7 @@ const POLL: Duration = Duration::from_millis(250);
 const COMES_BACK: Duration = Duration::from_secs(90);
 
 /// Ticks and delivers until it is dropped.
-///
-/// # Errors
-/// When the queue's folder cannot be used.
-pub async fn drain(app: &App) -> anyhow::Result<()> {
+pub async fn drain(app: &App) -> std::convert::Infallible {
     let tenant = app.config.policy.tenant;
     let (mut tick, mut poll) = (interval(TICK), interval(POLL));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -30,23 +28,31 @@ pub async fn drain(app: &App) -> anyhow::Result<()> {
             _ = tick.tick() => {
                 let now = now();
                 if let Err(error) = app.wakes.leave(tenant, NoteName::Timer, &Note::new(now, "serve"), now).await {
-                    error!(error = crate::report::chain(&error), "Could not leave the timer's note");
+                    error!(error = chain(&error), "Could not leave the timer's note");
                 }
             }
             _ = poll.tick() => {
-                let queue = app.wakes.queue();
-                if let Some(taken) = queue.take(COMES_BACK, now()).await?
-                    && deliver(app, &taken).await
-                {
-                    queue.finish(taken).await?;
+                if let Err(error) = deliver(app).await {
+                    error!(error = chain(&error), "Could not take a bell; it is tried again");
                 }
             }
         }
     }
 }
 
+/// Takes the next message that is due, if any, and serves it.
+async fn deliver(app: &App) -> Result<(), QueueError> {
+    let queue = app.wakes.queue();
+    if let Some(taken) = queue.take(COMES_BACK, now()).await?
+        && serve(app, &taken).await
+    {
+        queue.finish(taken).await?;
+    }
+    Ok(())
+}
+
 /// Serves one message. True when it is done with.
-async fn deliver(app: &App, taken: &Taken) -> bool {
+async fn serve(app: &App, taken: &Taken) -> bool {
     match serde_json::from_str::<Message>(&taken.text) {
         Ok(message) if message.tenant == app.config.policy.tenant => {
             matches!(functions::run(app).await, Answer::Ok(_))

@@ -12,7 +12,7 @@ use std::time::Duration;
 /// every 30 s at most.
 const LOST_AFTER: Duration = Duration::from_mins(2);
 /// A message may arrive a little early by another machine's clock; a bell that was dropped for that would be lost.
-const EARLY: Duration = Duration::from_secs(2);
+const EARLY: Duration = Duration::from_secs(30);
 
 /// `bell.json`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,11 +65,9 @@ impl Wakes {
     pub async fn ring(&self, tenant: TenantId, at: Timestamp, now: Timestamp) -> Result<Rung, WakeError> {
         let key = BlobKey::Bell(tenant);
         loop {
-            let (bell, etag) = match self.store.read::<Bell>(&key).await? {
-                Some((bell, etag)) => (bell, Some(etag)),
-                None => (Bell::default(), None),
-            };
-            let at = bell.last_start.map_or(at, |start| at.max(after(start, self.gap)));
+            let (bell, etag) = self.store.read_or_replace::<Bell>(&key).await?;
+            let bell = bell.unwrap_or_default();
+            let at = self.gap_end(&bell, now).map_or(at, |end| at.max(end));
             if let Some(due) = bell.is_pending(at, now) {
                 return Ok(Rung::Pending(due));
             }
@@ -99,15 +97,15 @@ impl Wakes {
     pub async fn start(&self, tenant: TenantId, now: Timestamp) -> Result<Start, WakeError> {
         let key = BlobKey::Bell(tenant);
         loop {
-            let (bell, etag) = match self.store.read::<Bell>(&key).await? {
-                Some((bell, etag)) => (bell, Some(etag)),
-                None => (Bell::default(), None),
-            };
+            let (bell, etag) = self.store.read_or_replace::<Bell>(&key).await?;
+            let bell = bell.unwrap_or_default();
             if let Some(due) = bell.due.filter(|due| *due > after(now, self.early())) {
+                // Perhaps this is that very bell, by another machine's clock, or its message was never sent: one more
+                // message costs an empty cycle at most, one too few costs a period.
+                self.queue.send(tenant, elapsed(due, now), now).await?;
                 return Ok(Start::Later(due));
             }
-            let gap_ends = bell.last_start.map(|start| after(start, self.gap));
-            if let Some(end) = gap_ends.filter(|end| *end > after(now, self.early())) {
+            if let Some(end) = self.gap_end(&bell, now).filter(|end| *end > after(now, self.early())) {
                 self.ring(tenant, end, now).await?;
                 return Ok(Start::Later(end));
             }
@@ -120,6 +118,11 @@ impl Wakes {
         }
     }
 
+    /// When the gap after the last start ends. A start in the future is of a clock that was ahead, and counts for nothing.
+    fn gap_end(&self, bell: &Bell, now: Timestamp) -> Option<Timestamp> {
+        bell.last_start.filter(|start| *start <= after(now, EARLY)).map(|start| after(start, self.gap))
+    }
+
     /// How early a message may be. Less than the gap, or two bells would pass for one.
     fn early(&self) -> Duration {
         EARLY.min(self.gap / 2)
@@ -130,13 +133,16 @@ impl Wakes {
     /// # Errors
     /// When that cannot be saved.
     pub async fn dropped(&self, tenant: TenantId, now: Timestamp) -> Result<(), StoreError> {
-        let soon = after(now, self.early());
-        self.store
-            .update(&BlobKey::Bell(tenant), |bell: &mut Bell| {
-                bell.schema_version = SCHEMA_VERSION;
-                bell.due = bell.due.filter(|due| *due > soon);
-            })
-            .await
+        let key = BlobKey::Bell(tenant);
+        let (Some(bell), etag) = self.store.read_or_replace::<Bell>(&key).await? else { return Ok(()) };
+        if bell.due.is_none_or(|due| due > after(now, self.early())) {
+            return Ok(());
+        }
+        match self.store.write(&key, &Bell { due: None, ..bell }, Condition::unchanged(etag.as_ref())).await {
+            // Somebody rang or started meanwhile: it is theirs now.
+            Ok(_) | Err(StoreError::Conflict { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// The tenant's bell as it stands.
@@ -144,6 +150,6 @@ impl Wakes {
     /// # Errors
     /// When it cannot be read.
     pub async fn bell(&self, tenant: TenantId) -> Result<Bell, StoreError> {
-        Ok(self.store.read::<Bell>(&BlobKey::Bell(tenant)).await?.map(|(bell, _)| bell).unwrap_or_default())
+        Ok(self.store.read_or_replace::<Bell>(&BlobKey::Bell(tenant)).await?.0.unwrap_or_default())
     }
 }

@@ -152,7 +152,9 @@ impl FolderQueue {
             let place = folder.join(name(after(now, hidden), &id, count + 1));
             match std::fs::rename(folder.join(&old), &place) {
                 Ok(()) => {
-                    let text = std::fs::read_to_string(&place).map_err(failed)?;
+                    // Whatever it holds: what is no bell is told so by its content.
+                    let bytes = std::fs::read(&place).map_err(failed)?;
+                    let text = String::from_utf8_lossy(&bytes).into_owned();
                     return Ok(Some(Taken { text, receipt: Receipt::Folder(place) }));
                 }
                 // Somebody else took it.

@@ -19,6 +19,7 @@ mod azure;
 mod bells;
 mod cycles;
 mod envelopes;
+mod hard_cases;
 mod leases;
 mod main_job;
 mod modes;

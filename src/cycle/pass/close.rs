@@ -3,9 +3,10 @@
 use super::{CycleError, Memory, Pass};
 use crate::cycle::{Ran, earliest, in_a_while};
 use crate::manifest::Latest;
-use crate::plan::{Mode, Plan, Step};
+use crate::model::after;
+use crate::plan::{Kept, Mode, Plan, Step, Subject, Why};
 use crate::report::{Done, NoteLine, Report, Status};
-use crate::state::SCHEMA_VERSION;
+use crate::state::{CREATE_SETTLES, SCHEMA_VERSION};
 use crate::store::{BlobKey, Condition, NoteName, StoreError};
 use crate::wakes::Rung;
 use jiff::Timestamp;
@@ -44,7 +45,7 @@ impl Pass<'_> {
             outcomes: self.work.outcomes.clone(),
             kept: plan.map(|plan| plan.kept.clone()).unwrap_or_default(),
             coverage: plan.map(|plan| plan.coverage.clone()),
-            unreadable: plan.map(|plan| plan.unreadable.clone()).unwrap_or_default(),
+            unreadable: self.work.unreadable.clone(),
             problems: self.work.problems.clone(),
             snapshot: self.work.snapshot.clone(),
             waits_until: self.work.wait_until.filter(|until| *until > now),
@@ -98,31 +99,55 @@ impl Pass<'_> {
                 .outcomes
                 .iter()
                 .any(|o| matches!(o.result, Done::NotStarted { .. } | Done::Unknown { .. }));
-        let soon = self.work.snapshot_unfinished || enforced && (held_back || memory.state.awaits_sync(now));
-        let wait = self.work.wait_until.filter(|until| *until > now);
-        let soon = match wait {
-            // Before that no call would be made.
-            Some(until) => Some(until),
-            None => in_a_while(soon, now, policy.follow_up),
+        let in_use = |id| {
+            self.work
+                .seen
+                .as_ref()
+                .is_some_and(|seen| seen.subscriptions.get(&id).is_some_and(|s| s.state.is_in_use()))
         };
-        let Some(at) = earliest([soon, self.work.snapshot_at]) else {
+        let follow_up = |so| in_a_while(so, now, policy.follow_up);
+        // A call window holds up only what needs those calls; a pause holds up everything.
+        let window = |so: bool| if so { self.work.window_until.or_else(|| follow_up(true)) } else { None };
+        let soon = earliest([
+            window(self.work.snapshot_unfinished || enforced && held_back),
+            follow_up(enforced && memory.state.awaits_sync(in_use, now)),
+            self.create_settles(memory).filter(|_| enforced),
+            self.work.snapshot_at,
+        ]);
+        let wait = self.work.wait_until.filter(|until| *until > now);
+        let Some(at) = wait.or(soon) else {
             return Ok(self.app.wakes.bell(tenant).await?.due);
         };
         let (Rung::Sent(at) | Rung::Pending(at)) = self.app.wakes.ring(tenant, at, now).await?;
         Ok(Some(at))
     }
 
+    /// When a create with an unclear answer, which something waits for, has had its time.
+    fn create_settles(&self, memory: &Memory) -> Option<Timestamp> {
+        let waiting = |kept: &&Kept| kept.why == Why::CreateUnderWay;
+        let kept = self.work.plan.iter().flat_map(|plan| &plan.kept).filter(waiting);
+        let since = kept.filter_map(|kept| match kept.subject {
+            Subject::Subscription { subscription } => memory.state.creates.get(&subscription),
+            Subject::Connector { .. } => None,
+        });
+        since.min().map(|at| after(*at, CREATE_SETTLES))
+    }
+
     async fn write_status(&self, report: &Report, now: Timestamp) -> Result<(), StoreError> {
         let store = &self.app.store;
         let key = BlobKey::Status(report.tenant);
-        let before = match store.read::<Status>(&key).await {
-            Ok(before) => before.map(|(status, _)| status),
-            // A status is only a summary; one that cannot be read is written anew, unless a newer program wrote it.
-            Err(StoreError::Unreadable { .. }) => None,
+        // A status is only a summary: what cannot be understood is told anew, and a newer program's stays.
+        let before = match store.read_or_replace::<Status>(&key).await {
+            Ok((before, _)) => before,
+            Err(StoreError::Newer { .. }) => return Ok(()),
             Err(error) => return Err(error),
         };
-        let latest = store.read::<Latest>(&BlobKey::Latest(report.tenant)).await?.map(|(latest, _)| latest);
-        let good = report.problems.is_empty() && report.counts().1 == 0;
+        let latest = match store.read_or_replace::<Latest>(&BlobKey::Latest(report.tenant)).await {
+            Ok((latest, _)) => latest,
+            Err(StoreError::Newer { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        let good = report.problems.is_empty() && report.counts().1 == 0 && report.waits_until.is_none();
         let status = Status {
             schema_version: SCHEMA_VERSION,
             tenant: report.tenant,

@@ -3,7 +3,7 @@
 use super::keys::Keys;
 use super::{CycleError, Memory, Pass, audit};
 use crate::act::{self, Template};
-use crate::cycle::{due, earliest};
+use crate::cycle::due;
 use crate::model::{Connector, ConnectorId, Observed, SnapshotId, SubscriptionId};
 use crate::observe::{self, Look};
 use crate::plan::{self, Action, Mode, Plan};
@@ -17,6 +17,7 @@ use crate::state::{
 use crate::store::{BlobKey, Condition, StoreError};
 use crate::wakes::Found;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use tracing::info;
 
 impl Pass<'_> {
@@ -39,8 +40,6 @@ impl Pass<'_> {
                     state.salt = format!("{:08x}{:08x}", chance(), chance());
                 }
                 let credentials = keys.fingerprint(&state.salt);
-                // Other credentials than those that were refused: the breaker closes.
-                state.breaker = state.breaker.take().filter(|breaker| breaker.credentials == credentials);
                 (state.clone(), credentials)
             })
             .await;
@@ -56,7 +55,9 @@ impl Pass<'_> {
             }
             Err(error) => return Err(error.into()),
         };
-        if known.breaker.is_some() {
+        let was_refused = known.refused.iter().any(|breaker| breaker.credentials == credentials);
+        // A person who asks for a plan may try again what was refused: perhaps the user is unlocked.
+        if was_refused && !self.dry {
             let refused = QualysError::BadCredentials { endpoint: Endpoint::ConnectorSearch };
             self.qualys_problem("qualys", &refused);
             return Ok(());
@@ -69,13 +70,20 @@ impl Pass<'_> {
         let qualys = self.qualys(&keys);
         self.with_qualys(&qualys, &keys, memory, plan_only).await?;
         self.work.calls = qualys.pace().finish().await?;
-        self.work.wait_until = earliest([self.work.wait_until, qualys.pace().paused_until()]);
-        if self.were_refused() {
-            let breaker = Breaker { opened: self.time.at(), credentials };
-            self.app
-                .store
-                .update(&account, |state: &mut AccountState| state.breaker = Some(breaker.clone()))
-                .await?;
+        self.work.wait_until = self.work.wait_until.max(qualys.pace().paused_until());
+        self.work.window_until = qualys.pace().window_until();
+        let (is_refused, now) = (self.were_refused(), self.time.at());
+        if is_refused != was_refused && self.work.calls.total > 0 {
+            let change = |state: &mut AccountState| {
+                state.refused.retain(|breaker| breaker.credentials != credentials);
+                if is_refused {
+                    state.refused.push(Breaker { opened: now, credentials: credentials.clone() });
+                }
+                // Enough for every deployment of an account and its last passwords.
+                let surplus = state.refused.len().saturating_sub(50);
+                state.refused.drain(..surplus);
+            };
+            self.app.store.update(&account, change).await?;
         }
         Ok(())
     }
@@ -91,6 +99,10 @@ impl Pass<'_> {
             write_timeout: config.lease / 2,
             deadline: self.time.deadline,
             pace: Pace::new(self.app.store.clone(), config.account.clone(), limits, self.time.now),
+            may_write: Arc::new({
+                let lease = Arc::clone(self.lease);
+                move || lease.is_held()
+            }),
         })
     }
 
@@ -122,7 +134,9 @@ impl Pass<'_> {
                 return Ok(());
             }
         };
+        self.work.unreadable.clone_from(&seen.unreadable);
         let now = self.time.at();
+        memory.state.observed.extend(seen.subscriptions.keys());
         memory.state.notice(seen.connectors.values().filter(|c| config.policy.is_ours(c)), now);
         memory.state.covered.extend(
             seen.connectors
@@ -143,9 +157,10 @@ impl Pass<'_> {
         if !plan_only && plan.mode == Mode::Enforce && !plan.is_empty() {
             self.act(qualys, keys, &plan, &seen.connectors, memory).await?;
         }
-        let subscriptions = ours(&seen);
+        let subscriptions = self.ours(&seen, &memory.state);
         (self.work.seen, self.work.plan) = (Some(seen), Some(plan));
-        if !plan_only {
+        // What was refused once is not tried again.
+        if !plan_only && !self.were_refused() {
             self.snapshot(qualys, &subscriptions, memory).await?;
         }
         Ok(())
@@ -227,6 +242,7 @@ impl Pass<'_> {
             cycle: self.id.clone(),
             subscriptions: &subscriptions.ids,
             sole_tenant: subscriptions.sole_tenant,
+            doubt: subscriptions.doubt.clone(),
             began: now,
             deadline: self.time.deadline,
         };
@@ -249,6 +265,21 @@ impl Pass<'_> {
         Ok(())
     }
 
+    /// Those ever observed, and those of connectors with our directory.
+    fn ours(&self, seen: &Observed, memory: &TenantState) -> Subscriptions {
+        let is_of_tenant =
+            |c: &&Connector| c.directory == Some(seen.tenant) || self.app.config.policy.is_ours(c);
+        let of_connectors = seen.connectors.values().filter(is_of_tenant).filter_map(Connector::covers);
+        let ids = memory.observed.iter().copied().chain(of_connectors).collect();
+        // A connector that does not say its directory may be another tenant's.
+        let sole_tenant = seen.connectors.values().all(|connector| is_of_tenant(&connector));
+        let scopes: Vec<&str> = seen.unreadable.iter().map(|scope| scope.scope.as_str()).collect();
+        let doubt = (!sole_tenant && !scopes.is_empty()).then(|| {
+            format!("the account has several tenants, and which subscriptions are ours could not be read whole: {}", scopes.join(", "))
+        });
+        Subscriptions { ids, sole_tenant, doubt }
+    }
+
     /// Whether Qualys refused the credentials in this pass.
     fn were_refused(&self) -> bool {
         let refused = |outcome: &Outcome| matches!(&outcome.result, Done::Failed { code, .. } if code == "INVALID_CREDENTIALS");
@@ -256,9 +287,6 @@ impl Pass<'_> {
     }
 
     fn qualys_problem(&mut self, stage: &str, error: &QualysError) {
-        if let QualysError::NoCallsLeft { until, .. } = error {
-            self.work.wait_until = earliest([self.work.wait_until, Some(*until)]);
-        }
         self.work.refused |= matches!(error, QualysError::BadCredentials { .. });
         let advice = match error {
             QualysError::BadCredentials { .. } => {
@@ -286,49 +314,44 @@ impl Pass<'_> {
 struct Subscriptions {
     ids: BTreeSet<SubscriptionId>,
     sole_tenant: bool,
-}
-
-/// Those observed, and those of connectors with our directory.
-fn ours(seen: &Observed) -> Subscriptions {
-    let of_connectors =
-        seen.connectors.values().filter(|c| c.directory == Some(seen.tenant)).filter_map(Connector::covers);
-    Subscriptions {
-        ids: seen.subscriptions.keys().copied().chain(of_connectors).collect(),
-        sole_tenant: seen
-            .connectors
-            .values()
-            .all(|c| c.directory.is_none_or(|directory| directory == seen.tenant)),
-    }
+    doubt: Option<String>,
 }
 
 /// Takes an outcome into the memory.
 fn remember(state: &mut TenantState, outcome: &Outcome, connectors: &BTreeMap<ConnectorId, Connector>) {
-    let unclear = match outcome.result {
-        Done::Done { .. } => false,
-        Done::Unknown { .. } => true,
-        Done::There { .. } | Done::Failed { .. } | Done::NotStarted { .. } => return,
-    };
+    let at = outcome.at;
+    let unclear = matches!(outcome.result, Done::Unknown { .. });
     match (&outcome.action, &outcome.result) {
+        (_, Done::NotStarted { .. }) | (Action::Disable { .. }, Done::Failed { .. }) => {}
+        (Action::Create { subscription, .. }, Done::There { .. }) => {
+            state.refused.remove(subscription);
+        }
+        (Action::Create { subscription, .. }, Done::Failed { .. }) => state.create_refused(*subscription, at),
         (Action::Create { subscription, .. }, result) => {
             // Also a create that succeeded: a search may not list the new connector yet.
-            state.create_unclear(*subscription, outcome.at);
+            state.create_unclear(*subscription, at);
+            state.covered.insert(*subscription);
+            state.refused.remove(subscription);
             if let Done::Done { id, .. } = result {
                 let memory = SyncMemory {
                     subscription: Some(*subscription),
-                    made: Some(outcome.at),
-                    queued_since: Some(outcome.at),
+                    made: Some(at),
+                    queued_since: Some(at),
                     awaited: true,
                     ..SyncMemory::default()
                 };
                 state.connectors.entry(*id).or_insert(memory);
             }
         }
+        (Action::Run { connector, .. }, Done::Failed { .. }) => {
+            state.connectors.entry(*connector).or_default().run_refused(at);
+        }
         (Action::Run { connector, awaited, .. }, _) => {
             if let Some(before) = connectors.get(connector) {
                 let memory = state.connectors.entry(*connector).or_default();
-                memory.ran(RunMark::new(before, outcome.at, unclear), *awaited);
+                memory.ran(RunMark::new(before, at, unclear), *awaited);
             }
         }
-        (Action::Disable { .. }, _) => state.removals.push(outcome.at),
+        (Action::Disable { .. }, _) => state.removals.push(at),
     }
 }
