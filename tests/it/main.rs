@@ -16,6 +16,7 @@
 )]
 
 mod azure;
+mod azure_job;
 mod bells;
 mod cycles;
 mod envelopes;

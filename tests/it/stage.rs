@@ -73,6 +73,16 @@ impl Stage {
         self.host_with(|_| ()).await
     }
 
+    /// The host on Azure's queues, with the binary in an environment that holds the settings and nothing else.
+    pub async fn azure_host(&self, url: &str) -> Host {
+        self.host_with(|options| {
+            options.queue_dir = None;
+            options.queue_account =
+                Some(world::host::AzureQueues { world: self.world.clone(), url: url.to_owned() });
+        })
+        .await
+    }
+
     pub async fn host_with(&self, change: impl FnOnce(&mut HostOptions)) -> Host {
         let app_dir = self.folder.path().join("app");
         lay_out(&app_dir);
@@ -286,7 +296,7 @@ pub fn gunzip(bytes: &[u8]) -> String {
     text
 }
 
-fn sha256(bytes: &[u8]) -> String {
+pub fn sha256(bytes: &[u8]) -> String {
     use sha2::Digest;
     sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -3,6 +3,8 @@
 //! Guarantees: it listens on 127.0.0.1, on ports that the system chose, with a certificate of the world's; it keeps everything in
 //! memory; it ends with the handle, and with this process if that is killed.
 
+pub(crate) mod account;
+
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -41,6 +43,8 @@ pub struct Azurite {
     folder: PathBuf,
     blob: SocketAddr,
     queue: SocketAddr,
+    /// Its tokens are what the account's own helpers sign in with.
+    world: World,
 }
 
 impl Azurite {
@@ -77,7 +81,8 @@ impl Azurite {
         let (input, output, errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         // From here on a failure ends the child, by the handle's drop.
         let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut azurite = Self { child, _input: input, folder, blob: unknown, queue: unknown };
+        let mut azurite =
+            Self { child, _input: input, folder, blob: unknown, queue: unknown, world: world.clone() };
 
         let (tell, told) = mpsc::channel();
         read_lines(output.context("its output is piped")?, tell.clone());

@@ -18,6 +18,8 @@ pub enum Service {
     Identity,
     /// The secrets of Key Vault.
     Vault,
+    /// Blobs and queues of a storage account ([`crate::World::storage`]).
+    Storage,
 }
 
 /// Which operation a request is; in a [`crate::Fault`] also a family of them.
@@ -29,6 +31,8 @@ pub enum CallKind {
     AnyQualys,
     /// Faults only: every request to Resource Manager.
     AnyArm,
+    /// Faults only: every request to storage.
+    AnyStorage,
     /// `POST /qps/rest/3.0/search/am/azureassetdataconnector`.
     ConnectorSearch,
     /// `GET /qps/rest/3.0/get/am/azureassetdataconnector/{id}`.
@@ -71,6 +75,32 @@ pub enum CallKind {
     VaultGet,
     /// `GET /secrets/{name}/versions`, with a token.
     VaultVersions,
+    /// `GET /{container}/{blob}`.
+    BlobGet,
+    /// `HEAD /{container}/{blob}`.
+    BlobProperties,
+    /// `PUT /{container}/{blob}`.
+    BlobPut,
+    /// `PUT /{container}/{blob}?comp=block`.
+    BlockPut,
+    /// `PUT /{container}/{blob}?comp=blocklist`.
+    BlockListPut,
+    /// `DELETE /{container}/{blob}`.
+    BlobDelete,
+    /// `GET /{container}?restype=container&comp=list`.
+    BlobList,
+    /// `PUT /{container}/{blob}?comp=lease`, whatever the action; a fault for one action is one `containing("renew")`.
+    BlobLease,
+    /// `POST /{queue}/messages`.
+    QueueSend,
+    /// `GET /{queue}/messages`.
+    QueueReceive,
+    /// `PUT /{queue}/messages/{id}`.
+    QueueUpdate,
+    /// `DELETE /{queue}/messages/{id}`.
+    QueueDelete,
+    /// Any other request to storage: to containers and queues themselves, metadata, the account.
+    StorageOther,
     /// A path that the service does not have.
     Unknown,
 }
@@ -84,12 +114,18 @@ impl CallKind {
         )
     }
 
+    /// Whether `self` is a family of operations.
+    pub(crate) fn is_family(self) -> bool {
+        matches!(self, Self::Any | Self::AnyQualys | Self::AnyArm | Self::AnyStorage)
+    }
+
     /// Whether a fault for `self` applies to a request of kind `call` to `service`.
     pub(crate) fn covers(self, call: Self, service: Service) -> bool {
         match self {
             Self::Any => true,
             Self::AnyQualys => service == Service::Qualys,
             Self::AnyArm => service == Service::Arm,
+            Self::AnyStorage => service == Service::Storage,
             one => one == call,
         }
     }
@@ -108,11 +144,12 @@ pub struct Call {
     pub call: CallKind,
     /// HTTP method.
     pub method: String,
-    /// Path and query.
+    /// Path and query; of storage with slashes where `%2F` was sent, as Azure's own client does in names of blobs.
     pub path: String,
     /// Status answered; `None` while unanswered and when the connection was dropped.
     pub status: Option<u16>,
-    /// Qualys response code or ARM, Entra error code answered; of Key Vault the inner code, where there is one.
+    /// Qualys response code or ARM, Entra error code answered; of Key Vault the inner code, where there is one; of
+    /// storage `x-ms-error-code`.
     pub code: Option<String>,
     /// Connector in the path, or in the answer of a create.
     pub connector_id: Option<i64>,
@@ -120,7 +157,8 @@ pub struct Call {
     pub subscription: Option<String>,
     /// Whether `X-Requested-With` was sent (no source proves that QPS demands it, so it is only recorded).
     pub requested_with: bool,
-    /// The JSON body that was sent, secrets included.
+    /// The JSON body that was sent, secrets included. Of storage: a blob of up to 64 KiB, the message without its base64, and for a
+    /// lease the action.
     pub sent: Option<Value>,
     /// Name of the fault that struck, if one did.
     pub fault: Option<String>,

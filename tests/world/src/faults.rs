@@ -12,6 +12,8 @@ use crate::calls::{CallKind, Service};
 pub enum Kind {
     /// This HTTP status with an error body in the manner of the service. No effect.
     Status(u16),
+    /// This HTTP status with this error code, in the manner of the service. No effect.
+    StorageCode(u16, &'static str),
     /// HTTP 404 with an HTML page, as for a wrong path or host. No effect.
     Html404,
     /// HTTP 409 with the Qualys code 1960 (concurrency), 1965 (rate) or 1920; `wait` is sent as
@@ -117,7 +119,8 @@ impl Fault {
         self
     }
 
-    /// Strikes only requests whose path, query or body contains `text`.
+    /// Strikes only requests whose path, query or body contains `text`; of storage: the path and query, as sent or decoded, or a
+    /// lease's action.
     #[must_use]
     pub fn containing(mut self, text: &str) -> Self {
         self.containing = Some(text.to_owned());
@@ -125,7 +128,11 @@ impl Fault {
     }
 
     /// Counts a request that it could strike; tells whether it wants to.
-    fn wants(&mut self, service: Service, call: CallKind, text: &dyn Fn(&str) -> bool) -> bool {
+    fn wants(&mut self, request: &Request<'_>) -> bool {
+        let Request { service, call, by_name, text } = *request;
+        if by_name && self.call.is_family() {
+            return false;
+        }
         if !self.call.covers(call, service) || self.containing.as_deref().is_some_and(|part| !text(part)) {
             return false;
         }
@@ -134,16 +141,21 @@ impl Fault {
     }
 }
 
+/// What a fault looks at.
+pub(crate) struct Request<'a> {
+    pub(crate) service: Service,
+    pub(crate) call: CallKind,
+    /// Only a fault that names the operation itself may strike, none for a family.
+    pub(crate) by_name: bool,
+    /// Whether the request contains a text.
+    pub(crate) text: &'a dyn Fn(&str) -> bool,
+}
+
 /// The first fault in `faults` that strikes this request. Every fault counts the requests that it could have struck.
-pub(crate) fn strike(
-    faults: &mut [Fault],
-    service: Service,
-    call: CallKind,
-    text: &dyn Fn(&str) -> bool,
-) -> Option<Kind> {
+pub(crate) fn strike(faults: &mut [Fault], request: &Request<'_>) -> Option<Kind> {
     let mut struck = None;
     for fault in faults {
-        if fault.wants(service, call, text) && struck.is_none() {
+        if fault.wants(request) && struck.is_none() {
             fault.left = fault.left.map(|left| left - 1);
             struck = Some(fault.kind.clone());
         }

@@ -1,12 +1,15 @@
 //! The Azure Functions host v4 around a real custom-handler process, on loopback.
 //!
 //! Reads an app folder, starts the executable, speaks the host's protocol byte for byte where its source was read, plays
-//! timers, folder queues, Event Grid and HTTP, and records everything. Any number of hosts may run at once; a dropped
+//! timers, queues (folders, or a storage account's), Event Grid and HTTP, and records everything. Any number of hosts may run at once; a dropped
 //! host takes its handler and its tasks with it, as a crashed instance would.
 
 mod answer;
+mod any_queue;
+mod azure_queue;
 mod check;
 mod config;
+mod delivery;
 mod dispatch;
 mod endpoint;
 mod envelope;
@@ -32,13 +35,15 @@ mod tests;
 mod text;
 mod timer;
 
+pub use azure_queue::AzureQueues;
 pub use folder_queue::{FolderQueue, Message};
 pub use lines::{Level, Line, Stream};
 pub use options::{ChunkedBody, ExitZero, HostOptions, Timers};
 pub use record::{Answer, Invocation, Outcome};
 pub use timer::TimerKind;
 
-use anyhow::{Context, Result, bail};
+use crate::storage::rest::Rest;
+use anyhow::{Context, Result, bail, ensure};
 use config::Config;
 use functions::{Function, Functions, Trigger};
 use jiff::Timestamp;
@@ -63,6 +68,11 @@ impl Host {
     /// Reads the app, starts the handler and the listeners, and returns when the handler is ready. An error shows why
     /// the host refused or gave up, with the handler's last lines on stderr.
     pub async fn start(options: HostOptions) -> Result<Self> {
+        ensure!(
+            options.queue_dir.is_none() || options.queue_account.is_none(),
+            "queue_dir and queue_account are alternatives"
+        );
+        let account = options.queue_account.as_ref().map(AzureQueues::connect).transpose()?;
         let config = Config::read(&options)?;
         let functions = Functions::read(&config, &options)?;
         let port = port::choose(&options, &config)?;
@@ -79,11 +89,11 @@ impl Host {
         }
         let host = Self { shared, address, _supervisor: supervisor };
         host.ready().await?;
-        host.listen(listener);
+        host.listen(listener, account.as_ref());
         Ok(host)
     }
 
-    fn listen(&self, listener: tokio::net::TcpListener) {
+    fn listen(&self, listener: tokio::net::TcpListener, account: Option<&Arc<Rest>>) {
         let shared = &self.shared;
         let router = axum::Router::new().fallback(endpoint::handle).with_state(Arc::clone(shared));
         shared.spawn(async move {
@@ -91,15 +101,16 @@ impl Host {
             let _ = axum::serve(listener, router).await;
         });
         for function in shared.functions.good.values().cloned() {
-            match (&function.trigger, &shared.options.queue_dir) {
-                (Trigger::Timer { .. }, _) => {
+            match &function.trigger {
+                Trigger::Timer { .. } => {
                     shared.spawn_listener(Arc::clone(shared).listen_to_timer(function));
                 }
-                (Trigger::Queue { queue, .. }, Some(dir)) => {
-                    let queue = FolderQueue::new(dir, queue);
-                    shared.spawn_listener(Arc::clone(shared).listen_to_queue(function, queue));
+                Trigger::Queue { queue, .. } => {
+                    if let Some(queue) = shared.queue(queue, account) {
+                        shared.spawn_listener(Arc::clone(shared).listen_to_queue(function, queue));
+                    }
                 }
-                _ => {}
+                Trigger::EventGrid { .. } | Trigger::Http { .. } => {}
             }
         }
         if let Some(every) = shared.options.ping_every {

@@ -20,6 +20,7 @@ pub mod program;
 mod proxy;
 mod qualys;
 mod state;
+mod storage;
 mod subscription;
 #[cfg(test)]
 mod testing;

@@ -11,7 +11,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::stream;
+use futures::{StreamExt as _, stream};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
@@ -26,7 +26,7 @@ use crate::hooks::Moment;
 use crate::net::ask::Ask;
 use crate::net::reply::Reply;
 use crate::state::{Running, Shared};
-use crate::{azure, entra, program, qualys, vault};
+use crate::{azure, entra, program, qualys, storage, vault};
 
 /// What a listener leads to.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +36,7 @@ pub(crate) enum Door {
     Entra,
     Identity,
     Vault,
+    Storage,
     Control,
 }
 
@@ -95,6 +96,7 @@ async fn answer(
         Door::Entra => Service::Entra,
         Door::Identity => Service::Identity,
         Door::Vault => Service::Vault,
+        Door::Storage => Service::Storage,
     };
     // A task of its own: like a real server, the world finishes what it began even if the client goes away.
     let handled = tokio::spawn(async move { handle(&shared, service, &ask).await }).await;
@@ -122,6 +124,7 @@ fn classify(service: Service, ask: &Ask) -> CallKind {
         Service::Entra => entra::token::classify(ask),
         Service::Identity => entra::identity::classify(ask),
         Service::Vault => vault::answer::classify(ask),
+        Service::Storage => storage::classify(ask),
     }
 }
 
@@ -129,7 +132,7 @@ async fn handle(shared: &Arc<Shared>, service: Service, ask: &Ask) -> (End, Opti
     let counted = (service == Service::Qualys).then(|| shared.enter());
     let running = counted.as_ref().map_or(0, |(_, running)| *running);
     let call = classify(service, ask);
-    let (number, kind, latency) = arrive(shared, service, call, ask);
+    let Arrival { number, kind, latency } = arrive(shared, service, call, ask);
     run_hooks(shared, Moment::Arrival, number);
 
     if let Some(latency) = latency {
@@ -144,22 +147,23 @@ async fn handle(shared: &Arc<Shared>, service: Service, ask: &Ask) -> (End, Opti
                 let state = shared.lock();
                 (state.qualys.manners.limit_body, state.now())
             };
-            spoil::instead(service, kind, form, now)
+            spoil::instead(service, call, kind, form, now)
         }
         _ => Some(match service {
-            Service::Qualys => qualys::answer(shared, ask, call, number, running),
+            Service::Qualys => qualys::answer(shared, ask, call, number.unwrap_or_default(), running),
             Service::Arm => azure::arm::answer(shared, ask, call),
             Service::Entra => entra::token::answer(shared, ask),
             Service::Identity => entra::identity::answer(shared, ask),
             Service::Vault => vault::answer::answer(shared, ask),
+            Service::Storage => storage::forward(shared, ask).await,
         }),
     };
     let reply = match (&kind, reply) {
-        (Some(kind), Some(reply)) => Some(spoil::after(kind, reply)),
+        (Some(kind), Some(reply)) => Some(spoil::after(service, kind, reply)),
         (_, reply) => reply,
     };
     let sent = reply.filter(|_| !matches!(kind, Some(Kind::ResetAfter | Kind::TimeoutAfter)));
-    if let Some(reply) = &sent {
+    if let (Some(reply), Some(number)) = (&sent, number) {
         shared.lock().calls.edit(number, |call| {
             call.status = Some(reply.status);
             call.code.clone_from(&reply.code);
@@ -175,21 +179,31 @@ async fn handle(shared: &Arc<Shared>, service: Service, ask: &Ask) -> (End, Opti
     (end, counted.map(|(running, _)| running))
 }
 
+/// What was decided about a request when it came.
+struct Arrival {
+    /// Its number in the record, if it is recorded.
+    number: Option<u64>,
+    kind: Option<Kind>,
+    latency: Option<std::time::Duration>,
+}
+
 /// Records the request and finds what is to happen to it.
-fn arrive(
-    shared: &Shared,
-    service: Service,
-    call: CallKind,
-    ask: &Ask,
-) -> (u64, Option<Kind>, Option<std::time::Duration>) {
+fn arrive(shared: &Shared, service: Service, call: CallKind, ask: &Ask) -> Arrival {
     let mut state = shared.lock();
     state.progress();
-    let text = |part: &str| ask.contains(part);
-    let kind = faults::strike(&mut state.faults, service, call, &text);
+    let stores = service == Service::Storage;
+    // The host polls: recorded, it would make the number of every other request a matter of chance.
+    let unseen = stores && !state.routes.shows_host && storage::is_from_host(ask);
+    let text = |part: &str| if stores { storage::contains(ask, part) } else { ask.contains(part) };
+    let request = faults::Request { service, call, by_name: unseen, text: &text };
+    let kind = faults::strike(&mut state.faults, &request);
+    if unseen && kind.is_none() {
+        return Arrival { number: None, kind, latency: None };
+    }
     let (connector_id, subscription) = match service {
         Service::Qualys => qualys::about(&state.qualys, ask),
         Service::Arm => (None, azure::arm::subscription_in(ask)),
-        Service::Entra | Service::Identity | Service::Vault => (None, None),
+        Service::Entra | Service::Identity | Service::Vault | Service::Storage => (None, None),
     };
     let at = state.now();
     let number = state.calls.record(Call {
@@ -198,20 +212,21 @@ fn arrive(
         service,
         call,
         method: ask.method.clone(),
-        path: ask.target.clone(),
+        path: if stores { storage::path(ask) } else { ask.target.clone() },
         status: None,
         code: None,
         connector_id,
         subscription,
         requested_with: ask.header("x-requested-with").is_some(),
-        sent: ask.json().ok(),
+        sent: if stores { storage::sent(call, ask) } else { ask.json().ok() },
         fault: kind.as_ref().map(|kind| format!("{kind:?}")),
     });
     let latency = state.qualys.manners.latency.filter(|_| service == Service::Qualys);
-    (number, kind, latency)
+    Arrival { number: Some(number), kind, latency }
 }
 
-fn run_hooks(shared: &Shared, moment: Moment, number: u64) {
+fn run_hooks(shared: &Shared, moment: Moment, number: Option<u64>) {
+    let Some(number) = number else { return };
     let (hooks, call) = {
         let mut state = shared.lock();
         let hooks = state.hooks.take(moment, number);
@@ -233,11 +248,11 @@ fn run_hooks(shared: &Shared, moment: Moment, number: u64) {
 
 fn head(reply: &Reply) -> hyper::http::response::Builder {
     let mut head = Response::builder().status(reply.status);
-    if !reply.body.is_empty() {
+    if !reply.body.is_empty() && !reply.content_type.is_empty() {
         head = head.header("content-type", reply.content_type);
     }
     for (name, value) in &reply.headers {
-        head = head.header(*name, value);
+        head = head.header(name.as_ref(), value);
     }
     head
 }
@@ -252,7 +267,10 @@ fn whole(reply: Reply) -> Response<BoxBody<Bytes, io::Error>> {
 fn torn(reply: &Reply) -> Response<BoxBody<Bytes, io::Error>> {
     let head = head(reply).header("content-length", reply.body.len());
     let half = Bytes::copy_from_slice(&reply.body[..reply.body.len() / 2]);
-    let parts = [Ok(Frame::data(half)), Err(io::Error::other(Dropped))];
-    head.body(BodyExt::boxed(StreamBody::new(stream::iter(parts))))
-        .expect("the world's own headers are valid")
+    let parts = stream::iter([Ok(Frame::data(half))]).chain(stream::once(async {
+        // Time for the first half to leave: with the error at hand at once, not even the head would.
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        Err(io::Error::other(Dropped))
+    }));
+    head.body(BodyExt::boxed(StreamBody::new(parts))).expect("the world's own headers are valid")
 }

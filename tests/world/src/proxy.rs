@@ -1,7 +1,8 @@
 //! An HTTP proxy that knows `CONNECT` only, so that clients find the world under the services' real names.
 //!
 //! Guarantees: it reaches nothing but the world itself and what [`World::route`] names; any other host gets 502, as a name that
-//! does not resolve would; it ends TLS only for the world's own services.
+//! does not resolve would; it ends TLS only for the world's own services and for
+//! storage that [`World::storage`] watches.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -28,7 +29,24 @@ const ARM: [&str; 3] =
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
     tunnels: BTreeMap<String, SocketAddr>,
+    /// Storage that is watched on its way: host name and where it really is.
+    watched: BTreeMap<String, SocketAddr>,
+    /// Whether the host's own requests to storage are recorded.
+    pub(crate) shows_host: bool,
     asked: Vec<String>,
+}
+
+impl Routes {
+    /// Ends TLS for `host` and passes its requests on to `address`.
+    pub(crate) fn watch(&mut self, host: &str, address: SocketAddr) {
+        self.tunnels.remove(host);
+        self.watched.insert(host.to_owned(), address);
+    }
+
+    /// Where the storage of that name is, watched or not.
+    pub(crate) fn behind(&self, host: &str) -> Option<SocketAddr> {
+        self.watched.get(host).or_else(|| self.tunnels.get(host)).copied()
+    }
 }
 
 /// Where a host leads.
@@ -49,6 +67,7 @@ fn target(state: &State, host: &str) -> Option<Target> {
         _ if ARM.contains(&host) => Door::Arm,
         _ if host.starts_with("qualysapi.") => Door::Qualys,
         _ if state.vaults.has_host(host) => Door::Vault,
+        _ if state.routes.watched.contains_key(host) => Door::Storage,
         _ => return None,
     };
     Some(Target::Ours(door))

@@ -16,6 +16,7 @@ use crate::hooks::Hooks;
 use crate::ids::{GuidKind, Ids};
 use crate::proxy::Routes;
 use crate::qualys::Qualys;
+use crate::storage::Forward;
 use crate::tls::Authority;
 use crate::vault::Vaults;
 
@@ -73,6 +74,7 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     pub(crate) urls: Urls,
     pub(crate) authority: Arc<Authority>,
+    pub(crate) storage: Forward,
     running: AtomicUsize,
     most: AtomicUsize,
 }
@@ -83,6 +85,7 @@ impl Shared {
             state: Mutex::new(State::new()),
             urls,
             authority: Authority::new(),
+            storage: Forward::default(),
             running: AtomicUsize::new(0),
             most: AtomicUsize::new(0),
         })

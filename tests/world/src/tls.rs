@@ -54,6 +54,11 @@ impl Authority {
         })
     }
 
+    /// The authority's own certificate as PEM.
+    pub(crate) fn pem(&self) -> String {
+        self.issuer.pem()
+    }
+
     fn sign(&self, names: &[&str]) -> Option<(rcgen::Certificate, KeyPair)> {
         let names = names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
         let common = names.first()?.clone();
@@ -128,7 +133,7 @@ fn lasting(mut params: CertificateParams) -> CertificateParams {
 impl World {
     /// The certificate of the world's authority as PEM.
     pub fn ca_pem(&self) -> String {
-        self.shared().authority.issuer.pem()
+        self.shared().authority.pem()
     }
 
     /// Writes [`World::ca_pem`] into the folder `dir` and returns the file, for a program's `SSL_CERT_FILE`. It holds this one

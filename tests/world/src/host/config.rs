@@ -15,6 +15,8 @@ pub(super) struct Queues {
     pub(super) max_dequeue_count: u32,
     pub(super) visibility_timeout: Duration,
     pub(super) max_polling_interval: Duration,
+    /// `messageEncoding`: base64, or text as it is.
+    pub(super) base64: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -141,8 +143,9 @@ fn queues(tree: &Tree) -> Result<Queues> {
     if !(1..=32).contains(&batch_size) {
         bail!("host.json: extensions.queues.batchSize must be 1 to 32");
     }
-    let encoding = tree.text("extensions.queues.messageEncoding").unwrap_or("base64".to_owned());
-    if !["base64", "none"].contains(&encoding.to_lowercase().as_str()) {
+    let encoding =
+        tree.text("extensions.queues.messageEncoding").unwrap_or("base64".to_owned()).to_lowercase();
+    if !["base64", "none"].contains(&encoding.as_str()) {
         bail!("host.json: extensions.queues.messageEncoding `{encoding}` is neither base64 nor none");
     }
     Ok(Queues {
@@ -151,6 +154,7 @@ fn queues(tree: &Tree) -> Result<Queues> {
         new_batch_threshold: usize::try_from(number("newBatchThreshold")?.unwrap_or(batch_size / 2))?,
         max_dequeue_count: u32::try_from(number("maxDequeueCount")?.unwrap_or(5))?,
         visibility_timeout: span("visibilityTimeout")?.unwrap_or_default(),
+        base64: encoding == "base64",
         max_polling_interval: span("maxPollingInterval")?.unwrap_or(Duration::from_mins(1)),
     })
 }

@@ -1,5 +1,6 @@
 //! The host's own listener: `/api/*`, the Event Grid webhook and the admin endpoints.
 
+use super::delivery::Delivery;
 use super::envelope::Sys;
 use super::folder_queue::Message;
 use super::functions::{Function, Trigger};
@@ -162,7 +163,11 @@ fn run_by_hand(shared: &Arc<Shared>, function: Function, body: &[u8]) -> Reply {
                     inserted: now,
                 };
                 running
-                    .invoke(&function, queue_body(&function, &message, &Sys::now(&function.name)), 1)
+                    .invoke(
+                        &function,
+                        queue_body(&function, &Delivery::from(&message), &Sys::now(&function.name)),
+                        1,
+                    )
                     .await;
             }
             Trigger::EventGrid { .. } => {

@@ -1,5 +1,6 @@
 //! What a caller decides about a simulated host. Every field has the real host's default unless it says otherwise.
 
+use super::azure_queue::AzureQueues;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -42,8 +43,10 @@ pub struct HostOptions {
     /// App settings: the handler's whole environment (beside the host's own variables and `PATH`), the values of
     /// `%X%`, and overrides of host.json (`AzureFunctionsJobHost__a__b`).
     pub env: Vec<(String, String)>,
-    /// Directory of the folder queues; without one no queue is listened to.
+    /// Directory of the folder queues; without it and [`queue_account`](Self::queue_account) no queue is listened to.
     pub queue_dir: Option<PathBuf>,
+    /// The storage account with the queues, instead of a directory.
+    pub queue_account: Option<AzureQueues>,
     /// Where timers keep their status between hosts; without one each host is the first.
     pub status_dir: Option<PathBuf>,
     /// How timers fire; by hand only, unless this says otherwise.
@@ -57,7 +60,8 @@ pub struct HostOptions {
     pub hung_after: Duration,
     /// How long Event Grid waits for the host's answer.
     pub eventgrid_limit: Duration,
-    /// How long a received message stays invisible before it must be renewed.
+    /// How long a received message stays invisible before it must be renewed, which happens at half
+    /// of it; storage accounts know whole seconds.
     pub invisibility: Duration,
     /// How often queues are looked at, if `maxPollingInterval` is not shorter.
     pub poll: Duration,
@@ -89,6 +93,7 @@ impl HostOptions {
             executable: None,
             env: Vec::new(),
             queue_dir: None,
+            queue_account: None,
             status_dir: None,
             timers: Timers::Manual,
             function_timeout: None,

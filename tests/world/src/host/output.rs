@@ -1,13 +1,14 @@
 //! What becomes of output values. Only queue outputs do something here; the traps are the host's own.
 
-use super::folder_queue::FolderQueue;
+use super::azure_queue::AzureQueues;
 use super::functions::{Function, Output};
 use super::lines::Level;
 use super::record::Outcome;
 use super::shared::Shared;
+use crate::storage::rest::at_once;
+use anyhow::Context;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
-use std::time::Duration;
 
 /// The queue messages that one output value makes.
 pub(super) fn messages(value: &Value, binary: bool) -> Vec<String> {
@@ -51,18 +52,24 @@ impl Shared {
     }
 
     fn write_output(&self, output: &Output, value: &Value) -> Result<(), String> {
-        let Some((queue, dir)) = output.queue.as_ref().zip(self.options.queue_dir.as_ref()) else {
+        let options = &self.options;
+        let has_queues = options.queue_dir.is_some() || options.queue_account.is_some();
+        let Some(name) = output.queue.as_ref().filter(|_| has_queues) else {
             self.record
                 .say(Level::Warning, format!("output '{}' ({}) is not simulated", output.name, output.kind));
             return Ok(());
         };
-        let queue = FolderQueue::new(dir, queue);
-        for text in messages(value, output.binary) {
-            queue
-                .send(&text, Duration::ZERO)
-                .map_err(|error| format!("output '{}': {error}", output.name))?;
-        }
-        Ok(())
+        let texts = messages(value, output.binary);
+        // On a thread of its own, with a connection of its own: the answer is judged where nothing can be waited for.
+        at_once(|| async {
+            let account = options.queue_account.as_ref().map(AzureQueues::connect).transpose()?;
+            let queue = self.queue(name, account.as_ref()).context("there are no queues")?;
+            for text in texts {
+                queue.send(&text).await?;
+            }
+            anyhow::Ok(())
+        })
+        .map_err(|error| format!("output '{}': {error:#}", output.name))
     }
 }
 

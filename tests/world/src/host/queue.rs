@@ -1,48 +1,43 @@
 //! Queue invocations and the queue listener: at most `batchSize + newBatchThreshold` at a time, invisibility renewed
 //! while the handler runs, poison at `maxDequeueCount`, and no invocation above it.
 
+use super::any_queue::{AnyQueue, Held};
+use super::delivery::Delivery;
 use super::envelope::{Metadata, Sys, body, encode_bytes, encode_text};
-use super::folder_queue::{FolderQueue, Message};
 use super::functions::{Function, Trigger};
 use super::lines::Level;
 use super::shared::Shared;
-use super::text::stamp_seconds;
-use base64::{Engine, engine::general_purpose::STANDARD};
+use anyhow::Result;
 use bytes::Bytes;
-use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-/// Azure Storage keeps a message for seven days unless told otherwise (Microsoft docs).
-const TIME_TO_LIVE: SignedDuration = SignedDuration::from_hours(7 * 24);
-
-pub(super) fn queue_body(function: &Function, message: &Message, sys: &Sys) -> Bytes {
-    let receipt = STANDARD.encode(format!("{}{}", message.visible_at_ms, message.dequeue_count));
-    let visible = Timestamp::from_millisecond(message.visible_at_ms).unwrap_or(message.inserted);
-    let id = uuid::Uuid::parse_str(&message.id).map_or_else(|_| message.id.clone(), |id| id.to_string());
+pub(super) fn queue_body(function: &Function, delivery: &Delivery, sys: &Sys) -> Bytes {
     let mut metadata = Metadata::default();
-    metadata.set("DequeueCount", json!(message.dequeue_count.to_string()));
-    metadata.set("ExpirationTime", Value::String(stamp_seconds(message.inserted + TIME_TO_LIVE)));
-    metadata.set("Id", encode_text(&id));
-    metadata.set("InsertionTime", Value::String(stamp_seconds(message.inserted)));
-    metadata.set("NextVisibleTime", Value::String(stamp_seconds(visible)));
-    metadata.set("PopReceipt", encode_text(&receipt));
+    metadata.set("DequeueCount", json!(delivery.dequeue_count.to_string()));
+    metadata.set("ExpirationTime", Value::String(delivery.expires.clone()));
+    metadata.set("Id", encode_text(&delivery.id));
+    metadata.set("InsertionTime", Value::String(delivery.inserted.clone()));
+    metadata.set("NextVisibleTime", Value::String(delivery.visible.clone()));
+    metadata.set("PopReceipt", encode_text(&delivery.receipt));
     metadata.sys(sys);
     let binary = matches!(function.trigger, Trigger::Queue { binary: true, .. });
     let data = if binary {
-        encode_bytes(message.text.as_bytes())
+        encode_bytes(&delivery.content)
     } else {
-        metadata.promote(&message.text);
-        encode_text(&message.text)
+        let text = String::from_utf8_lossy(&delivery.content);
+        metadata.promote(&text);
+        encode_text(&text)
     };
     body(&function.binding, data, metadata)
 }
 
 impl Shared {
     /// Runs for as long as the host: one queue of one function.
-    pub(super) async fn listen_to_queue(self: Arc<Self>, function: Function, queue: FolderQueue) {
+    pub(super) async fn listen_to_queue(self: Arc<Self>, function: Function, queue: AnyQueue) {
         let settings = self.config.queues.clone();
         let poll = self.options.poll.min(settings.max_polling_interval);
         let function = Arc::new(function);
@@ -55,7 +50,8 @@ impl Shared {
             }
             if running.len() <= settings.new_batch_threshold && self.is_running() {
                 let mut strange = BTreeSet::new();
-                let received = queue.receive(settings.batch_size, self.options.invisibility, &mut strange);
+                let received =
+                    queue.receive(settings.batch_size, self.options.invisibility, &mut strange).await;
                 for name in strange {
                     if reported.insert(name.clone()) {
                         self.record
@@ -70,7 +66,7 @@ impl Shared {
                             running.spawn(async move { shared.serve(&function, &queue, message).await });
                         }
                     }
-                    Err(error) => self.record.say(Level::Error, format!("queue {}: {error}", queue.name())),
+                    Err(error) => self.record.say(Level::Error, format!("queue {}: {error:#}", queue.name())),
                 }
             }
             tokio::select! {
@@ -83,41 +79,64 @@ impl Shared {
         while running.join_next().await.is_some() {}
     }
 
-    async fn serve(self: &Arc<Self>, function: &Function, queue: &FolderQueue, mut message: Message) {
+    async fn serve(self: &Arc<Self>, function: &Function, queue: &AnyQueue, mut message: Held) {
         let settings = &self.config.queues;
         // A poison queue has no poison queue of its own: its messages come back until their time to live ends.
         let can_poison = !queue.name().ends_with("-poison");
-        if can_poison && message.dequeue_count > settings.max_dequeue_count {
-            self.settle(queue, &message, queue.poison(&message));
-            return;
-        }
-        let attempt = message.dequeue_count;
-        let body = queue_body(function, &message, &Sys::now(&function.name));
-        let invocation = self.invoke(function, body, attempt);
-        tokio::pin!(invocation);
-        let done = loop {
-            tokio::select! {
-                done = &mut invocation => break done,
-                () = tokio::time::sleep(self.options.invisibility / 2) => {
-                    if let Err(error) = queue.hide(&mut message, self.options.invisibility) {
-                        self.record.say(Level::Error, format!("queue {}: renew {}: {error}", queue.name(), message.id));
-                    }
+        let attempt = message.dequeue_count();
+        let too_often = attempt > settings.max_dequeue_count;
+        let delivery = match message.delivery() {
+            Ok(delivery) if !(can_poison && too_often) => delivery,
+            outcome => {
+                if let Err(error) = outcome {
+                    let text = format!("queue {}: message {}: {error:#}", queue.name(), message.id());
+                    self.record.say(Level::Warning, text);
+                }
+                // Without an invocation.
+                let settled = if can_poison {
+                    message.poison().await
+                } else {
+                    message.hide(settings.visibility_timeout).await
+                };
+                self.settle(queue, &message, settled);
+                return;
+            }
+        };
+        let body = queue_body(function, &delivery, &Sys::now(&function.name));
+        let ended = Notify::new();
+        let run = async {
+            let done = self.invoke(function, body, attempt).await;
+            ended.notify_one();
+            done
+        };
+        // A renewal under way is waited for: without its receipt the message could not be put away.
+        let renew = async {
+            loop {
+                tokio::select! {
+                    () = ended.notified() => break,
+                    () = tokio::time::sleep(self.options.invisibility / 2) => {}
+                }
+                if let Err(error) = message.hide(self.options.invisibility).await {
+                    let text = format!("queue {}: renew {}: {error:#}", queue.name(), message.id());
+                    self.record.say(Level::Error, text);
                 }
             }
         };
+        let (done, ()) = tokio::join!(run, renew);
         let settled = if done.succeeded() {
-            queue.finish(&message)
-        } else if can_poison && message.dequeue_count >= settings.max_dequeue_count {
-            queue.poison(&message)
+            message.finish().await
+        } else if can_poison && attempt >= settings.max_dequeue_count {
+            message.poison().await
         } else {
-            queue.hide(&mut message, settings.visibility_timeout)
+            message.hide(settings.visibility_timeout).await
         };
         self.settle(queue, &message, settled);
     }
 
-    fn settle(&self, queue: &FolderQueue, message: &Message, result: std::io::Result<()>) {
+    fn settle(&self, queue: &AnyQueue, message: &Held, result: Result<()>) {
         if let Err(error) = result {
-            self.record.say(Level::Error, format!("queue {}: message {}: {error}", queue.name(), message.id));
+            self.record
+                .say(Level::Error, format!("queue {}: message {}: {error:#}", queue.name(), message.id()));
         }
     }
 }

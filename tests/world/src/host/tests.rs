@@ -1,5 +1,6 @@
 //! The host against a real process: this test executable, started in a mode of its own (`handler`).
 
+mod azure_queues;
 mod envelopes;
 mod events;
 mod handler;

@@ -1,13 +1,16 @@
 //! An answer before it becomes bytes on a socket.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 /// Status, headers and the whole body.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
+    /// Empty where it is among the headers.
     pub(crate) content_type: &'static str,
-    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) headers: Vec<(Cow<'static, str>, String)>,
     pub(crate) body: Vec<u8>,
     /// Qualys response code, or error code of the other services; for the record.
     pub(crate) code: Option<String>,
@@ -30,7 +33,7 @@ impl Reply {
     }
 
     pub(crate) fn header(mut self, name: &'static str, value: impl std::fmt::Display) -> Self {
-        self.headers.push((name, format!("{value}")));
+        self.headers.push((Cow::Borrowed(name), format!("{value}")));
         self
     }
 

@@ -4,21 +4,28 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::azure::arm;
-use crate::calls::Service;
+use crate::calls::{CallKind, Service};
 use crate::entra;
 use crate::faults::Kind;
 use crate::net::reply::Reply;
 use crate::qualys::{LimitBody, envelope, limits};
-use crate::vault;
+use crate::{storage, vault};
 
 /// The answer of a fault without effect; `None` drops the connection.
-pub(super) fn instead(service: Service, kind: &Kind, form: LimitBody, now: Timestamp) -> Option<Reply> {
+pub(super) fn instead(
+    service: Service,
+    call: CallKind,
+    kind: &Kind,
+    form: LimitBody,
+    now: Timestamp,
+) -> Option<Reply> {
     let error = |status: u16, code: &str| match service {
         Service::Qualys if status == 200 => {
             envelope::error(code, "A fault of the world.", "Clear the fault.")
         }
         Service::Qualys => Reply::html(status, &format!("HTTP Status {status}")),
         Service::Arm => arm::error(status, code, "A fault of the world."),
+        Service::Storage => storage::refusal::error(status, code, now),
         Service::Vault => {
             vault::answer::error(status, vault_code_name(status, code), None, "A fault of the world.")
         }
@@ -27,6 +34,17 @@ pub(super) fn instead(service: Service, kind: &Kind, form: LimitBody, now: Times
         }
     };
     Some(match kind {
+        Kind::StorageCode(status, code) => error(*status, code),
+        Kind::Status(status) if service == Service::Storage => {
+            error(*status, storage::refusal::code(*status, call))
+        }
+        Kind::Conflict409 { .. } if service == Service::Storage => {
+            error(409, storage::refusal::code(409, call))
+        }
+        Kind::TooMany429 { retry_after } if service == Service::Storage => {
+            let reply = error(429, storage::refusal::code(429, call));
+            retry_after.iter().fold(reply, |reply, wait| reply.header("retry-after", wait))
+        }
         Kind::Status(status) => error(*status, status_code_name(*status)),
         Kind::Html404 => Reply::html(404, "404 Not Found"),
         Kind::Html502 => Reply::html(502, "502 Bad Gateway"),
@@ -68,9 +86,10 @@ fn vault_code_name(status: u16, code: &str) -> &str {
 }
 
 /// The true answer, spoilt.
-pub(super) fn after(kind: &Kind, mut reply: Reply) -> Reply {
+pub(super) fn after(service: Service, kind: &Kind, mut reply: Reply) -> Reply {
     match kind {
         Kind::TruncatedJson => reply.body.truncate(reply.body.len() / 2),
+        _ if service == Service::Storage => storage::refusal::spoil_list(kind, &mut reply),
         Kind::WrongCount(by) => edit(&mut reply, |value| wrong_count(value, *by)),
         Kind::DropRow => edit(&mut reply, |value| {
             rows(value, |rows| {

@@ -1,5 +1,6 @@
 //! Bodies and requests, byte for byte, after the host's source and captured requests.
 
+use super::super::delivery::Delivery;
 use super::super::dispatch::chunks;
 use super::super::envelope::{RetryContext, Sys};
 use super::super::eventgrid::event_body;
@@ -88,7 +89,7 @@ fn queue(message: &str, binary: bool) -> Value {
         text: message.into(),
         inserted: at("2026-03-01T02:15:00.25Z"),
     };
-    serde_json::from_slice(&queue_body(&function, &message, &sys("work"))).unwrap()
+    serde_json::from_slice(&queue_body(&function, &Delivery::from(&message), &sys("work"))).unwrap()
 }
 
 #[test]
