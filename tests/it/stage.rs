@@ -84,10 +84,17 @@ impl Stage {
     }
 
     pub async fn host_with(&self, change: impl FnOnce(&mut HostOptions)) -> Host {
-        let app_dir = self.folder.path().join("app");
-        lay_out(&app_dir);
+        // `cargo xtask package` has the main job done by what it packed; else the build under test is laid out the same way.
+        let (app_dir, executable) = match std::env::var_os("PACKAGE_DIR") {
+            Some(package) => (PathBuf::from(package), None),
+            None => {
+                let app_dir = self.folder.path().join("app");
+                lay_out(&app_dir);
+                (app_dir, Some(env!("CARGO_BIN_EXE_qualys-azure-inventory").into()))
+            }
+        };
         let mut options = HostOptions {
-            executable: Some(env!("CARGO_BIN_EXE_qualys-azure-inventory").into()),
+            executable,
             env: self.settings.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
             queue_dir: Some(self.folder.path().join("queue")),
             ..HostOptions::new(app_dir)

@@ -9,10 +9,11 @@ mod check;
 mod elf;
 mod zipped;
 
-use crate::cargo::target;
+use crate::cargo::{self, cargo, target};
 use anyhow::{Context, Result, bail};
 use app::App;
 use std::fs;
+use std::path::Path;
 
 /// The program, as cargo names it.
 const PROGRAM: &str = "qualys-azure-inventory";
@@ -37,5 +38,22 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let zip = fs::read(&path)
         .with_context(|| format!("there is no {}; `cargo xtask package` makes it", path.display()))?;
     println!("{}", path.display());
-    check::all(&app, &zip, &folder)
+    check::all(&app, &zip, &folder)?;
+    if check_only { Ok(()) } else { play(&zip, &folder) }
+}
+
+/// The main job, done by the packed program in the unzipped folder under the simulated host, on folders and on Azure's
+/// edges, in an environment that holds the documented settings and nothing else.
+fn play(zip: &[u8], folder: &Path) -> Result<()> {
+    let unzipped = folder.join("played");
+    if unzipped.exists() {
+        fs::remove_dir_all(&unzipped)?;
+    }
+    zipped::unzip(zip, &unzipped).context("cannot unzip it")?;
+    let tests = ["a_timer_tick_leads_to_connectors", "timer_event_and_request_do_the_main_job"];
+    let mut command = cargo(&["test", "--locked", "--test", "it", "--"]);
+    cargo::run(command.args(tests).env("PACKAGE_DIR", &unzipped))
+        .context("the packed program does not do the main job")?;
+    fs::remove_dir_all(&unzipped)?;
+    Ok(())
 }
