@@ -27,6 +27,8 @@ use uuid::Uuid;
 
 /// Blobs here are small and parts go in blocks of a megabyte: what takes longer, repetitions included, is an outage.
 const LIMIT: Duration = Duration::from_secs(30);
+/// One attempt: storage answers in milliseconds, so an answer that is not there by then is lost, and is asked for again.
+const ATTEMPT: Duration = Duration::from_secs(8);
 /// The metadata that tells our own write from somebody else's.
 const WRITE_ID: &str = "writeid";
 
@@ -282,7 +284,7 @@ where
     };
     let attempt = |_| async {
         let late = |_| azure_core::Error::with_message(ErrorKind::Io, "no answer in time");
-        timeout_at(deadline, work()).await.map_err(late).flatten()
+        timeout_at(deadline.min(Instant::now() + ATTEMPT), work()).await.map_err(late).flatten()
     };
     retry(deadline, again, attempt).await.map_err(|error| sort(doing, place, &error))
 }

@@ -21,6 +21,8 @@ use url::Url;
 
 /// A trigger must answer Event Grid within 30 s, and the note takes its share.
 const LIMIT: Duration = Duration::from_secs(10);
+/// One attempt; see the store's.
+const ATTEMPT: Duration = Duration::from_secs(4);
 /// The longest delay that the service takes; a longer wait rings early, and the bell is booked anew.
 const LONGEST_DELAY: Duration = Duration::from_hours(7 * 24 - 1);
 
@@ -124,7 +126,7 @@ where
     };
     let attempt = |_| async {
         let late = |_| azure_core::Error::with_message(ErrorKind::Io, "no answer in time");
-        timeout_at(deadline, work()).await.map_err(late).flatten()
+        timeout_at(deadline.min(Instant::now() + ATTEMPT), work()).await.map_err(late).flatten()
     };
     retry(deadline, again, attempt).await.map_err(|error| {
         let code = match error.kind() {

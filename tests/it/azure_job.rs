@@ -217,6 +217,19 @@ async fn each_storage_fault_loses_no_note_and_is_named_with_what_to_mend() {
             Some("Storage Queue Data Contributor"),
         ),
         (CallKind::QueueSend, Kind::StorageCode(404, "QueueNotFound"), Some("make the queue `cycles`")),
+        (CallKind::BlobPut, Kind::StorageCode(412, "ConditionNotMet"), Some("was changed by somebody else")),
+        (
+            CallKind::BlobPut,
+            Kind::StorageCode(409, "BlobAlreadyExists"),
+            Some("was changed by somebody else"),
+        ),
+        (
+            CallKind::BlobPut,
+            Kind::StorageCode(409, "ContainerBeingDeleted"),
+            Some("HTTP 409 ContainerBeingDeleted"),
+        ),
+        (CallKind::BlobPut, Kind::TimeoutAfter, None),
+        (CallKind::QueueSend, Kind::TimeoutAfter, None),
         (CallKind::BlobPut, Kind::Status(500), None),
         (CallKind::BlobPut, Kind::Status(503), None),
         (CallKind::BlobPut, Kind::ResetBefore, None),
@@ -307,4 +320,42 @@ async fn a_vault_that_does_not_answer_is_in_the_status_and_costs_no_call_to_qual
             needs.contains("expired at").then_some(())
         })
         .await;
+}
+
+/// The desk of the README, with an application's secret for an identity: every service under its real name.
+#[tokio::test(flavor = "multi_thread")]
+async fn at_a_desk_an_applications_secret_signs_in_and_the_plan_is_printed() {
+    let stage = Stage::new();
+    let world = &stage.world;
+    world.subscription("new");
+    let settings = [
+        ("AZURE_IDENTITY", "client-secret".to_owned()),
+        ("AZURE_TENANT_ID", world.tenant()),
+        ("AZURE_CLIENT_ID", world.app_id()),
+        ("AZURE_CLIENT_SECRET", world.app_secret()),
+        ("QUALYS_PLATFORM", "US1".to_owned()),
+        ("SSL_CERT_FILE", world.ca_file(stage.folder.path()).display().to_string()),
+        ("HTTPS_PROXY", world.proxy_url()),
+    ];
+    let mut stage = settings.into_iter().fold(stage, |stage, (name, value)| stage.set(name, &value));
+    for name in ["ARM_URL", "QUALYS_API_URL", "IDENTITY_ENDPOINT", "IDENTITY_HEADER"] {
+        stage.settings.remove(name);
+    }
+    let plan = |stage: &Stage| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_qualys-azure-inventory"));
+        let output = command.arg("plan").env_clear().envs(&stage.settings).output().unwrap();
+        let texts = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+        crate::stage::assert_shows_none("the output", &texts.concat(), &stage.world.secrets());
+        (output.status.code(), texts)
+    };
+    let (code, [told, log]) = plan(&stage);
+    assert_eq!(code, Some(0), "{told}{log}");
+    assert!(told.contains("+ create connector `new ("), "{told}");
+    for host in ["login.microsoftonline.com", "management.azure.com", "qualysapi.qualys.com"] {
+        assert!(stage.world.proxied_hosts().contains(&host.to_owned()), "{host}");
+    }
+    let wrong = stage.set("AZURE_CLIENT_SECRET", "not-the-one");
+    let (code, [told, log]) = plan(&wrong);
+    assert_eq!(code, Some(1), "{told}{log}");
+    assert!(log.contains("check the identity (AZURE_IDENTITY)"), "{log}");
 }
