@@ -1,6 +1,6 @@
 //! Key Vault: the newest version of a secret.
 //!
-//! Guarantees: an answer or a named cause within [`LIMIT`]; values go straight into [`SecretString`]; what the vault says in
+//! Guarantees: an answer or a named cause within `LIMIT`; values go straight into [`SecretString`]; what the vault says in
 //! an error goes nowhere but its code.
 
 use super::chain_of;
