@@ -176,11 +176,10 @@ impl Qualys {
     fn scrub(&self, text: &str, body: Option<&Bytes>) -> Option<String> {
         const SHOWN: usize = 200;
         let sent = body.and_then(|body| wire::key_in(body));
-        let secrets = [
-            Some(self.password.expose_secret().to_owned()),
-            Some(self.username.expose_secret().to_owned()),
-            sent,
-        ];
+        let (user, password) = (self.username.expose_secret(), self.password.expose_secret());
+        // The pair is what the header encodes.
+        let pair = format!("{user}:{password}");
+        let secrets = [Some(password.to_owned()), Some(user.to_owned()), Some(pair), sent];
         if secrets.iter().flatten().any(|secret| crate::secrets::shows(text, secret)) {
             return None;
         }
