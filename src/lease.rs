@@ -41,7 +41,7 @@ pub enum Lease {
     /// A locked file.
     File(FileLease),
     /// A leased blob.
-    Blob(BlobLease),
+    Blob(Box<BlobLease>),
 }
 
 impl Lease {

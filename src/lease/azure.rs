@@ -5,16 +5,18 @@ use crate::store::{AzureStore, BlobKey, Failed, StoreError, call};
 use azure_core::http::headers::HeaderName;
 use azure_core::http::{Etag, RequestContent};
 use azure_storage_blob::BlobClient;
-use azure_storage_blob::models::{BlobClientAcquireLeaseResultHeaders, BlobClientUploadOptions};
+use azure_storage_blob::models::{BlobClientAcquireLeaseOptions, BlobClientUploadOptions};
 use std::convert::Infallible;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{error, warn};
+use uuid::Uuid;
 
 /// A leased blob.
 pub struct BlobLease {
     blob: BlobClient,
+    key: BlobKey,
     id: String,
     lasts: Duration,
     /// When the service last said that it is ours; none: it said that it is not.
@@ -42,26 +44,28 @@ impl BlobLease {
             Err(failed) => return Err(failed.into_error("write", key)),
         }
         let seconds = i32::try_from(lasts.as_secs()).unwrap_or(60);
-        // The time before the answer counts: the service's clock began to run then.
-        let asked = Instant::now();
-        let lease = || async { blob.acquire_lease(seconds, None).await?.lease_id() };
-        let id = match call("lease", key, lease).await {
-            Ok(Some(id)) => id,
-            Ok(None) => {
-                let source = std::io::Error::other("the service gave no lease id");
-                return Err(StoreError::Unavailable { doing: "lease", path: key.path(), source });
-            }
+        // The id is ours from the start, so that asking again after a lost answer does not find somebody else's lease.
+        let id = Uuid::new_v4().to_string();
+        let lease = || async {
+            let options =
+                BlobClientAcquireLeaseOptions { proposed_lease_id: Some(id.clone()), ..Default::default() };
+            // The time before the answer counts: the service's clock began to run then.
+            let asked = Instant::now();
+            blob.acquire_lease(seconds, Some(options)).await.map(|_| asked)
+        };
+        let asked = match call("lease", key, lease).await {
+            Ok(asked) => asked,
             Err(Failed::Leased) => return Ok(Acquired::Taken(read(store, key).await?)),
             Err(failed) => return Err(failed.into_error("lease", key)),
         };
-        let lease = Self { blob, id, lasts, renewed: Mutex::new(Some(asked)) };
+        let lease = Self { blob, key: key.clone(), id, lasts, renewed: Mutex::new(Some(asked)) };
         let name = serde_json::to_vec(holder).unwrap_or_default();
         let named = call("write", key, || upload(&lease.blob, name.clone(), Some(lease.id.clone()))).await;
         if let Err(failed) = named {
             lease.release().await;
             return Err(failed.into_error("write", key));
         }
-        Ok(Acquired::Ours(Lease::Blob(lease)))
+        Ok(Acquired::Ours(Lease::Blob(Box::new(lease))))
     }
 
     /// Half of it must be left, since a write to Qualys may take as long.
@@ -72,23 +76,27 @@ impl BlobLease {
 
     /// Renews it every quarter. When the service says that it is somebody else's, it is lost for good; when there is no
     /// answer, it is lost as soon as less than half is left, and found again with the next answer.
+    ///
+    /// An attempt may take an eighth and the next follows a sixteenth later, so that one lost answer is made good before
+    /// half is gone.
     pub(super) async fn keep(&self) -> Infallible {
+        let mut wait = self.lasts / 4;
         loop {
-            sleep(self.lasts / 4).await;
+            sleep(wait).await;
             let asked = Instant::now();
-            let renewed = match timeout(self.lasts / 4, self.blob.renew_lease(self.id.clone(), None)).await {
+            let renewed = match timeout(self.lasts / 8, self.blob.renew_lease(self.id.clone(), None)).await {
                 Ok(Ok(_)) => Some(asked),
-                Ok(Err(error))
-                    if error.http_status().is_some_and(|status| matches!(u16::from(status), 409 | 412)) =>
-                {
+                Ok(Err(error)) if is_not_ours(&error) => {
                     error!("The account's lease was lost to somebody else; nothing more is written");
                     None
                 }
                 Ok(Err(_)) | Err(_) => {
                     warn!("The account's lease could not be renewed; it is tried again");
+                    wait = self.lasts / 16;
                     continue;
                 }
             };
+            wait = self.lasts / 4;
             *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = renewed;
             if renewed.is_none() {
                 return std::future::pending().await;
@@ -96,11 +104,23 @@ impl BlobLease {
         }
     }
 
+    /// The next bell may come at once, so a stumble is repeated: it would find the account taken, and be dropped.
     pub(super) async fn release(&self) {
-        if self.blob.release_lease(self.id.clone(), None).await.is_err() {
+        let release = || async {
+            match self.blob.release_lease(self.id.clone(), None).await {
+                // Given back by the attempt whose answer was lost, or lost before.
+                Err(error) if is_not_ours(&error) => Ok(()),
+                answer => answer.map(|_| ()),
+            }
+        };
+        if call("release", &self.key, release).await.is_err() {
             warn!("The account's lease could not be given back; it ends by itself");
         }
     }
+}
+
+fn is_not_ours(error: &azure_core::Error) -> bool {
+    error.http_status().is_some_and(|status| matches!(u16::from(status), 409 | 412))
 }
 
 /// Who holds it, if it is held.

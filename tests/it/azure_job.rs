@@ -262,15 +262,20 @@ async fn each_storage_fault_loses_no_note_and_is_named_with_what_to_mend() {
     host.assert_no_secret(&world.secrets());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_write_whose_answer_was_lost_is_recognised_as_our_own() {
-    use qualys_azure_inventory::store::{BlobKey, Condition, Store};
-    let Some(azure) = azure_stage() else { return };
-    let world = &azure.stage.world;
-    let http = crate::azure::http(world);
+/// The store as the program has it, without the program.
+fn store(world: &world::World) -> qualys_azure_inventory::store::Store {
     let identity = std::sync::Arc::new(crate::stage::WorldIdentity::new(world));
     let url = format!("https://{}", blob_host()).parse().unwrap();
-    let store = Store::Azure(qualys_azure_inventory::store::AzureStore::new(http, url, identity).unwrap());
+    let store = qualys_azure_inventory::store::AzureStore::new(crate::azure::http(world), url, identity);
+    qualys_azure_inventory::store::Store::Azure(store.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_whose_answer_was_lost_is_recognised_as_our_own() {
+    use qualys_azure_inventory::store::{BlobKey, Condition};
+    let Some(azure) = azure_stage() else { return };
+    let world = &azure.stage.world;
+    let store = store(world);
     let key = BlobKey::State(crate::azure::tenant());
     world.fault(Fault::new(CallKind::BlobPut, Kind::ResetAfter));
     let first = store.put(&key, "1".into(), Condition::New).await.unwrap();
@@ -292,6 +297,44 @@ async fn a_write_whose_answer_was_lost_is_recognised_as_our_own() {
     draft.publish().await.unwrap();
     assert_eq!(store.get(&part).await.unwrap().unwrap().bytes, "row\n");
     assert!(world.calls().iter().any(|call| call.service == Service::Storage));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_outlives_lost_answers_and_is_given_back_in_spite_of_them() {
+    use qualys_azure_inventory::lease::{Acquired, Holder, Lease};
+    const LASTS: Duration = Duration::from_secs(15);
+    let Some(azure) = azure_stage() else { return };
+    let world = &azure.stage.world;
+    let store = store(world);
+    let account = crate::azure::account();
+    let holder = Holder {
+        cycle: qualys_azure_inventory::model::CycleId::new(world.now(), 1),
+        tenant: crate::azure::tenant(),
+        since: world.now(),
+    };
+    world.fault(Fault::new(CallKind::BlobLease, Kind::ResetAfter));
+    let got = Lease::acquire(&store, &account, &holder, LASTS).await.unwrap();
+    let Acquired::Ours(lease) = got else { panic!("the answer that was lost had given it to us") };
+    // The first renewal fails; half of the lease must still be left at every moment.
+    world.fault(Fault::new(CallKind::BlobLease, Kind::ResetBefore));
+    let look = async {
+        for _ in 0..80 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            assert!(lease.is_held());
+        }
+    };
+    tokio::select! {
+        () = look => {}
+        _ = lease.keep() => {}
+    }
+    for kind in [Kind::ResetBefore, Kind::ResetAfter] {
+        world.fault(Fault::new(CallKind::BlobLease, kind.clone()));
+        let got = Lease::acquire(&store, &account, &holder, LASTS).await;
+        assert!(matches!(got, Ok(Acquired::Taken(_))), "{kind:?}");
+    }
+    world.fault(Fault::new(CallKind::BlobLease, Kind::ResetBefore));
+    lease.release().await;
+    assert_eq!(Lease::holder(&store, &account).await.unwrap(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
