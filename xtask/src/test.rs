@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 }
 
 /// Installs Azurite from npm as the lock file has it; the tests start it on free ports, and it ends with them.
-fn azurite() -> Result<()> {
+pub(crate) fn azurite() -> Result<()> {
     let folder = cargo::root().join("tests/azurite");
     if is_installed(&folder) {
         return Ok(());
