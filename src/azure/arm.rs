@@ -40,6 +40,14 @@ pub enum ArmError {
         /// What was asked for.
         what: String,
     },
+    /// The token is not accepted.
+    #[error(
+        "ARM does not accept the identity's token for {what}: check AZURE_IDENTITY and what it names, AZURE_CLOUD and ARM_URL"
+    )]
+    Unauthorized {
+        /// What was asked for.
+        what: String,
+    },
     /// It does not exist, or the identity may not know of it.
     #[error("ARM does not find {what}, or the identity may not see it")]
     NotFound {
@@ -249,6 +257,7 @@ impl Arm {
         let what = what.to_owned();
         match status {
             StatusCode::OK => response.bytes().await.map_err(transport),
+            StatusCode::UNAUTHORIZED => Err(ArmError::Unauthorized { what }),
             StatusCode::FORBIDDEN => Err(ArmError::Forbidden { what }),
             StatusCode::NOT_FOUND => Err(ArmError::NotFound { what }),
             StatusCode::TOO_MANY_REQUESTS => {

@@ -152,6 +152,17 @@ async fn wrong_credentials_cost_one_call_and_a_correction_closes_the_breaker() {
 }
 
 #[tokio::test]
+async fn a_token_that_arm_does_not_accept_is_told_with_what_to_check() {
+    let stage = still();
+    stage.world.subscription("new");
+    stage.world.fault(Fault::new(CallKind::AnyArm, Kind::Status(401)).always());
+    let ran = stage.cycle(&stage.app().await).await;
+    let report = serde_json::to_string(&ran.report).unwrap();
+    assert!(report.contains("check AZURE_IDENTITY and what it names, AZURE_CLOUD and ARM_URL"), "{report}");
+    assert!(stage.world.connectors().is_empty());
+}
+
+#[tokio::test]
 async fn a_long_wait_ends_the_cycle_with_a_later_bell_and_nothing_sleeps() {
     let stage = still();
     stage.world.subscriptions("s", 3);
