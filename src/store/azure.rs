@@ -69,12 +69,8 @@ impl AzureStore {
         let blob = self.blob(key);
         let read = || async {
             let answer = blob.download(None).await?;
-            let etag = answer
-                .headers
-                .get_optional_str(&HeaderName::from_static("etag"))
-                .unwrap_or_default()
-                .to_owned();
-            Ok((etag, answer.body.collect().await?))
+            let etag = answer.headers.get_optional_str(&HeaderName::from_static("etag")).map(str::to_owned);
+            Ok((told(etag, "a blob's etag")?, answer.body.collect().await?))
         };
         match call("read", key, read).await {
             Ok((etag, bytes)) => Ok(Some(Blob { bytes, etag: ETag(etag) })),
@@ -101,7 +97,7 @@ impl AzureStore {
                 ..Default::default()
             };
             let answer = blob.upload(content(bytes.clone()), Some(options)).await?;
-            Ok(answer.etag.map(|etag| etag.to_string()).unwrap_or_default())
+            told(answer.etag.map(|etag| etag.to_string()), "a blob's etag")
         };
         match call("write", key, write).await {
             Ok(etag) => Ok(ETag(etag)),
@@ -143,11 +139,11 @@ impl AzureStore {
             let mut items = client.list_blobs(Some(options))?;
             let mut found = Vec::new();
             while let Some(item) = items.try_next().await? {
-                let name = item.name.unwrap_or_default();
-                let etag =
-                    item.properties.and_then(|properties| properties.etag).map(|etag| etag.to_string());
+                let name = told(item.name, "a listed blob's name")?;
+                let etag = item.properties.and_then(|properties| properties.etag);
+                let etag = quoted(told(etag, "a listed blob's etag")?.as_ref());
                 if let Some(name) = name.strip_prefix(&prefix).filter(|name| !name.contains('/')) {
-                    found.push((name.to_owned(), ETag(etag.map(|etag| quoted(&etag)).unwrap_or_default())));
+                    found.push((name.to_owned(), ETag(etag)));
                 }
             }
             Ok(found)
@@ -337,6 +333,14 @@ fn headers(condition: &Condition) -> (Option<Etag>, Option<Etag>) {
 
 fn content<T>(bytes: Bytes) -> RequestContent<Body, T> {
     bytes.into()
+}
+
+/// What the service leaves out is an error: without a name a list would be short, and without a version the next
+/// conditional write would have no condition.
+fn told<T>(value: Option<T>, what: &'static str) -> azure_core::Result<T> {
+    value.ok_or_else(|| {
+        azure_core::Error::with_message(ErrorKind::DataConversion, format!("the service left out {what}"))
+    })
 }
 
 /// Headers have versions in quotes, listings have them bare.
