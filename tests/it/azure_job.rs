@@ -4,7 +4,6 @@
 use crate::stage::{Stage, subscription_of};
 use jiff::SignedDuration;
 use qualys_azure_inventory::manifest::Manifest;
-use qualys_azure_inventory::store::StoreError;
 use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;
@@ -13,12 +12,12 @@ use world::host::TimerKind;
 use world::{CallKind, Fault, Kind, Service};
 
 /// A stage whose product speaks to Azure; none where Azurite is not there.
-struct AzureStage {
-    stage: Stage,
+pub struct AzureStage {
+    pub stage: Stage,
     azurite: Azurite,
 }
 
-fn azure_stage() -> Option<AzureStage> {
+pub fn azure_stage() -> Option<AzureStage> {
     // Says loudly that it skips, and fails on CI.
     crate::azure::azure()?;
     let stage = Stage::new();
@@ -260,81 +259,6 @@ async fn each_storage_fault_loses_no_note_and_is_named_with_what_to_mend() {
     assert_eq!(world.connectors().len(), 1);
     azure.wait_for_rows(1).await;
     host.assert_no_secret(&world.secrets());
-}
-
-/// The store as the program has it, without the program.
-fn store(world: &world::World) -> qualys_azure_inventory::store::Store {
-    let identity = std::sync::Arc::new(crate::stage::WorldIdentity::new(world));
-    let url = format!("https://{}", blob_host()).parse().unwrap();
-    let store = qualys_azure_inventory::store::AzureStore::new(crate::azure::http(world), url, identity);
-    qualys_azure_inventory::store::Store::Azure(store.unwrap())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_write_whose_answer_was_lost_is_recognised_as_our_own() {
-    use qualys_azure_inventory::store::{BlobKey, Condition};
-    let Some(azure) = azure_stage() else { return };
-    let world = &azure.stage.world;
-    let store = store(world);
-    let key = BlobKey::State(crate::azure::tenant());
-    world.fault(Fault::new(CallKind::BlobPut, Kind::ResetAfter));
-    let first = store.put(&key, "1".into(), Condition::New).await.unwrap();
-    world.fault(Fault::new(CallKind::BlobPut, Kind::ResetAfter));
-    let second = store.put(&key, "2".into(), Condition::Match(first.clone())).await.unwrap();
-    let lost = store.put(&key, "3".into(), Condition::Match(first)).await;
-    assert!(matches!(lost, Err(StoreError::Conflict { .. })), "a race that was really lost stays so");
-    let blob = store.get(&key).await.unwrap().unwrap();
-    assert_eq!((blob.bytes, blob.etag), ("2".into(), second));
-    let part = BlobKey::Raw {
-        tenant: crate::azure::tenant(),
-        snapshot: "20261123T040500Z-1f2e3d4c".parse().unwrap(),
-        resource_type: "VIRTUAL_MACHINE".into(),
-        part: 0,
-    };
-    let mut draft = store.draft(part.clone()).await.unwrap();
-    draft.write("row\n".into()).await.unwrap();
-    world.fault(Fault::new(CallKind::BlockListPut, Kind::ResetAfter));
-    draft.publish().await.unwrap();
-    assert_eq!(store.get(&part).await.unwrap().unwrap().bytes, "row\n");
-    assert!(world.calls().iter().any(|call| call.service == Service::Storage));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_lease_outlives_lost_answers_and_is_given_back_in_spite_of_them() {
-    use qualys_azure_inventory::lease::{Acquired, Holder, Lease};
-    const LASTS: Duration = Duration::from_secs(15);
-    let Some(azure) = azure_stage() else { return };
-    let world = &azure.stage.world;
-    let store = store(world);
-    let account = crate::azure::account();
-    let holder = Holder {
-        cycle: qualys_azure_inventory::model::CycleId::new(world.now(), 1),
-        tenant: crate::azure::tenant(),
-        since: world.now(),
-    };
-    world.fault(Fault::new(CallKind::BlobLease, Kind::ResetAfter));
-    let got = Lease::acquire(&store, &account, &holder, LASTS).await.unwrap();
-    let Acquired::Ours(lease) = got else { panic!("the answer that was lost had given it to us") };
-    // The first renewal fails; half of the lease must still be left at every moment.
-    world.fault(Fault::new(CallKind::BlobLease, Kind::ResetBefore));
-    let look = async {
-        for _ in 0..80 {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            assert!(lease.is_held());
-        }
-    };
-    tokio::select! {
-        () = look => {}
-        _ = lease.keep() => {}
-    }
-    for kind in [Kind::ResetBefore, Kind::ResetAfter] {
-        world.fault(Fault::new(CallKind::BlobLease, kind.clone()));
-        let got = Lease::acquire(&store, &account, &holder, LASTS).await;
-        assert!(matches!(got, Ok(Acquired::Taken(_))), "{kind:?}");
-    }
-    world.fault(Fault::new(CallKind::BlobLease, Kind::ResetBefore));
-    lease.release().await;
-    assert_eq!(Lease::holder(&store, &account).await.unwrap(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,6 +22,7 @@ mod cycles;
 mod envelopes;
 mod hard_cases;
 mod leases;
+mod lost_answers;
 mod main_job;
 mod modes;
 mod package;
