@@ -74,6 +74,14 @@ impl Lease {
         }
     }
 
+    /// Whether nobody else can hold it now. Asked before each call to Qualys.
+    pub fn is_ours(&self) -> bool {
+        match self {
+            Self::File(lease) => lease.is_held(),
+            Self::Blob(lease) => lease.is_ours(),
+        }
+    }
+
     /// Whether it is still ours, for long enough to write. Asked before each write to Qualys.
     pub fn is_held(&self) -> bool {
         match self {

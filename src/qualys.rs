@@ -41,11 +41,20 @@ pub struct Qualys {
     write_timeout: Duration,
     deadline: Instant,
     pace: Pace,
-    may_write: MayWrite,
+    may_send: MaySend,
 }
 
-/// Whether a write may be sent now: the account's lease is held. Asked before each attempt.
-pub type MayWrite = Arc<dyn Fn() -> bool + Send + Sync>;
+/// What is about to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sending {
+    /// A search, a count, a get: the account's lease must be ours.
+    Read,
+    /// Anything else: it must also stay ours for as long as the write may take.
+    Write,
+}
+
+/// Whether the account's lease allows a call now. Asked before each attempt.
+pub type MaySend = Arc<dyn Fn(Sending) -> bool + Send + Sync>;
 
 /// What a [`Qualys`] is made of.
 pub struct Setup {
@@ -63,8 +72,8 @@ pub struct Setup {
     pub deadline: Instant,
     /// The account's limits.
     pub pace: Pace,
-    /// Whether a write may be sent now.
-    pub may_write: MayWrite,
+    /// Whether a call may be sent now.
+    pub may_send: MaySend,
 }
 
 impl std::fmt::Debug for Qualys {
@@ -99,8 +108,8 @@ impl Call {
 impl Qualys {
     /// A client for one cycle.
     pub fn new(setup: Setup) -> Self {
-        let Setup { http, base, username, password, write_timeout, deadline, pace, may_write } = setup;
-        Self { http, base, username, password, write_timeout, deadline, pace, may_write }
+        let Setup { http, base, username, password, write_timeout, deadline, pace, may_send } = setup;
+        Self { http, base, username, password, write_timeout, deadline, pace, may_send }
     }
 
     /// The account's limits, as this cycle uses them.
@@ -129,7 +138,8 @@ impl Qualys {
     async fn attempt(&self, call: &Call, attempt: u32) -> Result<Bytes, QualysError> {
         let endpoint = call.endpoint;
         let _turn = self.pace.turn(endpoint).await?;
-        if call.is_write() && !(self.may_write)() {
+        let sending = if call.is_write() { Sending::Write } else { Sending::Read };
+        if !(self.may_send)(sending) {
             return Err(QualysError::LeaseLost { endpoint });
         }
         let url = self.base.join(&call.path).map_err(|_| QualysError::Address { endpoint })?;

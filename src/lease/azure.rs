@@ -68,10 +68,19 @@ impl BlobLease {
         Ok(Acquired::Ours(Lease::Blob(Box::new(lease))))
     }
 
+    /// The service gives it to nobody else before it ends.
+    pub(super) fn is_ours(&self) -> bool {
+        self.is_younger_than(self.lasts)
+    }
+
     /// Half of it must be left, since a write to Qualys may take as long.
     pub(super) fn is_held(&self) -> bool {
+        self.is_younger_than(self.lasts / 2)
+    }
+
+    fn is_younger_than(&self, age: Duration) -> bool {
         let renewed = *self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
-        renewed.is_some_and(|at| at.elapsed() < self.lasts / 2)
+        renewed.is_some_and(|at| at.elapsed() < age)
     }
 
     /// Renews it every quarter. When the service says that it is somebody else's, it is lost for good; when there is no
@@ -87,7 +96,7 @@ impl BlobLease {
             let renewed = match timeout(self.lasts / 8, self.blob.renew_lease(self.id.clone(), None)).await {
                 Ok(Ok(_)) => Some(asked),
                 Ok(Err(error)) if is_not_ours(&error) => {
-                    error!("The account's lease was lost to somebody else; nothing more is written");
+                    error!("The account's lease was lost to somebody else; nothing more is sent to Qualys");
                     None
                 }
                 Ok(Err(_)) | Err(_) => {

@@ -63,7 +63,7 @@ pub enum QualysError {
         /// When there will be one.
         until: Timestamp,
     },
-    /// The account's lease is not held, so the write was not sent.
+    /// The account's lease is not ours, or not for long enough for a write; nothing was sent.
     #[error("the {endpoint} was not sent: the account's lease was lost")]
     LeaseLost {
         /// The call.

@@ -35,7 +35,7 @@ async fn bench_with(calls_per_hour: u32, reserve_percent: u32) -> Bench {
         write_timeout: Duration::from_secs(2),
         deadline: Instant::now() + Duration::from_secs(20),
         pace,
-        may_write: std::sync::Arc::new(|| true),
+        may_send: std::sync::Arc::new(|_| true),
     });
     Bench { server, qualys, store, _folder: folder }
 }

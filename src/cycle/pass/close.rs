@@ -66,7 +66,10 @@ impl Pass<'_> {
                 .write(&BlobKey::Report(policy.tenant, self.id.clone()), &report, Condition::New)
                 .await?;
         }
-        self.write_status(&report, now).await?;
+        // Whoever holds the account now writes the tenant's status.
+        if self.lease.is_ours() {
+            self.write_status(&report, now).await?;
+        }
         if memory.frozen {
             return Ok(Ran { report, plan: self.work.plan });
         }

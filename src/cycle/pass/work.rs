@@ -7,7 +7,7 @@ use crate::cycle::due;
 use crate::model::{Connector, ConnectorId, Observed, SnapshotId, SubscriptionId};
 use crate::observe::{self, Look};
 use crate::plan::{self, Action, Mode, Plan};
-use crate::qualys::{self, Pace, Qualys, QualysError};
+use crate::qualys::{self, Pace, Qualys, QualysError, Sending};
 use crate::report::{Done, Outcome};
 use crate::retry::chance;
 use crate::snapshot::{self, Camera, SnapshotError};
@@ -99,9 +99,12 @@ impl Pass<'_> {
             write_timeout: config.lease / 2,
             deadline: self.time.deadline,
             pace: Pace::new(self.app.store.clone(), config.account.clone(), limits, self.time.now),
-            may_write: Arc::new({
+            may_send: Arc::new({
                 let lease = Arc::clone(self.lease);
-                move || lease.is_held()
+                move |sending| match sending {
+                    Sending::Read => lease.is_ours(),
+                    Sending::Write => lease.is_held(),
+                }
             }),
         })
     }
@@ -151,7 +154,8 @@ impl Pass<'_> {
                 return Ok(());
             }
         };
-        if !memory.frozen {
+        // Whoever holds the account now writes the tenant's newest plan.
+        if !memory.frozen && self.lease.is_ours() {
             self.app.store.write(&BlobKey::Plan(plan.tenant), &plan, Condition::Any).await?;
         }
         if !plan_only && plan.mode == Mode::Enforce && !plan.is_empty() {
