@@ -5,7 +5,7 @@
 
 use super::{CycleError, is_of};
 use crate::app::App;
-use crate::lease::Holder;
+use crate::lease::{Holder, Lease};
 use crate::model::{TenantId, after, elapsed};
 use crate::state::SCHEMA_VERSION;
 use crate::store::{BlobKey, Condition, Container, StoreError};
@@ -25,11 +25,16 @@ const GONE_AFTER_LEASES: u32 = 3;
 
 /// The account is taken: this bell is dropped.
 ///
-/// If our own tenant holds it, the end of that cycle looks for our note. If another one does, we wait for our turn.
+/// If our own tenant holds it, the end of that cycle looks for our note; unless it looked already, while this bell still
+/// counted as pending. If another one does, we wait for our turn.
 pub(super) async fn wait(app: &App, holder: Option<&Holder>, now: Timestamp) -> Result<(), CycleError> {
     let tenant = app.config.policy.tenant;
     if is_of(holder, tenant) {
-        return Ok(app.wakes.dropped(tenant, now).await?);
+        app.wakes.dropped(tenant, now).await?;
+        if Lease::holder(&app.store, &app.config.account).await?.is_none() {
+            app.wakes.ring(tenant, now, now).await?;
+        }
+        return Ok(());
     }
     let key = BlobKey::Waiting(app.config.account.clone(), tenant);
     let since = app.store.read_or_replace::<Waiting>(&key).await?.0.map_or(now, |waiting| waiting.since);
