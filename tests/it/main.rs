@@ -21,6 +21,7 @@ mod bells;
 mod cycles;
 mod envelopes;
 mod hard_cases;
+mod kills;
 mod leases;
 mod lost_answers;
 mod main_job;

@@ -144,6 +144,36 @@ impl Stage {
         }
     }
 
+    /// Serves the bells that are due at the world's time; how many cycles ran.
+    pub async fn serve_bells(&self, app: &App) -> usize {
+        let queue = app.wakes.queue();
+        let mut ran = 0;
+        while let Some(taken) = queue.take(Duration::from_secs(90), self.now()).await.unwrap() {
+            if let Ended::Ran(_) = cycle::run(app, Woken::ByBell, self.now()).await.unwrap() {
+                ran += 1;
+            }
+            queue.finish(taken).await.unwrap();
+        }
+        ran
+    }
+
+    /// Messages in the queue, due or not.
+    pub fn queued(&self) -> usize {
+        names_in(&self.folder.path().join("queue/cycles")).len()
+    }
+
+    /// A healthy connector of ours for a subscription, as an earlier cycle made it, synced so long ago.
+    pub fn ours(&self, subscription: &str, synced: Duration) -> i64 {
+        let (id, tenant) = (self.world.connector(subscription), self.world.tenant());
+        let last_sync = self.now().checked_sub(SignedDuration::try_from(synced).unwrap()).unwrap();
+        self.world.edit_connector(id, |connector| {
+            connector.description =
+                format!("managed-by: qualys-azure-inventory default/{tenant}/{subscription}");
+            (connector.created, connector.last_sync) = (last_sync, Some(last_sync));
+        });
+        id
+    }
+
     /// Moves the world's clock, which stands still from then on.
     pub fn pass(&self, time: Duration) {
         self.world.advance(SignedDuration::try_from(time).unwrap());
