@@ -25,6 +25,7 @@ mod kills;
 mod leases;
 mod lost_answers;
 mod main_job;
+mod memory;
 mod modes;
 mod package;
 mod snapshots;

@@ -1,0 +1,29 @@
+//! Memory: an inventory goes through the program and is never held by it.
+
+use crate::stage::Stage;
+use world::host::TimerKind;
+
+/// KiB that the real binary held at most, in a process of its own, up to the end of a snapshot of so many machines.
+async fn peak(machines: usize) -> u64 {
+    let stage = Stage::new().set("MODE", "observe");
+    // What is freed goes back to the system: else glibc keeps it, in a heap for each thread, and on which thread a page is read is
+    // chance. https://man7.org/linux/man-pages/man3/mallopt.3.html
+    let stage = stage.set("MALLOC_ARENA_MAX", "1").set("MALLOC_MMAP_THRESHOLD_", "65536");
+    let subscription = stage.world.subscription("big");
+    stage.world.hosts(&subscription, machines);
+    let host = stage.host().await;
+    assert!(host.fire_timer("schedule", TimerKind::OnTime).await.succeeded());
+    let all = async || stage.json("latest.json").filter(|latest| latest["rows"] == machines);
+    stage.wait("a complete snapshot of all machines", all).await;
+    // https://docs.kernel.org/filesystems/proc.html
+    let status = std::fs::read_to_string(format!("/proc/{}/status", host.handler_pid().unwrap())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches("kB").trim().parse().unwrap()
+}
+
+#[tokio::test]
+async fn ten_times_as_many_machines_need_no_more_memory() {
+    let (few, many) = (peak(5_000).await, peak(50_000).await);
+    // Some growth is no inventory: the buffer of a compressed part is full only after many pages.
+    assert!(many * 5 <= few * 6, "{few} KiB with 5,000 machines, {many} KiB with 50,000");
+}
