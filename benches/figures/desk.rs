@@ -61,7 +61,12 @@ impl Desk {
 
     /// One cycle by hand.
     pub(crate) async fn cycle(&self, app: &App) -> Ran {
-        match cycle::run(app, Woken::ByHand { plan_only: false }, self.world.now()).await.unwrap() {
+        self.woken(app, Woken::ByHand { plan_only: false }).await
+    }
+
+    /// One cycle, however woken.
+    pub(crate) async fn woken(&self, app: &App, woken: Woken) -> Ran {
+        match cycle::run(app, woken, self.world.now()).await.unwrap() {
             Ended::Ran(ran) => *ran,
             Ended::Dropped { because, .. } => panic!("dropped: {because}"),
         }

@@ -14,6 +14,8 @@
 
 mod desk;
 mod idle;
+mod memory;
+mod new;
 mod plan;
 mod program;
 mod snapshot;
@@ -44,10 +46,12 @@ fn main() {
         return;
     }
     let wanted = arguments.iter().find(|argument| !argument.starts_with('-'));
-    let groups: [(&str, Measure); 5] = [
+    let groups: [(&str, Measure); 7] = [
         ("idle", idle::figures),
+        ("new", new::figures),
         ("plan", plan::figures),
         ("snapshot", snapshot::figures),
+        ("memory", memory::figures),
         ("program", program::figures),
         ("event", program::events),
     ];

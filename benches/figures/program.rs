@@ -15,14 +15,14 @@ const RATE: u32 = 200;
 const EVENTS: u32 = 5 * RATE;
 
 /// A served program; it ends with this.
-struct Program {
+pub(crate) struct Program {
     process: Child,
-    port: u16,
+    pub(crate) port: u16,
     answered_after: Duration,
 }
 
 impl Program {
-    fn start(desk: &Desk) -> Self {
+    pub(crate) fn start(desk: &Desk) -> Self {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         let mut command = Command::new(env!("CARGO_BIN_EXE_qualys-azure-inventory"));
         command.arg("serve").env_clear().envs(&desk.settings);
@@ -37,10 +37,11 @@ impl Program {
         Self { process, port, answered_after: begun.elapsed() }
     }
 
-    /// Resident memory in MiB. <https://docs.kernel.org/filesystems/proc.html>
-    fn resident_mib(&self) -> f64 {
+    /// A line of its status, in MiB: `VmRSS:` is the memory that it holds, `VmHWM:` the most that it held.
+    /// <https://docs.kernel.org/filesystems/proc.html>
+    pub(crate) fn mib(&self, name: &str) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
         line.trim().trim_end_matches("kB").trim().parse::<f64>().unwrap() / 1024.0
     }
 }
@@ -68,7 +69,7 @@ pub(crate) fn figures() -> Vec<Figure> {
         let program = Program::start(&desk);
         milliseconds.push(program.answered_after.as_secs_f64() * 1000.0);
         std::thread::sleep(Duration::from_millis(200));
-        mib.push(program.resident_mib());
+        mib.push(program.mib("VmRSS:"));
     }
     vec![
         Figure {

@@ -1,4 +1,7 @@
-//! A snapshot of 20,000 machines, beside a plain download of the very same pages.
+//! A snapshot of 100,000 machines, beside a plain download of the very same pages.
+//!
+//! The download is the world's serving and the copying of what it sends: as the ratio says, a small part of the snapshot's time. The
+//! rest is the program's own: reading JSON, compressing, hashing. On a real network both would mostly wait for Qualys.
 
 use crate::desk::{Desk, runtime};
 use crate::{Figure, median};
@@ -11,7 +14,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use world::{Call, Service};
 
-const SUBSCRIPTIONS: usize = 20;
+const SUBSCRIPTIONS: usize = 100;
 const MACHINES: usize = 1000;
 const TIMES: usize = 5;
 
@@ -41,14 +44,14 @@ pub(crate) fn figures() -> Vec<Figure> {
         }
         vec![
             Figure {
-                name: "snapshot_20000_ratio",
+                name: "snapshot_100000_ratio",
                 value: median(ratios),
                 unit: "times",
                 target: None,
                 n: TIMES,
             },
             Figure {
-                name: "snapshot_20000_seconds",
+                name: "snapshot_100000_seconds",
                 value: median(seconds),
                 unit: "s",
                 target: None,

@@ -1,0 +1,73 @@
+//! A thousand new subscriptions, from nothing to rest: what it costs in calls, whether Qualys starts the first syncs or leaves
+//! them to us. The counts are asserted, because they do not depend on the machine.
+
+use crate::Figure;
+use crate::desk::{Desk, runtime};
+use qualys_azure_inventory::cycle::Woken;
+use qualys_azure_inventory::report::Report;
+use std::time::{Duration, Instant};
+use world::{CallKind, Service};
+
+const SUBSCRIPTIONS: usize = 1000;
+/// A create and at most one run for each; the rest is for reading.
+const TARGET: f64 = 2100.0;
+/// Calls that only read: in each of three cycles a page of connectors, and in two of them a page of machines and its count.
+/// Twice that, since a slow machine may need another cycle.
+const HANDFUL: usize = 14;
+
+pub(crate) fn figures() -> Vec<Figure> {
+    vec![figure("new_1000_calls", true), figure("new_1000_run_calls", false)]
+}
+
+fn figure(name: &'static str, starts_alone: bool) -> Figure {
+    let mut desk = Desk::new();
+    // Short waits; they change when a call is made, not whether.
+    for (name, value) in [
+        ("MAX_CREATES", "1000"),
+        ("QUALYS_CALLS_PER_HOUR", "5000"),
+        ("CYCLE_GAP", "100ms"),
+        ("FOLLOW_UP", "2s"),
+    ] {
+        desk.settings.insert(name.to_owned(), value.to_owned());
+    }
+    if !starts_alone {
+        desk.world.manners(|manners| manners.auto_start = None);
+    }
+    for subscription in desk.world.subscriptions("shop", SUBSCRIPTIONS) {
+        desk.world.machines(&subscription, 1);
+    }
+    let last = runtime().block_on(cycles(&desk));
+
+    assert!(last.coverage.is_some_and(|coverage| coverage.covered == SUBSCRIPTIONS), "each is covered");
+    let snapshot = last.snapshot.unwrap();
+    assert!(snapshot.complete && snapshot.rows == SUBSCRIPTIONS as u64, "each machine is in the snapshot");
+    let connectors = desk.world.connectors();
+    assert_eq!(connectors.len(), SUBSCRIPTIONS, "one connector each");
+    assert!(
+        connectors.iter().all(|one| one.syncs == 1 && one.runs <= 1),
+        "its first sync ended, run at most once"
+    );
+    let calls: Vec<_> =
+        desk.world.calls().into_iter().filter(|call| call.service == Service::Qualys).collect();
+    let count = |kind| calls.iter().filter(|call| call.call == kind).count();
+    let (creates, runs) = (count(CallKind::ConnectorCreate), count(CallKind::ConnectorRun));
+    assert_eq!(creates, SUBSCRIPTIONS, "one create each");
+    assert!(runs <= SUBSCRIPTIONS, "at most one run each");
+    let read = calls.len() - creates - runs;
+    assert!(read <= HANDFUL, "a handful of pages, and not {read}");
+    Figure { name, value: calls.len() as f64, unit: "calls", target: Some(TARGET), n: 1 }
+}
+
+/// Cycles, each when the one before it booked it, until none is booked. The report of the last.
+async fn cycles(desk: &Desk) -> Report {
+    let app = desk.app().await;
+    let begun = Instant::now();
+    loop {
+        let report = desk.woken(&app, Woken::ByBell).await.report;
+        assert!(report.problems.is_empty() && report.counts().1 == 0, "{report}");
+        let Some(bell) = report.next_bell else { return report };
+        assert!(begun.elapsed() < Duration::from_secs(180), "it does not come to rest: {report}");
+        let wait = bell.duration_since(desk.world.now());
+        tokio::time::sleep(wait.try_into().unwrap_or_default()).await;
+    }
+}
