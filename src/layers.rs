@@ -27,8 +27,14 @@ const FORBIDDEN: [&str; 16] = [
 
 fn files(module: &str) -> Vec<PathBuf> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let folder = fs::read_dir(source.join(module)).into_iter().flatten().map(|entry| entry.unwrap().path());
-    std::iter::once(source.join(format!("{module}.rs"))).chain(folder).collect()
+    let mut found = vec![source.join(format!("{module}.rs"))];
+    let mut folders = vec![source.join(module)];
+    while let Some(folder) = folders.pop() {
+        for place in fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()) {
+            if place.is_dir() { folders.push(place) } else { found.push(place) }
+        }
+    }
+    found
 }
 
 #[test]

@@ -2,12 +2,13 @@
 //!
 //! Guarantees: a list is whole or an error; a next link is followed on the same host only; throttling is obeyed.
 
-use crate::model::{Subscription, SubscriptionId, SubscriptionState, TenantId};
+mod wire;
+
+use crate::model::{Subscription, SubscriptionId};
 use crate::retry::{Again, retry};
 use azure_core::credentials::TokenCredential;
 use bytes::Bytes;
 use reqwest::{StatusCode, header};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::debug;
 use url::Url;
+use wire::{Page, WireDescendant, WireSubscription, malformed, parse, subscription};
 
 /// ARM answers within seconds; a minute is its own gateway's limit.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -98,29 +100,6 @@ pub struct Arm {
     scope: String,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Page<T> {
-    value: Vec<T>,
-    next_link: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireSubscription {
-    subscription_id: SubscriptionId,
-    tenant_id: Option<TenantId>,
-    display_name: Option<String>,
-    state: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct WireDescendant {
-    #[serde(rename = "type")]
-    kind: String,
-    name: String,
-}
-
 impl Arm {
     /// A client. `scope` is what tokens are asked for, such as `https://management.azure.com/.default`.
     pub fn new(
@@ -173,11 +152,7 @@ impl Arm {
         }
         let path = format!("{}?api-version={DESCENDANTS_API}", url.path());
         let found: Vec<WireDescendant> = self.pages(&path, &what, deadline).await?;
-        found
-            .into_iter()
-            .filter(|entry| entry.kind.to_ascii_lowercase().ends_with("/subscriptions"))
-            .map(|entry| entry.name.parse().map_err(|_| malformed(&what, "a subscription in it has no GUID")))
-            .collect()
+        wire::below(found, &what)
     }
 
     async fn pages<T: DeserializeOwned>(
@@ -192,13 +167,10 @@ impl Arm {
             let bytes = self.get(&url, what, deadline).await?;
             let page: Page<T> = parse(&bytes, what)?;
             found.extend(page.value);
-            let Some(next) = page.next_link.filter(|next| !next.is_empty()) else { return Ok(found) };
-            let next = Url::parse(&next).map_err(|_| malformed(what, "its next link is no address"))?;
-            // The token goes along with the request, so a foreign host must never get one.
-            if next.origin() != self.base.origin() {
-                return Err(malformed(what, "its next link leads to another host"));
+            match wire::next(page.next_link, &self.base, what)? {
+                None => return Ok(found),
+                Some(next) => url = next,
             }
-            url = next;
         }
         Err(malformed(what, "it has no end"))
     }
@@ -273,25 +245,4 @@ impl Arm {
     fn join(&self, path: &str, what: &str) -> Result<Url, ArmError> {
         self.base.join(path).map_err(|_| malformed(what, "its address cannot be built: check ARM_URL"))
     }
-}
-
-fn subscription(wire: WireSubscription, what: &str) -> Result<Subscription, ArmError> {
-    let WireSubscription { subscription_id: id, tenant_id, display_name, state } = wire;
-    // Without its directory a subscription cannot be told from one that is only delegated to us.
-    let tenant = tenant_id.ok_or_else(|| malformed(what, "a subscription has no directory"))?;
-    let state = SubscriptionState::from(state.unwrap_or_default());
-    Ok(Subscription { id, tenant, name: display_name.unwrap_or_default(), state })
-}
-
-fn parse<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T, ArmError> {
-    serde_json::from_slice(bytes).map_err(|error| {
-        malformed(
-            what,
-            &format!("{:?} error at line {}, column {}", error.classify(), error.line(), error.column()),
-        )
-    })
-}
-
-fn malformed(what: &str, why: &str) -> ArmError {
-    ArmError::Malformed { what: what.to_owned(), why: why.to_owned() }
 }

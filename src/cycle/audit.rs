@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 /// One line of an intent.
 #[derive(Debug, Serialize, Deserialize)]
-struct Intent {
+pub(super) struct Intent {
     schema_version: u32,
     at: Timestamp,
     #[serde(flatten)]
@@ -71,9 +71,7 @@ pub(super) async fn recover(
     if app.store.get(&BlobKey::Audit(tenant, cycle.clone())).await?.is_some() {
         return Ok(0);
     }
-    let text = String::from_utf8_lossy(&intent.bytes);
-    // The blob is written whole, so a line that cannot be read is of another version: nothing is known of it.
-    let intents: Vec<Intent> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let intents = intents(&intent.bytes);
     for Intent { at, step, before, .. } in &intents {
         match &step.action {
             // It was written down before the first write, and the last may have been minutes later: now is the safe guess.
@@ -88,6 +86,12 @@ pub(super) async fn recover(
         }
     }
     Ok(intents.len())
+}
+
+/// The lines of an intent.
+pub(super) fn intents(bytes: &[u8]) -> Vec<Intent> {
+    // The blob is written whole, so a line that cannot be read is of another version: nothing is known of it.
+    String::from_utf8_lossy(bytes).lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
 fn remember_run(

@@ -26,7 +26,7 @@ const MOST_SUBSCRIPTIONS: usize = 1000;
 
 /// What a request for a sync may say, from its query or its body.
 #[derive(Debug, Default)]
-struct Wish {
+pub(super) struct Wish {
     tenant: Option<TenantId>,
     subscriptions: BTreeSet<SubscriptionId>,
     snapshot: bool,
@@ -39,22 +39,8 @@ pub(super) async fn sync(
     RawQuery(query): RawQuery,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let mut wish = Wish::default();
-    wish.take_query(&query.unwrap_or_default())?;
-    wish.take_body(&body)?;
     let tenant = app.config.policy.tenant;
-    if wish.tenant.is_some_and(|other| other != tenant) {
-        return Err(Problem::bad("`tenant` is not one that this deployment watches"));
-    }
-    if wish.subscriptions.len() > MOST_SUBSCRIPTIONS {
-        return Err(Problem::bad(format!(
-            "at most {MOST_SUBSCRIPTIONS} subscriptions; leave them out to sync all"
-        )));
-    }
-    let Wish { subscriptions, snapshot, plan_only, .. } = wish;
-    // Nothing said means everything: all syncs, and a snapshot after them.
-    let all = subscriptions.is_empty() && !snapshot;
-    let asked = Asked { all, subscriptions, snapshot: snapshot || all, plan_only };
+    let asked = Wish::read(&query.unwrap_or_default(), &body)?.asked(tenant)?;
     let now = now();
     let id = RequestId::new(now, chance());
     app.wakes.request(tenant, &id, &asked, "manual-sync", now).await.map_err(|error| unavailable(&error))?;
@@ -64,6 +50,30 @@ pub(super) async fn sync(
 }
 
 impl Wish {
+    /// What a request says in its query and its body.
+    pub(super) fn read(query: &str, body: &[u8]) -> Result<Self, Problem> {
+        let mut wish = Self::default();
+        wish.take_query(query)?;
+        wish.take_body(body)?;
+        Ok(wish)
+    }
+
+    /// What it asks of this tenant.
+    pub(super) fn asked(self, tenant: TenantId) -> Result<Asked, Problem> {
+        if self.tenant.is_some_and(|other| other != tenant) {
+            return Err(Problem::bad("`tenant` is not one that this deployment watches"));
+        }
+        if self.subscriptions.len() > MOST_SUBSCRIPTIONS {
+            return Err(Problem::bad(format!(
+                "at most {MOST_SUBSCRIPTIONS} subscriptions; leave them out to sync all"
+            )));
+        }
+        let Self { subscriptions, snapshot, plan_only, .. } = self;
+        // Nothing said means everything: all syncs, and a snapshot after them.
+        let all = subscriptions.is_empty() && !snapshot;
+        Ok(Asked { all, subscriptions, snapshot: snapshot || all, plan_only })
+    }
+
     fn take_query(&mut self, query: &str) -> Result<(), Problem> {
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             match name.as_ref() {
@@ -80,7 +90,7 @@ impl Wish {
         Ok(())
     }
 
-    fn take_body(&mut self, body: &Bytes) -> Result<(), Problem> {
+    fn take_body(&mut self, body: &[u8]) -> Result<(), Problem> {
         if body.trim_ascii().is_empty() {
             return Ok(());
         }
