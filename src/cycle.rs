@@ -6,6 +6,8 @@
 
 mod audit;
 mod due;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod pass;
 mod settle;
 mod turns;

@@ -47,6 +47,8 @@ pub mod host;
 pub mod telemetry;
 pub mod trigger;
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 #[cfg(test)]
 mod layers;
 #[cfg(test)]

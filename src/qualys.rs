@@ -6,6 +6,8 @@
 
 mod connectors;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod hosts;
 mod limits;
 mod wire;

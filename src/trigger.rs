@@ -8,6 +8,8 @@ mod api;
 mod drain;
 mod events;
 mod functions;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod problem;
 
 pub use drain::drain;

@@ -2,6 +2,8 @@
 //!
 //! Guarantees: a list is whole or an error; a next link is followed on the same host only; throttling is obeyed.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod wire;
 
 use crate::model::{Subscription, SubscriptionId};

@@ -182,7 +182,7 @@ fn cause(error: &azure_core::Error) -> VaultError {
 }
 
 /// `error.innererror.code`, which tells a missing role from a firewall and from a disabled secret; else `error.code`.
-fn told_code(body: &[u8]) -> Option<String> {
+pub(super) fn told_code(body: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Body {
         error: Detail,

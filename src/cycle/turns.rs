@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 /// A tenant that waits writes this anew at each try.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Waiting {
+pub(super) struct Waiting {
     schema_version: u32,
     since: Timestamp,
     seen: Timestamp,

@@ -118,7 +118,7 @@ impl Qualys {
     }
 }
 
-fn page(bytes: &Bytes, window: Window) -> Result<HostPage, String> {
+pub(super) fn page(bytes: &Bytes, window: Window) -> Result<HostPage, String> {
     let answer = wire::response(bytes)?;
     let mut rows = answer
         .rows(NOUN, PAGE)?

@@ -121,7 +121,7 @@ pub(super) async fn cycle(State(app): State<Arc<App>>, headers: HeaderMap, body:
 }
 
 /// The tenant of a bell.
-fn bell(invocation: &Invocation) -> Result<TenantId, String> {
+pub(super) fn bell(invocation: &Invocation) -> Result<TenantId, String> {
     let payload = invocation.payload().ok_or("a message without content")?;
     serde_json::from_value::<Message>(payload)
         .map(|message| message.tenant)

@@ -1,0 +1,55 @@
+//! Azure's answers as anybody may have written them.
+
+#![expect(clippy::unwrap_used, reason = "as in tests: what cannot be must end the run")]
+
+use super::ArmError;
+use super::wire::{Page, WireDescendant, WireSubscription, below, next, parse, subscription};
+use crate::azure::vault::told_code;
+use crate::fuzz::{assert_discreet, assert_survives};
+use url::Url;
+
+const WHAT: &str = "the list of subscriptions";
+
+/// A page of subscriptions, of descendants, one subscription, or a refusal of Key Vault's.
+pub(crate) fn answer(bytes: &[u8]) {
+    if let Some(page) = read::<Page<WireSubscription>>(parse(bytes, WHAT)) {
+        page.value.into_iter().for_each(one);
+        follow(page.next_link);
+    }
+    if let Some(page) = read::<Page<WireDescendant>>(parse(bytes, WHAT)) {
+        let declared = page.value.len();
+        assert!(read(below(page.value, WHAT)).is_none_or(|found| found.len() <= declared));
+        follow(page.next_link);
+    }
+    if let Some(wire) = read(parse(bytes, WHAT)) {
+        one(wire);
+    }
+    if let Some(code) = told_code(bytes) {
+        assert_discreet(&code);
+    }
+}
+
+fn read<T>(result: Result<T, ArmError>) -> Option<T> {
+    if let Err(error) = &result {
+        assert!(matches!(error, ArmError::Malformed { .. }));
+        assert_discreet(error);
+    }
+    result.ok()
+}
+
+fn one(wire: WireSubscription) {
+    if let Some(subscription) = read(subscription(wire, WHAT)) {
+        assert_survives(&subscription);
+    }
+}
+
+/// The token goes only to where it was meant for.
+fn follow(link: Option<String>) {
+    let base = Url::parse("https://management.azure.com").unwrap();
+    if let Some(Some(next)) = read(next(link, &base, WHAT)) {
+        assert_eq!(
+            (next.scheme(), next.host_str(), next.port()),
+            ("https", Some("management.azure.com"), None)
+        );
+    }
+}

@@ -1,0 +1,25 @@
+//! Blobs that only cycles read.
+
+#![expect(clippy::unwrap_used, reason = "as in tests: what cannot be must end the run")]
+
+use super::{audit, turns};
+use crate::store::decode;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// The lines of an intent, and the blob of a tenant that waits.
+pub(crate) fn blob(bytes: &[u8]) {
+    let intents = audit::intents(bytes);
+    assert!(intents.len() <= String::from_utf8_lossy(bytes).lines().count());
+    intents.iter().for_each(survives);
+    if let Ok(waiting) = decode::<turns::Waiting>(bytes, "a/b.json") {
+        survives(&waiting);
+    }
+}
+
+/// What was read is written the same way twice.
+fn survives<T: Serialize + DeserializeOwned>(value: &T) {
+    let once = serde_json::to_string(value).unwrap();
+    let again: T = serde_json::from_str(&once).unwrap();
+    assert_eq!(serde_json::to_string(&again).unwrap(), once);
+}

@@ -1,0 +1,111 @@
+//! Settings as somebody may have typed them.
+
+#![expect(clippy::unwrap_used, reason = "as in tests: what cannot be must end the run")]
+
+use super::CANARY;
+use crate::config::{Config, Place, SecretSource, ServeConfig};
+use crate::model::{Mark, Observed, Subscription, SubscriptionId, SubscriptionState};
+use crate::plan::{Action, Policy, plan};
+use crate::state::TenantState;
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use url::Url;
+use uuid::Uuid;
+
+/// Settings that are whole, so that a few lines are enough to reach far; the secrets are not the input's to choose.
+const BASE: [(&str, &str); 6] = [
+    ("TENANT_ID", "11111111-2222-3333-4444-555555555555"),
+    ("CONNECTOR_APP_ID", "66666666-2222-3333-4444-555555555555"),
+    ("SECRETS", "env"),
+    ("QUALYS_PLATFORM", "EU2"),
+    ("STORAGE", "folder:./inventory"),
+    ("QUEUE", "folder:./queue"),
+];
+const SECRETS: [&str; 5] =
+    ["QUALYS_USERNAME", "QUALYS_PASSWORD", "CONNECTOR_CLIENT_SECRET", "API_TOKEN", "AZURE_CLIENT_SECRET"];
+
+pub(super) fn settings(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if text.contains(CANARY) {
+        return;
+    }
+    let mut values: BTreeMap<&str, String> =
+        BASE.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+    let lines = text.lines().filter_map(|line| line.split_once('='));
+    values.extend(lines.map(|(name, value)| (name, value.replace("\\n", "\n"))));
+    values.extend(SECRETS.iter().map(|name| (*name, CANARY.to_owned())));
+    let lookup = |name: &str| values.get(name).cloned();
+    match Config::from_lookup(lookup) {
+        Ok(config) => {
+            assert!(!format!("{config:?}").contains(CANARY), "a secret is printed with the settings");
+            whole(&config);
+            // A name of a subscription is anybody's text too.
+            connectors(&config.policy, values.get("subscription").map_or("Name", String::as_str));
+        }
+        Err(error) => is_told(&error.to_string()),
+    }
+    match ServeConfig::from_lookup(lookup) {
+        Ok(serve) => assert!(serve.host_port != Some(0)),
+        Err(error) => is_told(&error.to_string()),
+    }
+}
+
+/// A line for each setting that is wrong, short, without a secret.
+fn is_told(error: &str) {
+    /// The longest message names the platforms.
+    const LONGEST: usize = 250;
+    assert!(!error.contains(CANARY), "{error}");
+    let mut lines = error.lines().skip(1).peekable();
+    assert!(lines.peek().is_some(), "{error}");
+    for line in lines {
+        let name = line.trim_start().split(':').next().unwrap_or_default();
+        assert!(name.chars().all(|c| c.is_ascii_uppercase() || c == '_') && !name.is_empty(), "{line}");
+        assert!(line.len() <= LONGEST, "{line}");
+    }
+}
+
+/// What settings that were taken promise.
+fn whole(config: &Config) {
+    assert!((1..=10).contains(&config.concurrency) && config.reserve_percent <= 90);
+    assert!((1..=config.calls_per_hour).contains(&config.policy.calls_per_hour));
+    // A write must end before the lease does, and a cycle before the host ends it.
+    assert!((15..=60).contains(&config.lease.as_secs()) && config.budget.as_secs() <= 540);
+    let vault = if let SecretSource::Vault(url) = &config.secrets { Some(url) } else { None };
+    let accounts = [&config.storage, &config.queue].into_iter().filter_map(|place| match place {
+        Place::Account(url) => Some(url),
+        Place::Folder(_) => None,
+    });
+    assert!(vault.into_iter().chain(accounts).all(|url| url.scheme() == "https" && is_bare(url)));
+    for url in [&config.qualys_api, &config.arm] {
+        let local = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+        assert!(is_bare(url) && (url.scheme() == "https" || local && url.scheme() == "http"), "{url}");
+    }
+}
+
+fn is_bare(url: &Url) -> bool {
+    url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.has_host()
+}
+
+/// What a connector would be called and marked.
+fn connectors(policy: &Policy, name: &str) {
+    let id = SubscriptionId::new(Uuid::from_u128(3));
+    let subscription =
+        Subscription { id, tenant: policy.tenant, name: name.to_owned(), state: SubscriptionState::Enabled };
+    let seen = Observed {
+        tenant: policy.tenant,
+        subscriptions: BTreeMap::from([(id, subscription)]),
+        unreadable: Vec::new(),
+        exclusion_unknown: false,
+        unlisted: BTreeSet::new(),
+        direct: BTreeMap::new(),
+        connectors: BTreeMap::new(),
+        requests: Vec::new(),
+    };
+    let plan = plan(&seen, &TenantState::default(), policy, Timestamp::UNIX_EPOCH).unwrap();
+    let [step] = &plan.steps[..] else { unreachable!("one subscription, one step") };
+    let Action::Create { name, description, .. } = &step.action else { unreachable!("it has no connector") };
+    // Qualys takes 255 characters.
+    assert!(name.chars().count() <= 255 && !name.chars().any(char::is_control), "{name}");
+    let ours = Mark { deployment: policy.deployment.clone(), tenant: policy.tenant, subscription: id };
+    assert_eq!(description.lines().last(), Some(ours.to_string().as_str()));
+}

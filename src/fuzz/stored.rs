@@ -1,0 +1,162 @@
+//! Blobs as somebody may have changed them, and the names that a listing gives.
+
+#![expect(clippy::unwrap_used, reason = "as in tests: what cannot be must end the run")]
+
+use super::{assert_discreet, assert_survives};
+use crate::lease::Holder;
+use crate::manifest::{Latest, Manifest};
+use crate::model::{AppId, CycleId, Mark, Name, RequestId, SnapshotId, SubscriptionId, TenantId};
+use crate::plan::Plan;
+use crate::report::{Poison, Report, Status};
+use crate::state::{AccountState, Endpoint, SCHEMA_VERSION, TenantState};
+use crate::store::{BlobKey, NoteName, StoreError, decode};
+use crate::wakes::{Bell, Fate, Message, Note};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt::{Debug, Display};
+use std::str::FromStr;
+use uuid::Uuid;
+
+/// Names in one input; more of them say nothing new.
+const NAMES: usize = 20;
+
+pub(super) fn blob(bytes: &[u8]) {
+    read::<Note>(bytes);
+    read::<Bell>(bytes);
+    read::<Fate>(bytes);
+    read::<Status>(bytes);
+    read::<Latest>(bytes);
+    read::<Manifest>(bytes);
+    read::<Poison>(bytes);
+    if let Some(plan) = read::<Plan>(bytes) {
+        let _ = (plan.to_string(), plan.is_empty(), plan.holds_back_creations());
+    }
+    if let Some(report) = read::<Report>(bytes) {
+        let _ = (report.to_string(), report.needs_a_person());
+    }
+    if let Some(state) = read::<TenantState>(bytes) {
+        remembers(&state);
+    }
+    if let Some(account) = read::<AccountState>(bytes) {
+        books(&account);
+    }
+    if let Ok(holder) = serde_json::from_slice::<Holder>(bytes) {
+        assert_survives(&holder);
+    }
+    if let Ok(message) = serde_json::from_slice::<Message>(bytes) {
+        assert_survives(&message);
+    }
+}
+
+fn read<T: Serialize + DeserializeOwned + PartialEq + Debug>(bytes: &[u8]) -> Option<T> {
+    match decode::<T>(bytes, "a/b.json") {
+        Ok(value) => {
+            assert_survives(&value);
+            return Some(value);
+        }
+        Err(StoreError::Newer { found, known, .. }) => {
+            assert!(found > u64::from(known) && known == SCHEMA_VERSION);
+        }
+        Err(error) => {
+            assert!(matches!(error, StoreError::Unreadable { .. }));
+            assert_discreet(&error);
+        }
+    }
+    None
+}
+
+/// Moments at which a memory is asked, whatever it holds.
+fn moments() -> [Timestamp; 3] {
+    [Timestamp::MIN, Timestamp::UNIX_EPOCH, Timestamp::MAX]
+}
+
+fn remembers(state: &TenantState) {
+    for now in moments() {
+        let mut state = state.clone();
+        for id in state.observed.clone() {
+            let _ = (state.create_under_way(id, now), state.made_for(id));
+            if let Some((_, until)) = state.create_waits(id, now) {
+                assert!(until > now);
+            }
+            state.create_refused(id, now);
+        }
+        for memory in state.connectors.values_mut() {
+            memory.run_refused(now);
+        }
+        state.awaits_sync(|_| true, now);
+        state.notice(std::iter::empty(), now);
+        assert_survives(&state);
+    }
+}
+
+fn books(account: &AccountState) {
+    /// Any limit does.
+    const ALLOWED: u32 = 210;
+    for now in moments() {
+        let mut account = account.clone();
+        for endpoint in [Endpoint::ConnectorSearch, Endpoint::HostCount] {
+            let used = account.used(endpoint, now);
+            match account.book(endpoint, 20, ALLOWED, now) {
+                Ok(calls) => assert!(used.saturating_add(calls) <= ALLOWED, "overbooked: {used} and {calls}"),
+                Err(_) => assert!(used >= ALLOWED),
+            }
+            account.give_back(endpoint, 5);
+        }
+        account.made_until(Timestamp::UNIX_EPOCH, now);
+        assert_survives(&account);
+    }
+}
+
+pub(super) fn names(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    for line in text.lines().take(NAMES) {
+        name(line);
+    }
+    mark(&text);
+}
+
+fn name(text: &str) {
+    let tenant = TenantId::new(Uuid::from_u128(1));
+    let mut keys = Vec::new();
+    keys.extend(printed::<NoteName>(text).map(|name| BlobKey::Note(tenant, name)));
+    keys.extend(printed::<Name>(text).map(BlobKey::Account));
+    keys.extend(printed::<TenantId>(text).map(BlobKey::Latest));
+    keys.extend(printed::<RequestId>(text).map(|id| BlobKey::Request(tenant, id)));
+    keys.extend(printed::<CycleId>(text).map(|id| BlobKey::Audit(tenant, id)));
+    keys.extend(printed::<SnapshotId>(text).map(|id| BlobKey::Manifest(tenant, id)));
+    let _ = (printed::<SubscriptionId>(text), printed::<AppId>(text));
+    for key in keys {
+        let path = key.path();
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '=');
+        let safe = |part: &str| !part.is_empty() && !part.starts_with('.') && part.chars().all(plain);
+        assert!(path.split('/').all(safe), "{path}");
+    }
+    for error in [text.parse::<TenantId>().err(), text.parse::<CycleId>().err(), text.parse::<Name>().err()] {
+        // They repeat the start of what they are about, as their own test says.
+        assert!(error.is_none_or(|error| error.to_string().len() < 350));
+    }
+}
+
+/// What can be parsed prints as what it was parsed from, or as what means the same.
+fn printed<T: FromStr + Display + PartialEq + Debug>(text: &str) -> Option<T> {
+    let value = text.parse::<T>().ok()?;
+    assert_eq!(value.to_string().parse::<T>().ok().as_ref(), Some(&value));
+    Some(value)
+}
+
+fn mark(description: &str) {
+    let found = Mark::find(description);
+    if let Some(mark) = &found {
+        assert_eq!(Mark::find(&mark.to_string()).as_ref(), Some(mark));
+        assert_eq!(Mark::find(&mark.sign(description)).as_ref(), Some(mark), "signing twice changes nothing");
+    }
+    if !description.contains("managed-by:") {
+        let ours = Mark {
+            deployment: "default".parse().unwrap(),
+            tenant: TenantId::new(Uuid::from_u128(1)),
+            subscription: SubscriptionId::new(Uuid::from_u128(2)),
+        };
+        assert_eq!(Mark::find(&ours.sign(description)), Some(ours));
+    }
+}

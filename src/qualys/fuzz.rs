@@ -1,0 +1,156 @@
+//! Qualys's answers as anybody may have written them.
+
+#![expect(clippy::unwrap_used, reason = "as in tests: what cannot be must end the run")]
+
+use super::hosts::{self, Window};
+use super::{Pace, Qualys, QualysError, Setup, error, wire};
+use crate::fuzz::assert_discreet;
+use crate::model::{ConnectorId, Mark, after};
+use crate::report::chain;
+use crate::retry::{Again, LONGEST, delay};
+use crate::secrets::shows;
+use crate::state::Endpoint;
+use crate::store::{FolderStore, Store};
+use bytes::Bytes;
+use jiff::Timestamp;
+use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, HeaderValue};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+use tokio::time::Instant;
+use url::Url;
+
+/// Secrets of several looks; a rude server may repeat each.
+const USER: &str = "SCANNER_77";
+const PASSWORD: &str = "pa ss/w\"ord+7";
+const KEY: &str = "k3y~.Secret-of_Entra";
+/// What stands on the first line of an input, in this order, after the status.
+const HEADERS: [&str; 4] =
+    ["x-ratelimit-towait-sec", "retry-after", "x-ratelimit-remaining", "x-ratelimit-limit"];
+/// Of these only the page has to be right; nothing is read from or written to the store.
+static QUALYS: LazyLock<Qualys> = LazyLock::new(|| {
+    Qualys::new(Setup {
+        http: reqwest::Client::new(),
+        base: Url::parse("https://qualysapi.example").unwrap(),
+        username: USER.to_owned().into(),
+        password: PASSWORD.to_owned().into(),
+        write_timeout: Duration::ZERO,
+        deadline: Instant::now(),
+        pace: pace(),
+        may_send: Arc::new(|_| false),
+    })
+});
+
+fn pace() -> Pace {
+    let store = Store::Folder(FolderStore::new("nowhere"));
+    Pace::new(store, "default".parse().unwrap(), (300, 30, 2), Timestamp::UNIX_EPOCH)
+}
+
+/// The body of the request that the answer is to, with the client secret.
+fn sent() -> Bytes {
+    let connector = serde_json::json!({ "authRecord": { "authenticationKey": KEY } });
+    serde_json::json!({ "ServiceRequest": { "data": { "AzureAssetDataConnector": connector } } })
+        .to_string()
+        .into()
+}
+
+pub(crate) fn answer(bytes: &[u8]) {
+    let (head, body) = crate::fuzz::head(bytes);
+    let mut words = head.split(' ');
+    let status =
+        words.next().and_then(|word| StatusCode::from_bytes(word.as_bytes()).ok()).unwrap_or_default();
+    let mut headers = HeaderMap::new();
+    for (name, word) in HEADERS.into_iter().zip(words) {
+        if let Ok(value) = HeaderValue::from_str(word) {
+            headers.insert(name, value);
+        }
+    }
+    let wait = error::asked_wait(&headers);
+    let scrub = |text: &str| QUALYS.scrub(text, Some(&sent()));
+    match error::check(Endpoint::ConnectorCreate, status, wait, body, scrub) {
+        Ok(()) => assert!(status.is_success() && wire::response(body).is_ok()),
+        Err(error) => refusal(&error),
+    }
+    waits(&headers, wait.or_else(|| wire::seconds_to_wait(body)));
+    connectors(body);
+    for window in [Window { after: 0, before: None }, Window { after: 10, before: Some(1000) }] {
+        hosts(body, window);
+    }
+    let _ = wire::key_in(body);
+}
+
+fn refusal(error: &QualysError) {
+    let text = format!("{}; {}", chain(error), error.code());
+    // A message of Qualys's has 200 characters at most, and ours is a sentence.
+    assert!(text.chars().count() <= 600 && !text.chars().any(char::is_control), "{text:?}");
+    let pair = format!("{USER}:{PASSWORD}");
+    for secret in [USER, PASSWORD, KEY, &pair] {
+        assert!(!shows(&text, secret) && !shows(&format!("{error:?}"), secret), "{secret}: {text}");
+    }
+    let _ = (error.is_transient(), error.is_unclear());
+}
+
+/// No wait is longer than a day, whatever Qualys asks for, and none inside a cycle longer than some seconds.
+fn waits(headers: &HeaderMap, wait: Option<Duration>) {
+    let pace = pace();
+    pace.hear(Endpoint::HostSearch, headers);
+    pace.pause(wait);
+    let latest = after(pace.now(), Duration::from_hours(24));
+    assert!(pace.paused_until().is_some_and(|until| until <= latest));
+    if let Some(wait) = wait {
+        assert!(!wait.is_zero());
+        pace.hold(wait);
+        assert!(delay(1, Again::After(wait), 1.0).is_none_or(|slept| slept >= wait && slept <= 2 * LONGEST));
+    }
+}
+
+fn connectors(body: &[u8]) {
+    /// As many as a search asks for.
+    const PAGE: usize = 1000;
+    let answer = match wire::response(body) {
+        Ok(answer) => answer,
+        Err(what) => return assert_discreet(&what),
+    };
+    let rows = match answer.rows("AzureAssetDataConnector", PAGE) {
+        Ok(rows) => rows,
+        Err(what) => return assert_discreet(&what),
+    };
+    assert_eq!(answer.count.and_then(|count| usize::try_from(count).ok()), Some(rows.len()));
+    for row in &rows {
+        match wire::connector(row) {
+            Ok(Some(found)) => {
+                assert_eq!(wire::id_of(row).map(ConnectorId), Ok(found.id));
+                let state = found.state.as_str();
+                assert!(["(none)", "(unreadable)", &wire::word(state)].contains(&state), "{state}");
+                assert!(found.mark().is_none_or(|mark| Mark::find(&mark.to_string()) == Some(mark)));
+            }
+            Ok(None) => {}
+            Err(what) => assert_discreet(&what),
+        }
+    }
+    let last = rows.last().and_then(|row| wire::id_of(row).ok());
+    for before in [None, Some(0), Some(i64::MAX)] {
+        match answer.next_after(last, before) {
+            Ok(Some(next)) => assert!(Some(next) > before && Some(next) >= last),
+            Ok(None) => {}
+            Err(what) => assert_discreet(&what),
+        }
+    }
+}
+
+fn hosts(body: &[u8], window: Window) {
+    let page = match hosts::page(&Bytes::copy_from_slice(body), window) {
+        Ok(page) => page,
+        Err(what) => return assert_discreet(&what),
+    };
+    let declared = wire::response(body).ok().and_then(|answer| answer.count);
+    assert_eq!(declared.and_then(|count| usize::try_from(count).ok()), Some(page.rows.len()));
+    assert!(page.rows.is_sorted_by_key(|row| row.id));
+    for row in &page.rows {
+        assert!(row.id > window.after && window.before.is_none_or(|before| row.id < before));
+        assert!(!row.json.contains(&b'\n') && !row.json.contains(&b'\r'), "a record is one line");
+        let record: &serde_json::value::RawValue = serde_json::from_slice(&row.json).unwrap();
+        assert_eq!(wire::id_of(record), Ok(row.id));
+    }
+    assert!(page.next_after.is_none_or(|next| next > window.after));
+}

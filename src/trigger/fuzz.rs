@@ -1,0 +1,116 @@
+//! What the Functions host, Event Grid and people send, as anybody may have written it.
+
+#![expect(clippy::unwrap_used, reason = "as in tests: what cannot be must end the run")]
+
+use super::api::Wish;
+use super::events::{self, Said};
+use super::functions::bell;
+use crate::fuzz::{assert_discreet, assert_survives, head};
+use crate::host::{Invocation, invocation_id};
+use crate::model::TenantId;
+use crate::wakes::Message;
+use axum::body::Bytes;
+use axum::http::{HeaderMap, HeaderValue};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+fn tenant() -> TenantId {
+    TenantId::new(Uuid::from_u128(1))
+}
+
+fn invocation(body: impl Into<Bytes>) -> Option<Invocation> {
+    Invocation::parse(&HeaderMap::new(), &body.into()).ok()
+}
+
+/// An invocation; its first bytes also stand for the host's id of it.
+pub(crate) fn envelope(bytes: &[u8]) {
+    let mut headers = HeaderMap::new();
+    if let Ok(id) = HeaderValue::from_bytes(&bytes[..bytes.len().min(100)]) {
+        headers.insert("x-azure-functions-invocationid", id);
+    }
+    let id = invocation_id(&headers);
+    assert!(id.len() <= 64 && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'));
+    let read = match Invocation::parse(&headers, &Bytes::copy_from_slice(bytes)) {
+        Ok(read) => read,
+        Err(why) => return assert_discreet(&why),
+    };
+    let _ = read.dequeue_count();
+    match bell(&read) {
+        Ok(tenant) => {
+            let sent = json!({ "Data": { "bell": Message { tenant } } }).to_string();
+            assert_eq!(bell(&invocation(sent).unwrap()), Ok(tenant));
+        }
+        Err(why) => assert_discreet(&why),
+    }
+    let Some(payload) = read.payload().filter(|payload| !payload.is_string() && is_exact(payload)) else {
+        return;
+    };
+    for data in [payload.clone(), payload.to_string().into()] {
+        let wrapped = json!({ "Data": { "any": data } }).to_string();
+        // An envelope has a depth that what it wraps may use up.
+        if let Some(again) = invocation(wrapped) {
+            assert_eq!(again.payload(), Some(payload.clone()));
+        }
+    }
+}
+
+/// Whether it prints as what it was read from: a fraction may lose its last digit.
+fn is_exact(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => !number.is_f64(),
+        Value::Array(items) => items.iter().all(is_exact),
+        Value::Object(members) => members.values().all(is_exact),
+        Value::Null | Value::Bool(_) | Value::String(_) => true,
+    }
+}
+
+pub(crate) fn event(bytes: &[u8]) {
+    let wrapped = invocation(bytes.to_vec()).and_then(|invocation| invocation.payload());
+    let Some(payload) = wrapped.or_else(|| serde_json::from_slice(bytes).ok()) else { return };
+    let found = events::all(&payload);
+    assert_eq!(found.len(), payload.as_array().map_or(1, Vec::len));
+    for event in found.into_iter().flatten() {
+        let kind = event.kind_for_log();
+        let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/');
+        assert!(kind.len() <= 100 && kind.chars().all(named), "{kind}");
+        assert!(!event.is_from(&[]));
+        match events::about_subscriptions(&event, tenant()) {
+            // It comes from the event, and is no guess.
+            Said::Subscription(id) => {
+                assert!(payload.to_string().to_ascii_lowercase().contains(&id.to_string()), "{id}");
+            }
+            Said::Nothing(why) => assert_discreet(&why),
+            Said::Secret => unreachable!("not asked for"),
+        }
+        match events::about_secrets(&event, tenant()) {
+            Said::Secret => assert!(kind.to_ascii_lowercase().starts_with("microsoft.keyvault.secret")),
+            Said::Nothing(why) => assert_discreet(&why),
+            Said::Subscription(_) => unreachable!("not asked for"),
+        }
+    }
+}
+
+pub(crate) fn request(bytes: &[u8]) {
+    /// A refusal repeats the start of one id, and says what an id is.
+    const LONGEST: usize = 400;
+    let (query, body) = head(bytes);
+    match Wish::read(&query, body).and_then(|wish| wish.asked(tenant())) {
+        Ok(asked) => {
+            assert_survives(&asked);
+            assert!(asked.subscriptions.len() <= 1000);
+            assert!(asked.all || asked.snapshot || !asked.subscriptions.is_empty(), "it asks for nothing");
+            assert!(!asked.all || asked.subscriptions.is_empty(), "it asks for all, and for some");
+            let said = json!({ "subscription": asked.subscriptions, "snapshot": asked.snapshot,
+                "plan_only": asked.plan_only, "tenant": tenant() });
+            // Saying the same in the other form asks for the same.
+            if !asked.all {
+                let again = Wish::read("", said.to_string().as_bytes()).and_then(|wish| wish.asked(tenant()));
+                assert_eq!(again.ok(), Some(asked));
+            }
+        }
+        Err(problem) => {
+            let shown = format!("{problem:?}");
+            assert!(shown.len() <= LONGEST && shown.contains("status: 400"), "{shown}");
+        }
+    }
+}
