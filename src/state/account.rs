@@ -126,7 +126,7 @@ impl AccountState {
     ) -> Result<u32, Timestamp> {
         let bookings = self.booked.entry(endpoint).or_default();
         bookings.retain(|booking| elapsed(now, booking.at) < WINDOW);
-        let used: u32 = bookings.iter().map(|booking| booking.calls).sum();
+        let used = in_all(bookings.iter());
         let calls = wanted.min(allowed.saturating_sub(used));
         if calls == 0 {
             let oldest = bookings.iter().map(|booking| booking.at).min().unwrap_or(now);
@@ -159,8 +159,13 @@ impl AccountState {
     /// Calls booked in the last hour.
     pub fn used(&self, endpoint: Endpoint, now: Timestamp) -> u32 {
         let bookings = self.booked.get(&endpoint).into_iter().flatten();
-        bookings.filter(|booking| elapsed(now, booking.at) < WINDOW).map(|booking| booking.calls).sum()
+        in_all(bookings.filter(|booking| elapsed(now, booking.at) < WINDOW))
     }
+}
+
+/// The calls of some bookings. Somebody may have changed the blob: more than can be counted is a full hour, never a free one.
+fn in_all<'a>(bookings: impl Iterator<Item = &'a Booking>) -> u32 {
+    bookings.fold(0, |calls, booking| calls.saturating_add(booking.calls))
 }
 
 #[cfg(test)]
@@ -189,5 +194,15 @@ mod tests {
             Ok(17),
             "the first booking left the window"
         );
+    }
+
+    #[test]
+    fn more_bookings_than_can_be_counted_are_a_full_hour() {
+        let now: Timestamp = "2026-11-23T04:05:00Z".parse().unwrap();
+        let endpoint = Endpoint::HostCount;
+        let bookings = [u32::MAX, 2].map(|calls| Booking { at: now, calls });
+        let mut account = AccountState { booked: [(endpoint, bookings.into())].into(), ..Default::default() };
+        assert_eq!(account.used(endpoint, now), u32::MAX);
+        assert_eq!(account.book(endpoint, 20, 30, now), Err(after(now, WINDOW)));
     }
 }
