@@ -196,6 +196,8 @@ pub(super) fn check(
         "LIMIT_EXCEEDED" => Err(QualysError::RateLimited { endpoint, status: status.as_u16(), wait }),
         _ => {
             let detail = answer.response_error_details.and_then(|details| details.error_message);
+            // A user name or a password may look like a code.
+            let code = scrub(&code).unwrap_or_else(|| wire::UNREADABLE.to_owned());
             Err(QualysError::Refused { endpoint, code, detail: detail.and_then(|text| scrub(&text)) })
         }
     }

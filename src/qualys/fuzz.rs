@@ -121,7 +121,7 @@ fn connectors(body: &[u8]) {
             Ok(Some(found)) => {
                 assert_eq!(wire::id_of(row).map(ConnectorId), Ok(found.id));
                 let state = found.state.as_str();
-                assert!(["(none)", "(unreadable)", &wire::word(state)].contains(&state), "{state}");
+                assert!(["(none)", wire::UNREADABLE, &wire::word(state)].contains(&state), "{state}");
                 assert!(found.mark().is_none_or(|mark| Mark::find(&mark.to_string()) == Some(mark)));
             }
             Ok(None) => {}

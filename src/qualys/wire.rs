@@ -180,13 +180,16 @@ pub(super) fn connector(record: &RawValue) -> Result<Option<Connector>, String> 
     }))
 }
 
+/// What stands for a word that may not be shown.
+pub(super) const UNREADABLE: &str = "(unreadable)";
+
 /// A word of Qualys's as it may be kept and shown: a name, and nothing else that a text may hold.
 pub(super) fn word(text: &str) -> String {
     const LONGEST: usize = 64;
     let text = text.trim();
     let is_name = text.len() <= LONGEST
         && text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
-    if is_name { text.to_owned() } else { "(unreadable)".to_owned() }
+    if is_name { text.to_owned() } else { UNREADABLE.to_owned() }
 }
 
 /// The id of a record, whatever its kind.
