@@ -170,7 +170,8 @@ fn cause(error: &azure_core::Error) -> VaultError {
     };
     // The SDK's own reading of the code fails on an escape in the message, and the real refusals have one.
     let told = raw_response.as_ref().and_then(|answer| told_code(answer.body()));
-    let code = told.or_else(|| error_code.clone()).unwrap_or_else(|| "no code".into());
+    let sdk = error_code.clone().filter(|code| is_name(code));
+    let code = told.or(sdk).unwrap_or_else(|| "no code".into());
     match status {
         StatusCode::NotFound => VaultError::NotFound,
         StatusCode::Forbidden if code == "SecretDisabled" => VaultError::Disabled,
@@ -193,5 +194,13 @@ pub(super) fn told_code(body: &[u8]) -> Option<String> {
         innererror: Option<Box<Detail>>,
     }
     let Body { error } = serde_json::from_slice(body).ok()?;
-    error.innererror.and_then(|inner| inner.code).or(error.code)
+    let inner = error.innererror.and_then(|inner| inner.code);
+    inner.into_iter().chain(error.code).find(|code| is_name(code))
+}
+
+/// Whether a code may be shown: a name such as `ForbiddenByRbac`, and nothing else that a text may hold.
+fn is_name(code: &str) -> bool {
+    /// The longest code that is documented has some thirty letters.
+    const LONGEST: usize = 64;
+    (1..=LONGEST).contains(&code.len()) && code.chars().all(|c| c.is_ascii_alphanumeric())
 }
