@@ -146,17 +146,13 @@ fn printed<T: FromStr + Display + PartialEq + Debug>(text: &str) -> Option<T> {
 }
 
 fn mark(description: &str) {
-    let found = Mark::find(description);
-    if let Some(mark) = &found {
-        assert_eq!(Mark::find(&mark.to_string()).as_ref(), Some(mark));
-        assert_eq!(Mark::find(&mark.sign(description)).as_ref(), Some(mark), "signing twice changes nothing");
+    if let Some(mark) = Mark::find(description) {
+        assert_eq!(Mark::find(&mark.to_string()), Some(mark));
     }
-    if !description.contains("managed-by:") {
-        let ours = Mark {
-            deployment: "default".parse().unwrap(),
-            tenant: TenantId::new(Uuid::from_u128(1)),
-            subscription: SubscriptionId::new(Uuid::from_u128(2)),
-        };
-        assert_eq!(Mark::find(&ours.sign(description)), Some(ours));
-    }
+    let ours = Mark {
+        deployment: "default".parse().unwrap(),
+        tenant: TenantId::new(Uuid::from_u128(1)),
+        subscription: SubscriptionId::new(Uuid::from_u128(2)),
+    };
+    assert_eq!(Mark::find(&ours.sign(description)), Some(ours));
 }

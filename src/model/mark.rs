@@ -36,8 +36,9 @@ impl Mark {
         parts.next().is_none().then_some(mark)
     }
 
-    /// A description with the mark as its last line.
+    /// A description with the mark as its last line, and with no other: a subscription may be called like a mark.
     pub fn sign(&self, description: &str) -> String {
+        let description = description.replace(PREFIX, &PREFIX.replace(':', ""));
         if description.is_empty() { self.to_string() } else { format!("{description}\n{self}") }
     }
 }
@@ -66,6 +67,13 @@ mod tests {
         #[test]
         fn a_signed_description_shows_its_mark(text in "[^\r\n]{0,80}", subscription: u128) {
             prop_assert_eq!(Mark::find(&mark(subscription).sign(&text)), Some(mark(subscription)));
+        }
+    }
+
+    #[test]
+    fn a_description_that_holds_a_mark_is_signed_by_ours_alone() {
+        for forged in [mark(2).to_string(), format!("one\n{} \r\n", mark(2)), mark(1).to_string()] {
+            assert_eq!(Mark::find(&mark(1).sign(&forged)), Some(mark(1)), "{forged}");
         }
     }
 
