@@ -106,6 +106,7 @@ fn connectors(policy: &Policy, name: &str) {
     let Action::Create { name, description, .. } = &step.action else { unreachable!("it has no connector") };
     // Qualys takes 255 characters.
     assert!(name.chars().count() <= 255 && !name.chars().any(char::is_control), "{name}");
+    assert!(name.contains(&id.to_string()), "two connectors might have one name: {name}");
     let ours = Mark { deployment: policy.deployment.clone(), tenant: policy.tenant, subscription: id };
     assert_eq!(Mark::find(description), Some(ours), "{description}");
 }

@@ -110,7 +110,8 @@ impl Policy {
     /// template has it.
     pub fn connector_name(&self, subscription: &Subscription) -> String {
         let bare = fill(&self.name, "", subscription).chars().count();
-        let room = NAME_CHARS.saturating_sub(bare);
+        let places = self.name.matches("{subscription_name}").count().max(1);
+        let room = NAME_CHARS.saturating_sub(bare) / places;
         let name: String = subscription.name.chars().take(room).collect();
         fill(&self.name, &name, subscription).trim().chars().take(NAME_CHARS).collect()
     }

@@ -409,19 +409,20 @@ fn an_unknown_state_is_taken_for_unfinished() {
 
 #[test]
 fn names_are_never_longer_than_qualys_takes_and_never_lose_the_id() {
-    let name = |text: &str| {
-        let subscription = Subscription {
-            id: sub(1),
-            tenant: tenant(),
-            name: text.into(),
-            state: SubscriptionState::Enabled,
-        };
-        policy().connector_name(&subscription)
+    let called = |text: &str| Subscription {
+        id: sub(1),
+        tenant: tenant(),
+        name: text.into(),
+        state: SubscriptionState::Enabled,
     };
+    let name = |text: &str| policy().connector_name(&called(text));
     assert_eq!(name("a\nmanaged-by: x"), format!("a managed-by: x ({})", sub(1)));
     let long = name(&"ä".repeat(400));
     assert_eq!(long.chars().count(), 255);
     assert!(long.ends_with(&format!("({})", sub(1))));
+    let twice =
+        Policy { name: "{subscription_name} {subscription_name} {subscription_id}".into(), ..policy() };
+    assert!(twice.connector_name(&called(&"ä".repeat(400))).ends_with(&sub(1).to_string()));
 }
 
 /// What Qualys would show after a plan was carried out and every sync ended well.
