@@ -118,6 +118,9 @@ pub(super) fn names(bytes: &[u8]) {
 
 fn name(text: &str) {
     let tenant = TenantId::new(Uuid::from_u128(1));
+    if let Ok(name) = text.parse::<NoteName>() {
+        assert_eq!(name.to_string(), text, "the blob of this name is another");
+    }
     let mut keys = Vec::new();
     keys.extend(printed::<NoteName>(text).map(|name| BlobKey::Note(tenant, name)));
     keys.extend(printed::<Name>(text).map(BlobKey::Account));

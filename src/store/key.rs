@@ -155,12 +155,14 @@ impl fmt::Display for NoteName {
 impl FromStr for NoteName {
     type Err = ();
     fn from_str(text: &str) -> Result<Self, ()> {
-        match text.split_once('=') {
-            None if text == "timer" => Ok(Self::Timer),
-            None if text == "secret" => Ok(Self::Secret),
-            Some(("subscription", id)) => id.parse().map(Self::Subscription).map_err(|_| ()),
-            Some(("request", id)) => id.parse().map(Self::Request).map_err(|_| ()),
-            _ => Err(()),
-        }
+        let name = match text.split_once('=') {
+            None if text == "timer" => Self::Timer,
+            None if text == "secret" => Self::Secret,
+            Some(("subscription", id)) => Self::Subscription(id.parse().map_err(|_| ())?),
+            Some(("request", id)) => Self::Request(id.parse().map_err(|_| ())?),
+            _ => return Err(()),
+        };
+        // Another spelling of an id is another blob: under the name that we print there is none.
+        if name.to_string() == text { Ok(name) } else { Err(()) }
     }
 }

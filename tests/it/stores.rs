@@ -150,6 +150,8 @@ fn note_names_read_back_as_they_are_written() {
         assert_eq!(note.to_string().parse(), Ok(note));
     }
     assert_eq!("subscription=../../x".parse::<NoteName>(), Err(()));
+    // Its blob would be looked for under the other spelling, and the note lie unread for ever.
+    assert_eq!("subscription=AAAAAAAA-0000-0000-0000-000000000001".parse::<NoteName>(), Err(()));
 }
 
 #[tokio::test]
