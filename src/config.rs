@@ -3,7 +3,12 @@
 //! This is the only module that reads the environment. `CONFIG`, a file for several tenants, takes its place here.
 
 mod platform;
+mod reader;
+mod serve;
 mod values;
+
+pub use reader::ConfigError;
+pub use serve::{ServeConfig, logging};
 
 use crate::azure::identity::Identity;
 use crate::model::{AppId, Name, TenantId};
@@ -11,12 +16,10 @@ use crate::observe::Scope;
 use crate::plan::{Mode, Policy};
 use crate::secrets::{self, Secrets};
 use crate::state::without_reserve;
+use reader::Reader;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
-use std::fmt;
-use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 use url::Url;
 
@@ -89,88 +92,6 @@ pub enum SecretSource {
     File(PathBuf),
 }
 
-/// What the host and the desk say about how to serve.
-#[derive(Debug, Clone)]
-pub struct ServeConfig {
-    /// `FUNCTIONS_CUSTOMHANDLER_PORT`: the Functions host's port; none without a host.
-    pub host_port: Option<u16>,
-    /// `LISTEN`: where to serve without a host.
-    pub listen: SocketAddr,
-}
-
-/// Everything that is wrong with the settings.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigError {
-    problems: BTreeMap<String, String>,
-}
-
-impl std::error::Error for ConfigError {}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "the settings are not complete; docs/OPERATIONS.md describes each:")?;
-        for (name, problem) in &self.problems {
-            writeln!(f, "  {name}: {problem}")?;
-        }
-        Ok(())
-    }
-}
-
-/// Reads settings by name, and collects what is wrong.
-struct Reader<'a> {
-    lookup: &'a dyn Fn(&str) -> Option<String>,
-    problems: BTreeMap<String, String>,
-}
-
-impl Reader<'_> {
-    fn text(&self, name: &str) -> Option<String> {
-        (self.lookup)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
-    }
-
-    fn wrong(&mut self, name: &str, problem: impl fmt::Display) {
-        self.problems.insert(name.to_owned(), problem.to_string());
-    }
-
-    fn parsed<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
-        match parse(&self.text(name)?) {
-            Ok(value) => Some(value),
-            Err(problem) => {
-                self.wrong(name, problem);
-                None
-            }
-        }
-    }
-
-    fn required<T: FromStr<Err: fmt::Display>>(&mut self, name: &str) -> Option<T> {
-        if self.text(name).is_none() {
-            self.wrong(name, "is required");
-        }
-        self.parsed(name, |text| text.parse().map_err(|error: T::Err| error.to_string()))
-    }
-
-    fn duration(
-        &mut self,
-        name: &str,
-        default: Duration,
-        allowed: std::ops::RangeInclusive<Duration>,
-    ) -> Duration {
-        let value = self.parsed(name, |text| values::duration(text, &allowed));
-        value.unwrap_or(default)
-    }
-
-    fn number<T>(&mut self, name: &str, default: T, allowed: std::ops::RangeInclusive<T>) -> T
-    where
-        T: FromStr + PartialOrd + fmt::Display,
-    {
-        self.parsed(name, |text| values::number(text, &allowed)).unwrap_or(default)
-    }
-
-    fn list(&self, name: &str) -> Vec<String> {
-        let text = self.text(name).unwrap_or_default();
-        text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect()
-    }
-}
-
 impl Config {
     /// The settings of the process's environment.
     ///
@@ -185,7 +106,7 @@ impl Config {
     /// # Errors
     /// Names every setting that is missing or wrong.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let r = &mut Reader { lookup: &lookup, problems: BTreeMap::new() };
+        let r = &mut Reader::new(&lookup);
         let calls_per_hour = r.number("QUALYS_CALLS_PER_HOUR", 300, 1..=1_000_000);
         let reserve_percent = r.number("QUALYS_RESERVE_PERCENT", 30, 0..=90);
         let usable = without_reserve(calls_per_hour, reserve_percent);
@@ -279,37 +200,6 @@ fn policy(r: &mut Reader<'_>, calls_per_hour: u32) -> Option<Policy> {
         max_removals,
         calls_per_hour,
     })
-}
-
-impl ServeConfig {
-    /// How to serve, from the process's environment.
-    ///
-    /// # Errors
-    /// Names every setting that is wrong. A port of the host that cannot be read is an error, never a guess.
-    pub fn from_env() -> Result<Self, ConfigError> {
-        Self::from_lookup(environment)
-    }
-
-    /// How to serve, as `lookup` says.
-    ///
-    /// # Errors
-    /// Names every setting that is wrong.
-    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let mut r = Reader { lookup: &lookup, problems: BTreeMap::new() };
-        let host_port =
-            r.parsed("FUNCTIONS_CUSTOMHANDLER_PORT", |text| values::number(text, &(1..=u16::MAX)));
-        let listen = r.parsed("LISTEN", |text| text.parse().map_err(values::show));
-        if !r.problems.is_empty() {
-            return Err(ConfigError { problems: r.problems });
-        }
-        // 7071 is where `func start` serves, so examples work unchanged.
-        Ok(Self { host_port, listen: listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7071))) })
-    }
-}
-
-/// How to log: `LOG` (a filter such as `info,qualys_azure_inventory=debug`) and `LOG_FORMAT` (`json`, `text`).
-pub fn logging() -> (Option<String>, Option<String>) {
-    (environment("LOG"), environment("LOG_FORMAT"))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
