@@ -17,9 +17,9 @@ use tracing::{error, info};
 
 /// Keeps one healthy Qualys connector for every Azure subscription in scope, and takes proven inventory snapshots.
 ///
-/// Settings come from the environment; docs/OPERATIONS.md describes each. The first ones to set are `TENANT_ID`,
-/// `CONNECTOR_APP_ID`, `QUALYS_PLATFORM`, `SECRETS`, `STORAGE` and `QUEUE`. `MODE` is `observe` until you set it:
-/// everything is planned, reported and snapshotted, and nothing is written to Qualys.
+/// Settings come from the environment and the TOML file that `CONFIG` names; docs/OPERATIONS.md describes each. The first
+/// ones to set are `TENANT_ID`, `CONNECTOR_APP_ID`, `QUALYS_PLATFORM`, `SECRETS`, `STORAGE` and `QUEUE`. `MODE` is
+/// `observe` until you set it: everything is planned, reported and snapshotted, and nothing is written to Qualys.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXIT_CODES)]
 pub struct Cli {

@@ -33,20 +33,47 @@ pub(super) fn api_server(name: &str) -> Result<Url, String> {
 /// An Azure cloud.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cloud {
+    /// As `AZURE_CLOUD` has it.
+    pub(super) name: &'static str,
     arm: &'static str,
+    /// The domains of its ARM, storage and vaults.
+    domains: [&'static str; 3],
 }
 
 /// The public cloud.
-pub(super) const PUBLIC: Cloud = Cloud { arm: "https://management.azure.com" };
+pub(super) const PUBLIC: Cloud = Cloud {
+    name: "public",
+    arm: "https://management.azure.com",
+    domains: ["management.azure.com", "core.windows.net", "vault.azure.net"],
+};
+
+/// The clouds (<https://learn.microsoft.com/azure/azure-government/compare-azure-government-global-azure>,
+/// <https://learn.microsoft.com/azure/china/resources-developer-guide>).
+const CLOUDS: [Cloud; 3] = [
+    PUBLIC,
+    Cloud {
+        name: "us-government",
+        arm: "https://management.usgovcloudapi.net",
+        domains: ["management.usgovcloudapi.net", "core.usgovcloudapi.net", "vault.usgovcloudapi.net"],
+    },
+    Cloud {
+        name: "china",
+        arm: "https://management.chinacloudapi.cn",
+        domains: ["management.chinacloudapi.cn", "core.chinacloudapi.cn", "vault.azure.cn"],
+    },
+];
 
 /// The cloud of this name.
 pub(super) fn cloud(name: &str) -> Result<Cloud, String> {
-    match name {
-        "public" => Ok(PUBLIC),
-        "us-government" => Ok(Cloud { arm: "https://management.usgovcloudapi.net" }),
-        "china" => Ok(Cloud { arm: "https://management.chinacloudapi.cn" }),
-        _ => Err("is not one of public, us-government, china".into()),
-    }
+    let found = CLOUDS.into_iter().find(|cloud| cloud.name == name);
+    found.ok_or_else(|| "is not one of public, us-government, china".into())
+}
+
+/// The cloud whose domain a host is in; none for a host that may be anybody's.
+pub(super) fn cloud_of(host: &str) -> Option<Cloud> {
+    let is_in =
+        |domain: &&str| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    CLOUDS.into_iter().find(|cloud| cloud.domains.iter().any(is_in))
 }
 
 impl Cloud {
@@ -69,8 +96,8 @@ mod tests {
         for (name, _) in API_SERVERS {
             assert_eq!(api_server(name).unwrap().scheme(), "https");
         }
-        for name in ["public", "us-government", "china"] {
-            assert_eq!(cloud(name).unwrap().arm().scheme(), "https");
+        for cloud in CLOUDS {
+            assert_eq!(cloud_of(cloud.arm().host_str().unwrap()), Some(cloud));
         }
     }
 }

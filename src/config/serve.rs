@@ -27,13 +27,11 @@ impl ServeConfig {
     /// # Errors
     /// Names every setting that is wrong.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let mut r = Reader::new(&lookup);
+        let mut r = Reader::new(&lookup, None);
         let host_port =
             r.parsed("FUNCTIONS_CUSTOMHANDLER_PORT", |text| values::number(text, &(1..=u16::MAX)));
         let listen = r.parsed("LISTEN", |text| text.parse().map_err(values::show));
-        if !r.problems.is_empty() {
-            return Err(ConfigError { problems: r.problems });
-        }
+        r.finish()?;
         // 7071 is where `func start` serves, so examples work unchanged.
         Ok(Self { host_port, listen: listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7071))) })
     }

@@ -1,6 +1,10 @@
 //! Settings are whole, or all that is wrong is named at once.
 
+mod contradictions;
+mod file;
+
 use super::*;
+use crate::plan::Mode;
 
 const GOOD: [(&str, &str); 8] = [
     ("TENANT_ID", "11111111-2222-3333-4444-555555555555"),

@@ -118,7 +118,9 @@ pub(super) fn name_template(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn apps(text: &str) -> Result<Vec<String>, String> {
-    words(text, &["AI", "CI", "CSA"])
+    let found = words(text, &["AI", "CI", "CSA"])?;
+    // A connector without any app would collect nothing.
+    if found.is_empty() { Err("names no app: leave it out for AI".into()) } else { Ok(found) }
 }
 
 pub(super) fn modules(text: &str) -> Result<Vec<String>, String> {
@@ -173,6 +175,6 @@ pub(super) fn show(error: impl fmt::Display) -> String {
 }
 
 /// What was written, for an error: its start only, since it may be a secret in the wrong place.
-fn short(text: &str) -> String {
+pub(super) fn short(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(24).collect()
 }

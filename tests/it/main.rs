@@ -28,6 +28,7 @@ mod main_job;
 mod memory;
 mod modes;
 mod package;
+mod settings;
 mod snapshots;
 mod stage;
 mod stores;
