@@ -5,6 +5,7 @@
 //! because Event Grid, the timer and the queue can do nothing about anything else.
 
 mod api;
+mod body;
 mod drain;
 mod events;
 mod functions;
@@ -16,7 +17,7 @@ pub use drain::drain;
 
 use crate::app::App;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -31,9 +32,6 @@ use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::error;
 
-/// The largest body: an Event Grid delivery is at most 1 MB, and the host's encoding at most doubles it twice.
-const BODY_LIMIT: usize = 8 * 1024 * 1024;
-
 /// The functions that speak the host's envelope, by the names of their folders.
 pub const ENVELOPE: [&str; 5] = ["schedule", "subscription-event", "secret-event", "cycle", "cycle-poison"];
 /// The HTTP functions: folder, method and route.
@@ -43,6 +41,10 @@ pub const HTTP: [(&str, &str, &str); 4] = [
     ("status", "get", "status"),
     ("plan", "get", "plan"),
 ];
+
+/// What a caller who is lost is told.
+const NO_ROUTE: &str =
+    "there is no such route: try POST /api/sync, GET /api/wakes/{id}, GET /api/status or GET /api/plan";
 
 /// Who calls.
 #[derive(Debug, Clone)]
@@ -78,11 +80,10 @@ pub fn router(app: Arc<App>, caller: &Caller) -> Router {
     routes
         // The host asks for it to see whether we are there; it must stay cheap.
         .route("/", get(async || Json(json!({ "ok": true }))))
-        .fallback(async || Problem::new(StatusCode::NOT_FOUND, "there is no such route"))
+        .fallback(async || Problem::new(StatusCode::NOT_FOUND, NO_ROUTE))
         .method_not_allowed_fallback(async || {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this route has another method")
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this route takes the method that `Allow` names")
         })
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(CatchPanicLayer::custom(panicked))
         .with_state(app)
 }

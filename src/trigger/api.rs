@@ -1,5 +1,6 @@
 //! The HTTP functions. The Functions host forwards them, so the same routes serve locally.
 
+use super::body::Whole;
 use super::now;
 use super::problem::Problem;
 use crate::app::App;
@@ -11,7 +12,7 @@ use crate::retry::chance;
 use crate::store::{BlobKey, StoreError};
 use crate::wakes::Fate;
 use axum::Json;
-use axum::body::Bytes;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -29,15 +30,15 @@ const MOST_SUBSCRIPTIONS: usize = 1000;
 pub(super) struct Wish {
     tenant: Option<TenantId>,
     subscriptions: BTreeSet<SubscriptionId>,
-    snapshot: bool,
-    plan_only: bool,
+    snapshot: Option<bool>,
+    plan_only: Option<bool>,
 }
 
 /// `POST /api/sync`.
 pub(super) async fn sync(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,
-    body: Bytes,
+    Whole(body): Whole,
 ) -> Result<Response, Problem> {
     let tenant = app.config.policy.tenant;
     let asked = Wish::read(&query.unwrap_or_default(), &body)?.asked(tenant)?;
@@ -69,6 +70,7 @@ impl Wish {
             )));
         }
         let Self { subscriptions, snapshot, plan_only, .. } = self;
+        let (snapshot, plan_only) = (snapshot.unwrap_or_default(), plan_only.unwrap_or_default());
         // Nothing said means everything: all syncs, and a snapshot after them.
         let all = subscriptions.is_empty() && !snapshot;
         Ok(Asked { all, subscriptions, snapshot: snapshot || all, plan_only })
@@ -80,8 +82,8 @@ impl Wish {
                 // The host joins repeated names with commas.
                 "subscription" => value.split(',').try_for_each(|id| self.take_subscription(id))?,
                 "tenant" => self.take_tenant(&value)?,
-                "snapshot" => self.snapshot = flag("snapshot", &value)?,
-                "plan_only" => self.plan_only = flag("plan_only", &value)?,
+                "snapshot" => once("snapshot", &mut self.snapshot, flag("snapshot", &value)?)?,
+                "plan_only" => once("plan_only", &mut self.plan_only, flag("plan_only", &value)?)?,
                 // The host's own: the function key, and the name of a client certificate.
                 "code" | "clientId" => {}
                 _ => return Err(unknown()),
@@ -95,7 +97,11 @@ impl Wish {
             return Ok(());
         }
         let value: Value = serde_json::from_slice(body).map_err(|error| {
-            Problem::bad(format!("the body is not JSON (line {}, column {})", error.line(), error.column()))
+            Problem::bad(format!(
+                "the body is not JSON (line {}, column {}): send an object such as {{\"snapshot\": true}}, or nothing",
+                error.line(),
+                error.column()
+            ))
         })?;
         let Value::Object(members) = value else { return Err(Problem::bad("the body is not a JSON object")) };
         for (name, value) in members {
@@ -109,8 +115,8 @@ impl Wish {
                     }
                 }
                 ("tenant", Value::String(id)) => self.take_tenant(&id)?,
-                ("snapshot", Value::Bool(value)) => self.snapshot = value,
-                ("plan_only", Value::Bool(value)) => self.plan_only = value,
+                ("snapshot", Value::Bool(value)) => once("snapshot", &mut self.snapshot, value)?,
+                ("plan_only", Value::Bool(value)) => once("plan_only", &mut self.plan_only, value)?,
                 ("subscription" | "tenant" | "snapshot" | "plan_only", _) => {
                     return Err(Problem::bad(format!("`{name}` has a value of the wrong kind")));
                 }
@@ -127,9 +133,18 @@ impl Wish {
     }
 
     fn take_tenant(&mut self, id: &str) -> Result<(), Problem> {
-        self.tenant = Some(id.parse().map_err(|error| Problem::bad(format!("`tenant`: {error}")))?);
-        Ok(())
+        let id = id.parse().map_err(|error| Problem::bad(format!("`tenant`: {error}")))?;
+        once("tenant", &mut self.tenant, id)
     }
+}
+
+/// Takes a value that may be said more than once, but not in two ways.
+fn once<T: PartialEq>(name: &str, place: &mut Option<T>, value: T) -> Result<(), Problem> {
+    if place.as_ref().is_some_and(|before| *before != value) {
+        return Err(Problem::bad(format!("`{name}` is there twice, with two values")));
+    }
+    *place = Some(value);
+    Ok(())
 }
 
 fn flag(name: &str, value: &str) -> Result<bool, Problem> {
@@ -159,8 +174,17 @@ enum Progress {
 }
 
 /// `GET /api/wakes/{id}`.
-pub(super) async fn wake(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {
-    let missing = || Problem::new(StatusCode::NOT_FOUND, "there is no such request");
+pub(super) async fn wake(
+    State(app): State<Arc<App>>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    let missing = || {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            "there is no such request; POST /api/sync answers with its address",
+        )
+    };
+    let Path(id) = id.map_err(|_| missing())?;
     let id: RequestId = id.parse().map_err(|_| missing())?;
     let tenant = app.config.policy.tenant;
     let fate = app

@@ -1,24 +1,26 @@
 //! The functions that speak the host's envelope.
 
+use super::body::{Digested, LIMIT, Unread, Whole};
 use super::events::{self, Said};
 use super::now;
 use crate::app::App;
 use crate::cycle::{self, Ended, Woken};
 use crate::host::{Answer, Invocation, invocation_id};
-use crate::model::{RequestId, TenantId, hex};
+use crate::model::{RequestId, TenantId};
 use crate::report::{Poison, chain};
 use crate::retry::chance;
 use crate::state::SCHEMA_VERSION;
 use crate::store::{BlobKey, Condition, NoteName};
 use crate::wakes::{Message, Note, WakeError};
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tracing::{Instrument, error, info, info_span, warn};
+
+/// A function's body, or why there is none.
+type Given = Result<Whole, Unread>;
 
 /// The span of one invocation: the host's id is in each of its log lines.
 fn span(function: &'static str, headers: &HeaderMap) -> tracing::Span {
@@ -27,7 +29,7 @@ fn span(function: &'static str, headers: &HeaderMap) -> tracing::Span {
 
 /// A timer's tick. Whatever its body holds, it says "now"; it is read all the same, because an answer before the end of a
 /// chunked request closes the connection that the host is still writing to.
-pub(super) async fn schedule(State(app): State<Arc<App>>, headers: HeaderMap, _body: Bytes) -> Answer {
+pub(super) async fn schedule(State(app): State<Arc<App>>, headers: HeaderMap, _body: Given) -> Answer {
     leave(&app, "schedule", vec![(NoteName::Timer, "schedule".to_owned())])
         .instrument(span("schedule", &headers))
         .await
@@ -37,27 +39,27 @@ pub(super) async fn schedule(State(app): State<Arc<App>>, headers: HeaderMap, _b
 pub(super) async fn subscription_event(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Given,
 ) -> Answer {
-    events(&app, "subscription-event", &headers, &body, events::about_subscriptions).await
+    events(&app, "subscription-event", &headers, body, events::about_subscriptions).await
 }
 
 /// Events about secrets.
-pub(super) async fn secret_event(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Answer {
-    events(&app, "secret-event", &headers, &body, events::about_secrets).await
+pub(super) async fn secret_event(State(app): State<Arc<App>>, headers: HeaderMap, body: Given) -> Answer {
+    events(&app, "secret-event", &headers, body, events::about_secrets).await
 }
 
 async fn events(
     app: &App,
     function: &'static str,
     headers: &HeaderMap,
-    body: &Bytes,
+    body: Given,
     read: fn(&events::Event<'_>, TenantId) -> Said,
 ) -> Answer {
     let work = async {
-        let payload = match Invocation::parse(headers, body) {
-            Ok(invocation) => invocation.payload().unwrap_or(Value::Null),
-            Err(why) => return record(app, function, body, &why).await,
+        let payload = match invocation(headers, body) {
+            Ok((invocation, _)) => invocation.payload().unwrap_or(Value::Null),
+            Err(unusable) => return unusable.record(app, function).await,
         };
         let mut notes = BTreeSet::new();
         for event in events::all(&payload) {
@@ -106,18 +108,35 @@ fn failed(function: &str, error: &WakeError) -> Answer {
 }
 
 /// A bell from the queue: runs a cycle.
-pub(super) async fn cycle(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Answer {
+pub(super) async fn cycle(State(app): State<Arc<App>>, headers: HeaderMap, body: Given) -> Answer {
     let work = async {
-        let bell = Invocation::parse(&headers, &body).and_then(|invocation| bell(&invocation));
-        match bell {
-            Ok(tenant) if tenant == app.config.policy.tenant => run(&app).await,
-            Ok(tenant) => {
-                record(&app, "cycle", &body, &format!("a bell of tenant {tenant}, which is not ours")).await
-            }
-            Err(why) => record(&app, "cycle", &body, &why).await,
-        }
+        let (invocation, body) = match invocation(&headers, body) {
+            Ok(given) => given,
+            Err(unusable) => return unusable.record(&app, "cycle").await,
+        };
+        let why = match bell(&invocation) {
+            Ok(tenant) if tenant == app.config.policy.tenant => return run(&app).await,
+            Ok(tenant) => format!("a bell of tenant {tenant}, which is not ours"),
+            Err(why) => why,
+        };
+        Unusable { why, body: Some(Digested::of(&body.0)) }.record(&app, "cycle").await
     };
     work.instrument(span("cycle", &headers)).await
+}
+
+/// The invocation in a body, and the body.
+fn invocation(headers: &HeaderMap, body: Given) -> Result<(Invocation, Whole), Unusable> {
+    match body {
+        Ok(body) => match Invocation::parse(headers, &body.0) {
+            Ok(invocation) => Ok((invocation, body)),
+            Err(why) => Err(Unusable { why, body: Some(Digested::of(&body.0)) }),
+        },
+        Err(Unread::TooLarge(body)) => {
+            let why = format!("{} bytes, of which at most {LIMIT} are read", body.size_bytes);
+            Err(Unusable { why, body: Some(body) })
+        }
+        Err(Unread::Cut) => Err(Unusable { why: "a body that ended too early".to_owned(), body: None }),
+    }
 }
 
 /// The tenant of a bell.
@@ -143,35 +162,53 @@ pub(super) async fn run(app: &App) -> Answer {
 
 /// A bell that failed too often, or a message that the host could not read. Always 200: a poison queue has no poison
 /// queue.
-pub(super) async fn cycle_poison(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Answer {
+pub(super) async fn cycle_poison(State(app): State<Arc<App>>, headers: HeaderMap, body: Given) -> Answer {
     let work = async {
-        let count = Invocation::parse(&headers, &body).ok().and_then(|invocation| invocation.dequeue_count());
+        let (count, body) = match invocation(&headers, body) {
+            Ok((invocation, body)) => (invocation.dequeue_count(), Some(Digested::of(&body.0))),
+            Err(unusable) => (None, unusable.body),
+        };
         error!(
             dequeue_count = count,
             "A bell could not be served, again and again; its notes lie and the timer rings next"
         );
-        match record(&app, "cycle-poison", &body, "a bell that could not be served, again and again").await {
+        let why = "a bell that could not be served, again and again".to_owned();
+        match (Unusable { why, body }).record(&app, "cycle-poison").await {
             Answer::Ok(text) | Answer::Failed(text) => Answer::Ok(text),
         }
     };
     work.instrument(span("cycle-poison", &headers)).await
 }
 
-/// Writes down what could not be served, without its content, and answers so that it does not come again.
-async fn record(app: &App, function: &str, body: &Bytes, why: &str) -> Answer {
-    let now = now();
-    let poison = Poison {
-        schema_version: SCHEMA_VERSION,
-        at: now,
-        function: function.to_owned(),
-        why: why.to_owned(),
-        size_bytes: body.len(),
-        sha256: hex(&Sha256::digest(body)),
-    };
-    warn!(function, why, size_bytes = body.len(), "Could not use what `{function}` was given: {why}");
-    let key = BlobKey::Poison(app.config.policy.tenant, RequestId::new(now, chance()));
-    match app.store.write(&key, &poison, Condition::New).await {
-        Ok(_) => Answer::Ok(format!("recorded: {why}")),
-        Err(error) => Answer::Failed(chain(&error)),
+/// What a function was given and cannot serve.
+struct Unusable {
+    why: String,
+    /// None where its sender went away: then it was not all there, and comes again.
+    body: Option<Digested>,
+}
+
+impl Unusable {
+    /// Writes down what could not be served, without its content, and answers so that it does not come again.
+    async fn record(self, app: &App, function: &str) -> Answer {
+        let Self { why, body } = self;
+        let Some(Digested { size_bytes, sha256 }) = body else {
+            warn!(function, "`{function}` was given {why}");
+            return Answer::Failed(why);
+        };
+        let now = now();
+        warn!(function, why, size_bytes, "Could not use what `{function}` was given: {why}");
+        let poison = Poison {
+            schema_version: SCHEMA_VERSION,
+            at: now,
+            function: function.to_owned(),
+            why: why.clone(),
+            size_bytes,
+            sha256,
+        };
+        let key = BlobKey::Poison(app.config.policy.tenant, RequestId::new(now, chance()));
+        match app.store.write(&key, &poison, Condition::New).await {
+            Ok(_) => Answer::Ok(format!("recorded: {why}")),
+            Err(error) => Answer::Failed(chain(&error)),
+        }
     }
 }

@@ -17,6 +17,7 @@
 
 mod azure;
 mod azure_job;
+mod bad_input;
 mod bells;
 mod cycles;
 mod envelopes;

@@ -1,0 +1,86 @@
+//! Events from which nothing follows.
+
+use super::{Door, VENDING, stage, still_works};
+use serde_json::{Value, json};
+use world::events;
+
+#[tokio::test]
+async fn events_that_say_nothing_to_us_are_logged_by_type_and_leave_no_note() {
+    let stage = stage();
+    let host = stage.host().await;
+    let (pid, door) = (host.handler_pid(), Door::of(&host));
+    let id = "aaaaaaaa-0000-0000-0000-000000000001";
+    let cloud = |kind: &str, source: Value, data: Value| json!({ "specversion": "1.0", "id": "1", "type": kind, "source": source, "data": data });
+    let cases = [
+        (
+            "Left out an event that names no subscription: `com.one.subscription.created`",
+            cloud("com.one.subscription.created", json!(VENDING), json!({})),
+        ),
+        (
+            "Left out an event that names no subscription: `com.two.subscription.moved`",
+            cloud("com.two.subscription.moved", json!(VENDING), json!({ "subscriptionId": [id] })),
+        ),
+        (
+            "Left out an event that names no subscription: `com.three.subscription.moved`",
+            cloud("com.three.subscription.moved", json!(VENDING), json!({ "subscriptionId": "not-a-guid" })),
+        ),
+        (
+            "Left out an event of a source that EVENT_SOURCES does not name: `com.four.subscription.created`",
+            cloud(
+                "com.four.subscription.created",
+                json!(format!("{VENDING}2")),
+                json!({ "subscriptionId": id }),
+            ),
+        ),
+        (
+            "Left out an event of a source that EVENT_SOURCES does not name: `com.five.subscription.created`",
+            cloud("com.five.subscription.created", json!(""), json!({ "subscriptionId": id })),
+        ),
+        (
+            "Left out a type that says nothing about a subscription: `xscripte-mailcontoso.example31m`",
+            cloud(
+                "x<script> e-mail@contoso.example\u{1b}[31m\n",
+                json!(VENDING),
+                json!({ "subscriptionId": id }),
+            ),
+        ),
+        (
+            "Left out what is no event of either schema",
+            cloud("com.six.subscription.created", json!(7), json!(null)),
+        ),
+        ("Left out what is no event of either schema", json!(null)),
+    ];
+    for (_, event) in &cases {
+        let body = json!({ "Data": { "event": event.to_string() } }).to_string();
+        let answer = door.post("/subscription-event", body).await;
+        assert_eq!(
+            (answer.status, answer.json()["Logs"][0].as_str()),
+            (200, Some("0 notes left")),
+            "{event}"
+        );
+    }
+    // All at once, with one that counts: that one is not lost.
+    let batch: Vec<Value> = cases
+        .iter()
+        .map(|(_, event)| event.clone())
+        .chain([events::vending(VENDING, id, stage.now())])
+        .collect();
+    let answer = door.post("/subscription-event", json!({ "Data": { "events": batch } }).to_string()).await;
+    assert_eq!(answer.json()["Logs"][0], "1 notes left");
+    host.quiet().await;
+    let lines = host.lines();
+    for (said, _) in &cases {
+        assert!(lines.iter().any(|line| line.text.contains(said)), "{said}");
+    }
+    let shown = |word: &str| lines.iter().any(|line| line.text.contains(word));
+    assert!(!shown("not-a-guid") && !shown("@contoso"), "only types are logged");
+    stage
+        .wait("the note's subscription to be looked for", async || {
+            (!stage.reports().is_empty()).then_some(())
+        })
+        .await;
+    let left = stage.notes();
+    assert_eq!(left, [format!("subscription={id}")], "one that ARM does not show waits");
+    std::fs::remove_file(stage.control("notes").join(&left[0])).unwrap();
+    still_works(&stage, &host, pid).await;
+}

@@ -1,0 +1,59 @@
+//! `POST /api/sync` with what it cannot take.
+
+use super::{Door, MIB, deep, stage, still_works};
+use crate::stage::names_in;
+use serde_json::json;
+
+#[tokio::test]
+async fn a_bad_request_for_a_sync_says_what_to_do_and_asks_for_nothing() {
+    let stage = stage();
+    let host = stage.host().await;
+    let (pid, door) = (host.handler_pid(), Door::of(&host));
+    let tenant = stage.world.tenant();
+    let other = "11111111-2222-3333-4444-555555555555";
+    let two_tenants = format!("?tenant={other}&tenant={tenant}");
+    let many: Vec<String> = (0..1001).map(|n| format!("aaaaaaaa-0000-0000-0000-{n:012}")).collect();
+    let many = json!({ "subscription": many }).to_string();
+    for (query, body, status, detail) in [
+        (
+            "",
+            vec![b' '; 8 * MIB + 1],
+            413,
+            "the body is larger than 8388608 bytes: leave the subscriptions out",
+        ),
+        ("", vec![b'{'; 30 * MIB], 413, "the body is larger than 8388608 bytes"),
+        ("", deep("{\"snapshot\":", "}"), 400, "the body is not JSON (line 1, column 1"),
+        ("", b"{\"snapshot\": \"\xff\"}".to_vec(), 400, "the body is not JSON (line 1, column"),
+        (
+            "",
+            b"snapshot=true&plan_only=1".to_vec(),
+            400,
+            "send an object such as {\"snapshot\": true}, or nothing",
+        ),
+        ("", many.into_bytes(), 400, "at most 1000 subscriptions; leave them out to sync all"),
+        ("?snapshot=true&snapshot=false", vec![], 400, "`snapshot` is there twice, with two values"),
+        (
+            "?plan_only=0",
+            b"{\"plan_only\": true}".to_vec(),
+            400,
+            "`plan_only` is there twice, with two values",
+        ),
+        (&two_tenants, vec![], 400, "`tenant` is there twice, with two values"),
+        ("?snapshot=true,true", vec![], 400, "`snapshot` must be true or false"),
+        ("?subscription=%ff", vec![], 400, "is not a subscription id"),
+        ("?%73napshot=%74rue&&=&", vec![], 400, "there is a name here that is none of tenant, subscription"),
+    ] {
+        let said = door.post(&format!("/api/sync{query}"), body).await.problem(status);
+        assert!(said.contains(detail), "{query}: {said}");
+    }
+    assert!(names_in(&stage.control("requests")).is_empty() && stage.notes().is_empty());
+    // Said twice in one way is no contradiction.
+    let twice = door
+        .post(
+            &format!("/api/sync?snapshot&snapshot=1&tenant={tenant}&tenant={tenant}"),
+            "{\"snapshot\":true}",
+        )
+        .await;
+    assert_eq!(twice.status, 202, "{}", twice.text);
+    still_works(&stage, &host, pid).await;
+}
