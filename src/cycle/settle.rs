@@ -143,8 +143,12 @@ impl Evidence<'_> {
     fn ended(&self, connector: &Connector, since: Timestamp) -> bool {
         let memory = self.state.connectors.get(&connector.id);
         let ended = memory.and_then(|memory| memory.ended.as_ref());
+        // Qualys's clock, which tells seconds only, is not asked about a connector that is younger than the request.
+        let made_since = memory.is_some_and(|memory| memory.made.is_some_and(|made| made >= since));
         connector.last_sync.is_some_and(|last| last > since)
-            || ended.is_some_and(|ended| ended.at >= since && ended.run.is_some_and(|run| run >= since))
+            || ended.is_some_and(|ended| {
+                ended.at >= since && (made_since || ended.run.is_some_and(|run| run >= since))
+            })
     }
 }
 

@@ -660,3 +660,18 @@ async fn a_write_is_not_repeated_after_the_lease_was_lost() {
     let _ = task.await.unwrap();
     assert!(stage.world.connectors().is_empty(), "created without the lease");
 }
+
+#[tokio::test]
+async fn a_request_is_settled_by_a_sync_that_qualys_dates_into_the_same_second() {
+    let stage = still();
+    stage.world.subscription("new");
+    let app = stage.app().await;
+    let asked = qualys_azure_inventory::model::Asked { all: true, ..Default::default() };
+    let id = "20261123T040000Z-00000001".parse().unwrap();
+    app.wakes.request(app.config.policy.tenant, &id, &asked, "test", stage.now()).await.unwrap();
+    for _ in 0..30 {
+        bell(&app, &stage).await;
+        stage.pass(MINUTE);
+    }
+    assert!(stage.notes().is_empty(), "half an hour later");
+}
