@@ -80,6 +80,8 @@ pub async fn take(camera: &Camera<'_>) -> Result<Taken, SnapshotError> {
         rows_by_subscription: std::collections::BTreeMap::new(),
         unattributed: 0,
     };
+    // Where the newest may not be told, no reading is of use: a newer program is at work here.
+    camera.store.read_or_replace::<Latest>(&BlobKey::Latest(camera.tenant)).await?;
     let calls_before = camera.qualys.pace().used().total;
     let mut after = 0;
     for number in 0.. {

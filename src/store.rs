@@ -5,78 +5,20 @@
 //! moment; a [`Draft`] that was not published leaves nothing that a reader sees.
 
 mod azure;
+mod error;
 mod folder;
 mod key;
 
 pub use azure::{AzureDraft, AzureStore};
 pub(crate) use azure::{Failed, call, client_options};
+pub use error::StoreError;
 pub use folder::{FolderDraft, FolderStore};
 pub use key::{BlobKey, Container, NoteName};
 
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-
-/// Why a blob could not be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The condition of a write did not hold: somebody else was first.
-    #[error("`{path}` was changed by somebody else meanwhile")]
-    Conflict {
-        /// The blob.
-        path: String,
-    },
-    /// The storage refused the identity.
-    #[error(
-        "storage refused access to `{path}`: in Azure, give the identity the role `Storage Blob Data Contributor`"
-    )]
-    Forbidden {
-        /// The blob.
-        path: String,
-        /// The cause.
-        #[source]
-        source: std::io::Error,
-    },
-    /// A container is missing.
-    #[error("there is no container `{container}`: make it in the storage account of STORAGE")]
-    NoContainer {
-        /// Its name.
-        container: &'static str,
-    },
-    /// The storage could not be reached, or failed.
-    #[error("cannot {doing} `{path}`")]
-    Unavailable {
-        /// What was attempted.
-        doing: &'static str,
-        /// The blob.
-        path: String,
-        /// The cause.
-        #[source]
-        source: std::io::Error,
-    },
-    /// What is stored cannot be understood.
-    #[error(
-        "`{path}` is not what it should be: {why}. Move it away to start afresh; nothing was overwritten"
-    )]
-    Unreadable {
-        /// The blob.
-        path: String,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// A newer version of this program wrote it.
-    #[error(
-        "`{path}` has schema version {found}, and this program knows {known}: use the newer program; nothing was overwritten"
-    )]
-    Newer {
-        /// The blob.
-        path: String,
-        /// Its version.
-        found: u64,
-        /// Ours.
-        known: u32,
-    },
-}
+use tracing::warn;
 
 /// What a stored blob's version is called. Two writes never give the same one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -195,7 +137,32 @@ impl Store {
         let Some(blob) = self.get(key).await? else { return Ok((None, None)) };
         match decode(&blob.bytes, &key.path()) {
             Ok(value) => Ok((Some(value), Some(blob.etag))),
-            Err(StoreError::Unreadable { .. }) => Ok((None, Some(blob.etag))),
+            Err(StoreError::Unreadable { path, why }) => {
+                warn!(
+                    path,
+                    why, "`{path}` is not what it should be: {why}. It counts for nothing and is told anew"
+                );
+                Ok((None, Some(blob.etag)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// As [`Store::read_or_replace`], for a summary: a newer program's is named, gives nothing, and may not be written over,
+    /// which the second value says.
+    ///
+    /// # Errors
+    /// When the storage cannot be read.
+    pub async fn read_or_leave<T: DeserializeOwned>(
+        &self,
+        key: &BlobKey,
+    ) -> Result<(Option<T>, bool), StoreError> {
+        match self.read_or_replace(key).await {
+            Ok((value, _)) => Ok((value, true)),
+            Err(error @ StoreError::Newer { .. }) => {
+                warn!("{error}");
+                Ok((None, false))
+            }
             Err(error) => Err(error),
         }
     }
@@ -292,7 +259,12 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8], path: &str) -> Result<T, StoreE
         // The position, never the content: a blob may hold what somebody else put there.
         why: format!("{:?} error at line {} column {}", error.classify(), error.line(), error.column()),
     };
-    let Version { schema_version } = serde_json::from_slice(bytes).map_err(unreadable)?;
+    // A parser that passes over what it does not know would not see it there.
+    let text = std::str::from_utf8(bytes).map_err(|error| StoreError::Unreadable {
+        path: path.to_owned(),
+        why: format!("no UTF-8 at byte {}", error.valid_up_to()),
+    })?;
+    let Version { schema_version } = serde_json::from_str(text).map_err(unreadable)?;
     if schema_version > u64::from(crate::state::SCHEMA_VERSION) {
         return Err(StoreError::Newer {
             path: path.to_owned(),
@@ -300,7 +272,7 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8], path: &str) -> Result<T, StoreE
             known: crate::state::SCHEMA_VERSION,
         });
     }
-    serde_json::from_slice(bytes).map_err(unreadable)
+    serde_json::from_str(text).map_err(unreadable)
 }
 
 fn encode(value: &(impl Serialize + Sync), path: &str) -> Result<Bytes, StoreError> {

@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::lease::{Holder, Lease};
 use crate::model::{TenantId, after, elapsed};
 use crate::state::SCHEMA_VERSION;
-use crate::store::{BlobKey, Condition, Container, StoreError};
+use crate::store::{BlobKey, Condition, Container};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -59,11 +59,7 @@ pub(super) async fn yield_to(app: &App, now: Timestamp) -> Result<Option<TenantI
         }
         let key = BlobKey::Waiting(account.clone(), other);
         // Another tenant's blob that cannot be understood stops nobody.
-        let waiting = match app.store.read_or_replace::<Waiting>(&key).await {
-            Ok((Some(waiting), _)) => waiting,
-            Ok((None, _)) | Err(StoreError::Newer { .. }) => continue,
-            Err(error) => return Err(error.into()),
-        };
+        let (Some(waiting), _) = app.store.read_or_leave::<Waiting>(&key).await? else { continue };
         let alive = elapsed(now, waiting.seen) < app.config.lease * GONE_AFTER_LEASES;
         if alive && waiting.since <= last_turn {
             app.wakes.dropped(tenant, now).await?;

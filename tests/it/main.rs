@@ -32,6 +32,7 @@ mod package;
 mod settings;
 mod snapshots;
 mod stage;
+mod stored_garbage;
 mod stores;
 mod tenants;
 mod traffic;

@@ -140,16 +140,11 @@ impl Pass<'_> {
         let store = &self.app.store;
         let key = BlobKey::Status(report.tenant);
         // A status is only a summary: what cannot be understood is told anew, and a newer program's stays.
-        let before = match store.read_or_replace::<Status>(&key).await {
-            Ok((before, _)) => before,
-            Err(StoreError::Newer { .. }) => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        let latest = match store.read_or_replace::<Latest>(&BlobKey::Latest(report.tenant)).await {
-            Ok((latest, _)) => latest,
-            Err(StoreError::Newer { .. }) => None,
-            Err(error) => return Err(error),
-        };
+        let (before, ours) = store.read_or_leave::<Status>(&key).await?;
+        if !ours {
+            return Ok(());
+        }
+        let (latest, _) = store.read_or_leave::<Latest>(&BlobKey::Latest(report.tenant)).await?;
         let good = report.problems.is_empty() && report.counts().1 == 0 && report.waits_until.is_none();
         let status = Status {
             schema_version: SCHEMA_VERSION,

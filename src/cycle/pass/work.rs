@@ -16,6 +16,7 @@ use crate::state::{
 };
 use crate::store::{BlobKey, Condition, StoreError};
 use crate::wakes::Found;
+use serde::de::IgnoredAny;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tracing::info;
@@ -156,7 +157,10 @@ impl Pass<'_> {
         };
         // Whoever holds the account now writes the tenant's newest plan.
         if !memory.frozen && self.lease.is_ours() {
-            self.app.store.write(&BlobKey::Plan(plan.tenant), &plan, Condition::Any).await?;
+            let key = BlobKey::Plan(plan.tenant);
+            if self.app.store.read_or_leave::<IgnoredAny>(&key).await?.1 {
+                self.app.store.write(&key, &plan, Condition::Any).await?;
+            }
         }
         if !plan_only && plan.mode == Mode::Enforce && !plan.is_empty() {
             self.act(qualys, keys, &plan, &seen.connectors, memory).await?;
