@@ -29,6 +29,7 @@ mod main_job;
 mod memory;
 mod modes;
 mod package;
+mod rights;
 mod settings;
 mod snapshots;
 mod stage;
