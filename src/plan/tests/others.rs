@@ -1,0 +1,50 @@
+//! What is not ours is left alone.
+
+use super::*;
+
+#[test]
+fn connectors_made_by_others_are_never_touched_and_never_doubled() {
+    let mut case = Case::new(5);
+    case.foreign(10, 1);
+    case.foreign(11, 2).disabled = true;
+    case.foreign(12, 3).state = ConnectorState::FinishedErrors;
+    case.ours(13, 4).member = true;
+    case.foreign(14, 5).last_sync = Some(at(0));
+    insta::assert_snapshot!(case.lines(400), @r"
+      nothing to do
+    = leave …1: connector 10 (made by others) is there but its last sync is of 2026-11-23T04:00:00Z; it is not doubled
+    = leave …2: connector 11 (made by others) is there but it is disabled; it is not doubled
+    = leave …3: connector 12 (made by others) is there but its last sync failed (FINISHED_ERRORS); it is not doubled
+    = leave …4: connector 13 (a tenant connector's member) is there but its last sync is of 2026-11-23T04:00:00Z; it is not doubled
+    = leave …5: connector 14 (made by others) is there but its last sync is of 2026-11-23T04:00:00Z; it is not doubled
+    0 to create, 0 to run, 0 to disable, 0 withheld; 0 calls to Qualys
+    0 of 5 subscriptions in use are covered
+    ");
+}
+
+#[test]
+fn a_copied_mark_and_another_deployments_or_tenants_mark_are_not_ours() {
+    let mut case = Case::new(3);
+    let copied = case.ours(10, 1).description.clone();
+    case.seen.connectors.clear();
+    case.foreign(11, 2).description = copied.clone();
+    case.foreign(12, 1).description = copied.replace("default/", "other/");
+    case.foreign(13, 3).description = copied.replace(&tenant().to_string(), &Uuid::from_u128(9).to_string());
+    for connector in case.seen.connectors.values() {
+        assert!(!case.policy.is_ours(connector), "{connector:?}");
+    }
+    let text = case.lines(400);
+    assert!(
+        text.contains("= keep connector 11 of …2: it carries the mark of subscription …1: not ours"),
+        "{text}"
+    );
+    assert!(case.plan(400).is_empty());
+}
+
+#[test]
+fn a_connector_that_lost_our_mark_is_named_and_left_alone() {
+    let mut case = Case::new(1);
+    case.foreign(10, 1);
+    case.memory.connectors.insert(ConnectorId(10), SyncMemory { made: Some(at(0)), ..SyncMemory::default() });
+    assert!(case.lines(1).contains("= keep connector 10 of …1: we made it, and it has lost our mark"));
+}

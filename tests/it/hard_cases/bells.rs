@@ -1,0 +1,175 @@
+//! No bell is lost, and none rings for ever.
+
+use super::{MINUTE, bell, leave, queued, still};
+use qualys_azure_inventory::cycle::{self, Ended, Woken};
+use qualys_azure_inventory::store::NoteName;
+use qualys_azure_inventory::wakes::{Note, Start};
+use std::time::Duration;
+
+#[tokio::test]
+async fn an_unreadable_note_does_not_ring_every_minute() {
+    let stage = still();
+    let sub = stage.world.subscription("a");
+    let app = stage.app().await;
+    for _ in 0..8 {
+        stage.cycle(&app).await;
+        stage.pass(10 * MINUTE);
+    }
+    let note = stage.control("notes").join(format!("subscription={}", sub.id()));
+    std::fs::create_dir_all(stage.control("notes")).unwrap();
+    std::fs::write(&note, "{\"schema_version\": 2}").unwrap();
+    stage.pass(10 * MINUTE);
+    bell(&app, &stage).await;
+    leave(&app, &stage).await;
+    let mut ran = 0;
+    for _ in 0..60 {
+        ran += bell(&app, &stage).await;
+        stage.pass(MINUTE);
+    }
+    assert!(ran <= 5, "{ran} cycles in an hour after one tick");
+}
+
+#[tokio::test]
+async fn a_bell_that_meets_a_command_is_not_lost() {
+    let stage = still();
+    stage.world.subscription("a");
+    let app = stage.app().await;
+    for _ in 0..8 {
+        stage.cycle(&app).await;
+        stage.pass(10 * MINUTE);
+    }
+    bell(&app, &stage).await;
+    stage.pass(10 * MINUTE);
+    let new = stage.world.subscription("new");
+    // While `cycle` (or `plan`) at the command line reads Qualys, an event comes and its bell is delivered.
+    let (tx, rx) = std::sync::mpsc::channel::<()>();
+    let (tx2, rx2) = std::sync::mpsc::channel::<()>();
+    stage.world.on_request(1, move |_| {
+        tx.send(()).unwrap();
+        let _ = rx2.recv_timeout(Duration::from_secs(10));
+    });
+    let desk = stage.app().await;
+    let now = stage.now();
+    let by_hand =
+        tokio::spawn(
+            async move { cycle::run(&desk, Woken::ByHand { plan_only: true }, now).await.map(|_| ()) },
+        );
+    tokio::task::spawn_blocking(move || rx.recv().unwrap()).await.unwrap();
+    let note = Note::new(now, "event");
+    app.wakes
+        .leave(app.config.policy.tenant, NoteName::Subscription(new.id().parse().unwrap()), &note, now)
+        .await
+        .unwrap();
+    let dropped = bell(&app, &stage).await;
+    assert_eq!(dropped, 0);
+    tx2.send(()).unwrap();
+    by_hand.await.unwrap().unwrap();
+    assert_eq!(stage.notes().len(), 1);
+    assert_eq!(queued(&stage), 1, "a bell stands for the note");
+}
+
+#[tokio::test]
+async fn a_bell_that_was_saved_and_not_sent_does_not_eat_the_redelivered_one() {
+    let stage = still();
+    stage.world.subscription("a");
+    let app = stage.app().await;
+    let tenant = app.config.policy.tenant;
+    leave(&app, &stage).await;
+    let queue = app.wakes.queue();
+    let taken = queue.take(Duration::from_secs(90), stage.now()).await.unwrap().unwrap();
+    assert_eq!(app.wakes.start(tenant, stage.now()).await.unwrap(), Start::Now);
+    // The cycle books its follow-up and is killed between `bell.json` and the message.
+    stage.pass(MINUTE);
+    let due = stage.now() + jiff::SignedDuration::from_mins(2);
+    let mut bell_json: serde_json::Value = stage.json("bell.json").unwrap();
+    bell_json["due"] = due.to_string().into();
+    std::fs::write(stage.control("bell.json"), bell_json.to_string()).unwrap();
+    drop(taken);
+    let mut ran = 0;
+    for _ in 0..60 {
+        stage.pass(MINUTE);
+        ran += bell(&app, &stage).await;
+    }
+    assert!(ran > 0, "no cycle in an hour; {} messages; the note lies: {:?}", queued(&stage), stage.notes());
+}
+
+#[tokio::test]
+async fn one_unreadable_summary_does_not_stop_the_tenant() {
+    let mut failed = Vec::new();
+    for name in [
+        "latest.json",
+        "bell.json",
+        "requests/20261123T050000Z-00000001.json",
+        "../account=default/waiting/aaaaaaaa-0000-0000-0000-000000000009.json",
+    ] {
+        let stage = still();
+        stage.world.subscription("a");
+        let app = stage.app().await;
+        for _ in 0..3 {
+            leave(&app, &stage).await;
+            bell(&app, &stage).await;
+            stage.pass(3 * MINUTE);
+        }
+        let id = "20261123T050000Z-00000001".parse().unwrap();
+        let asked = qualys_azure_inventory::model::Asked { all: true, ..Default::default() };
+        app.wakes.request(app.config.policy.tenant, &id, &asked, "test", stage.now()).await.unwrap();
+        let place = stage.control(name);
+        std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+        std::fs::write(&place, "").unwrap();
+        stage.pass(5 * MINUTE);
+        let by_bell = cycle::run(&app, Woken::ByBell, stage.now()).await;
+        if let Err(error) = by_bell {
+            failed.push(format!("{name}: {}", qualys_azure_inventory::report::chain(&error)));
+        }
+    }
+    assert!(failed.is_empty(), "{failed:#?}");
+}
+
+#[tokio::test]
+async fn a_bell_that_comes_three_seconds_early_is_not_lost() {
+    let stage = still();
+    stage.world.subscription("a");
+    let app = stage.app().await;
+    leave(&app, &stage).await;
+    bell(&app, &stage).await;
+    assert_eq!(queued(&stage), 1, "the follow-up");
+    // Another instance, whose clock is three seconds slow, gets it when the queue says it is due.
+    stage.pass(2 * MINUTE + Duration::from_secs(1));
+    let queue = app.wakes.queue();
+    let taken = queue.take(Duration::from_secs(90), stage.now()).await.unwrap().unwrap();
+    let slow = stage.now() - jiff::SignedDuration::from_secs(4);
+    let ended = cycle::run(&app, Woken::ByBell, slow).await.unwrap();
+    queue.finish(taken).await.unwrap();
+    assert!(matches!(ended, Ended::Ran(_)) || queued(&stage) > 0, "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_clock_that_was_ahead_once_does_not_stop_the_tenant() {
+    let stage = still();
+    stage.world.subscription("a");
+    let app = stage.app().await;
+    leave(&app, &stage).await;
+    let ahead = stage.now() + jiff::SignedDuration::from_hours(24);
+    cycle::run(&app, Woken::ByBell, ahead).await.unwrap();
+    let mut ran = 0;
+    for _ in 0..12 {
+        leave(&app, &stage).await;
+        ran += bell(&app, &stage).await;
+        stage.pass(15 * MINUTE);
+    }
+    assert!(ran > 0, "no cycle in three hours of ticks");
+}
+
+#[tokio::test]
+async fn garbage_in_the_queue_folder_does_not_end_serve() {
+    let stage = still();
+    let app = stage.app().await;
+    let folder = stage.folder.path().join("queue/cycles");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("0000000000001_x_0.msg"), [0xff, 0xfe]).unwrap();
+    let drained =
+        tokio::time::timeout(Duration::from_secs(2), qualys_azure_inventory::trigger::drain(&app)).await;
+    assert!(drained.is_err(), "it goes on");
+    let left = crate::stage::names_in(&folder);
+    assert!(left.iter().all(|name| !name.contains("_x_")), "the garbage is gone: {left:?}");
+}
