@@ -18,7 +18,9 @@ pub use policy::{Mode, Policy};
 pub use step::{Action, Cost, Plan, Step};
 pub use why::{Kept, Subject, Why};
 
-use crate::model::{Connector, ConnectorId, Direct, Mark, Observed, Subscription, SubscriptionId, hex};
+use crate::model::{
+    Connector, ConnectorId, Direct, Mark, Observed, Subscription, SubscriptionId, Unreadable, hex,
+};
 use crate::state::{SCHEMA_VERSION, TenantState};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -57,7 +59,11 @@ pub fn plan(seen: &Observed, memory: &TenantState, policy: &Policy, now: Timesta
             covering.entry(subscription).or_default().push(connector);
         }
     }
-    let mut draft = Draft { seen, memory, policy, now, ours, covering, steps: Vec::new(), kept: Vec::new() };
+    // The order in which readings failed says nothing.
+    let mut unreadable = seen.unreadable.clone();
+    unreadable.sort_by(|a, b| (&a.scope, &a.why).cmp(&(&b.scope, &b.why)));
+    let (steps, kept) = (Vec::new(), Vec::new());
+    let mut draft = Draft { seen, memory, policy, now, ours, covering, unreadable, steps, kept };
     draft.creations();
     draft.syncs();
     draft.duplicates();
@@ -73,6 +79,8 @@ struct Draft<'a> {
     ours: BTreeMap<ConnectorId, &'a Connector>,
     /// Every connector by the subscription it covers.
     covering: BTreeMap<SubscriptionId, Vec<&'a Connector>>,
+    /// The scopes that could not be read, in order.
+    unreadable: Vec<Unreadable>,
     steps: Vec<Step>,
     kept: Vec<Kept>,
 }
@@ -219,7 +227,7 @@ impl<'a> Draft<'a> {
         let enabled = self.ours.values().filter(|c| !c.disabled).count();
         let limit = self.policy.removal_limit(enabled);
         let recent = self.memory.removals.len();
-        let withheld = if let Some(unreadable) = self.seen.unreadable.first() {
+        let withheld = if let Some(unreadable) = self.unreadable.first() {
             Some(format!("no removal while a scope is unreadable: {}", unreadable.scope))
         } else if recent + removals.len() > limit {
             Some(format!(
@@ -252,14 +260,7 @@ impl<'a> Draft<'a> {
     fn finish(self) -> Plan {
         let mut essences: Vec<String> = self.steps.iter().map(|step| step.action.essence()).collect();
         essences.sort();
-        let hash = hex(&Sha256::digest(
-            essences
-                .join(
-                    "
-",
-                )
-                .as_bytes(),
-        ));
+        let hash = hex(&Sha256::digest(essences.join("\n").as_bytes()));
         Plan {
             schema_version: SCHEMA_VERSION,
             tenant: self.seen.tenant,
@@ -270,7 +271,7 @@ impl<'a> Draft<'a> {
             cost: self.cost(),
             steps: self.steps,
             kept: self.kept,
-            unreadable: self.seen.unreadable.clone(),
+            unreadable: self.unreadable,
         }
     }
 

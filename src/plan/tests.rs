@@ -8,7 +8,7 @@ mod syncs;
 
 use super::*;
 use crate::model::{
-    AppId, Asked, ConnectorState, RequestId, SubscriptionState, SyncRequest, TenantId, Unreadable, after,
+    AppId, Asked, ConnectorState, RequestId, SubscriptionState, SyncRequest, TenantId, after,
 };
 use crate::state::{RunMark, SyncMemory};
 use std::time::Duration;
