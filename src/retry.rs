@@ -86,13 +86,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_wait_is_never_shorter_than_asked_and_never_endless(attempt in 1u32..20, asked in 0u64..100_000, jitter in 0.0..1.0f64) {
-            let asked = Duration::from_secs(asked);
-            if let Some(wait) = delay(attempt, Again::After(asked), jitter) {
-                prop_assert!(wait >= asked);
-                prop_assert!(wait <= LONGEST * 3 / 2);
+        fn a_wait_is_never_shorter_than_asked_and_never_endless(
+            attempt in 0u32..20, asked in 0u64..10_000_000, soon: bool, jitter in -1.0..2.0f64,
+        ) {
+            let asked = Duration::from_micros(asked);
+            let again = if soon { Again::Soon } else { Again::After(asked) };
+            let wait = delay(attempt, again, jitter);
+            if let Some(wait) = wait {
+                prop_assert!(soon || wait >= asked);
+                prop_assert!((FIRST..=LONGEST * 3 / 2).contains(&wait));
                 prop_assert!(attempt < ATTEMPTS);
             }
+            // What may be waited for inside a cycle is.
+            prop_assert_eq!(wait.is_none(), attempt >= ATTEMPTS || !soon && asked > LONGEST);
+            prop_assert_eq!(delay(attempt, Again::No, jitter), None);
         }
     }
 

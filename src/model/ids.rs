@@ -242,15 +242,62 @@ mod tests {
         assert!(error.len() < 150, "{error}");
     }
 
+    /// What is printed is read again, and what is stored as JSON is, too.
+    fn comes_back<T>(id: &T) -> Result<(), TestCaseError>
+    where
+        T: FromStr<Err = IdError>
+            + fmt::Display
+            + fmt::Debug
+            + PartialEq
+            + Serialize
+            + serde::de::DeserializeOwned,
+    {
+        prop_assert_eq!(&id.to_string().parse::<T>().unwrap(), id);
+        let stored = serde_json::to_string(id).unwrap();
+        prop_assert_eq!(&serde_json::from_str::<T>(&stored).unwrap(), id);
+        prop_assert_eq!(stored, format!("\"{id}\""));
+        Ok(())
+    }
+
     proptest! {
         #[test]
-        fn parse_and_print_are_inverse(value: u128, at in -60_000_000_000_i64..200_000_000_000, chance: u32) {
-            let id = SubscriptionId::new(Uuid::from_u128(value));
-            prop_assert_eq!(id.to_string().parse::<SubscriptionId>().unwrap(), id);
+        fn parse_and_print_are_inverse(value: u128, at in 0i64..200_000_000_000, chance: u32) {
+            let value = Uuid::from_u128(value);
+            comes_back(&TenantId::new(value))?;
+            comes_back(&SubscriptionId::new(value))?;
+            comes_back(&AppId::new(value))?;
             // Years before 0 and after 9999 do not fit the format, and no clock shows them.
-            prop_assume!(at >= 0);
-            let id = CycleId::new(Timestamp::from_second(at).unwrap(), chance);
-            prop_assert_eq!(id.to_string().parse::<CycleId>().unwrap(), id);
+            let at = Timestamp::from_second(at).unwrap();
+            comes_back(&CycleId::new(at, chance))?;
+            comes_back(&SnapshotId::new(at, chance))?;
+            comes_back(&RequestId::new(at, chance))?;
+        }
+
+        #[test]
+        fn a_name_and_a_number_come_back(name in "[A-Za-z0-9][A-Za-z0-9._-]{0,63}", number: i64) {
+            comes_back(&name.parse::<Name>().unwrap())?;
+            let stored = serde_json::to_string(&ConnectorId(number)).unwrap();
+            prop_assert_eq!(serde_json::from_str::<ConnectorId>(&stored).unwrap(), ConnectorId(number));
+            prop_assert_eq!(ConnectorId(number).to_string(), stored);
+        }
+
+        #[test]
+        fn whatever_is_read_as_an_id_prints_the_same_but_for_case_and_spaces(text in "[ 0-9a-fA-FTZ.-]{20,40}|\\PC{0,40}") {
+            if let Ok(id) = text.parse::<SubscriptionId>() {
+                prop_assert_eq!(id.to_string(), text.trim().to_lowercase());
+            }
+            if let Ok(id) = text.parse::<RequestId>() {
+                prop_assert_eq!(id.to_string(), text.clone());
+            }
+            if let Ok(name) = text.parse::<Name>() {
+                prop_assert_eq!(name.to_string(), text);
+            }
+        }
+
+        #[test]
+        fn ids_sort_by_time(a in 0i64..200_000_000_000, b in 0i64..200_000_000_000, chance: (u32, u32)) {
+            let id = |at, chance| SnapshotId::new(Timestamp::from_second(at).unwrap(), chance);
+            prop_assert!(a == b || (a < b) == (id(a, chance.0) < id(b, chance.1)));
         }
     }
 }

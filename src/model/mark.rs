@@ -65,8 +65,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_signed_description_shows_its_mark(text in "[^\r\n]{0,80}", subscription: u128) {
-            prop_assert_eq!(Mark::find(&mark(subscription).sign(&text)), Some(mark(subscription)));
+        fn a_mark_that_is_printed_is_found_below_any_text(
+            deployment in "[A-Za-z0-9][A-Za-z0-9._-]{0,63}", tenant: u128, subscription: u128, text in "(?s).{0,80}",
+        ) {
+            let mark = Mark {
+                deployment: deployment.parse().unwrap(),
+                tenant: TenantId::new(Uuid::from_u128(tenant)),
+                subscription: SubscriptionId::new(Uuid::from_u128(subscription)),
+            };
+            prop_assert_eq!(Mark::find(&mark.to_string()), Some(mark.clone()));
+            prop_assert_eq!(Mark::find(&mark.sign(&text)), Some(mark));
         }
     }
 

@@ -65,3 +65,62 @@ impl Part {
         StoreError::Unavailable { doing: "compress", path: self.path.clone(), source }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{SnapshotId, TenantId};
+    use crate::store::FolderStore;
+    use proptest::prelude::*;
+    use std::io::Read;
+    use uuid::Uuid;
+
+    /// A line that does not compress well, so that a part has several pieces.
+    fn line(length: usize, mut seed: u64) -> Vec<u8> {
+        let digit = || {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            b' ' + u8::try_from(seed >> 58).unwrap()
+        };
+        std::iter::repeat_with(digit).take(length).collect()
+    }
+
+    async fn written(lines: &[Vec<u8>]) -> (FileEntry, Bytes) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::Folder(FolderStore::new(folder.path()));
+        let key = BlobKey::Raw {
+            tenant: TenantId::new(Uuid::nil()),
+            snapshot: SnapshotId::new(jiff::Timestamp::UNIX_EPOCH, 1),
+            resource_type: "VIRTUAL_MACHINE".into(),
+            part: 0,
+        };
+        let mut part = Part::begin(&store, key.clone()).await.unwrap();
+        for line in lines {
+            part.line(line).await.unwrap();
+        }
+        let entry = part.publish().await.unwrap();
+        (entry, store.get(&key).await.unwrap().unwrap().bytes)
+    }
+
+    proptest! {
+        // Each case compresses up to six megabytes.
+        #![proptest_config(ProptestConfig::with_cases(6))]
+        #[test]
+        fn a_part_holds_its_lines_in_order_however_many_pieces_it_has(
+            lengths in prop::collection::vec((0usize..400_000, any::<u64>()), 0..15),
+        ) {
+            let lines: Vec<Vec<u8>> = lengths.into_iter().map(|(length, seed)| line(length, seed)).collect();
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let (entry, bytes) = runtime.block_on(written(&lines));
+            let mut text = Vec::new();
+            // One member: a reader that stops at the first end has read all.
+            flate2::read::GzDecoder::new(bytes.as_ref()).read_to_end(&mut text).unwrap();
+            let mut wanted = lines.join(&b'\n');
+            if !lines.is_empty() {
+                wanted.push(b'\n');
+            }
+            prop_assert!(text == wanted, "{} bytes instead of {}", text.len(), wanted.len());
+            prop_assert_eq!((entry.rows, entry.bytes), (lines.len() as u64, bytes.len() as u64));
+            prop_assert_eq!(entry.sha256, hex(&Sha256::digest(&bytes)));
+        }
+    }
+}

@@ -166,3 +166,6 @@ impl FromStr for NoteName {
         if name.to_string() == text { Ok(name) } else { Err(()) }
     }
 }
+
+#[cfg(test)]
+mod tests;
