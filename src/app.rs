@@ -41,7 +41,7 @@ impl App {
     pub fn new(config: Config) -> anyhow::Result<Self> {
         let http = Self::http()?;
         let credential = config.identity.credential(&http).context("cannot build the Azure identity")?;
-        Self::build(config, http, credential)
+        Self::with_client(config, http, credential)
     }
 
     /// Builds the clients with an identity of the caller's.
@@ -49,7 +49,7 @@ impl App {
     /// # Errors
     /// When the HTTP client cannot be built.
     pub fn with_credential(config: Config, credential: Arc<dyn TokenCredential>) -> anyhow::Result<Self> {
-        Self::build(config, Self::http()?, credential)
+        Self::with_client(config, Self::http()?, credential)
     }
 
     fn http() -> anyhow::Result<reqwest::Client> {
@@ -63,7 +63,11 @@ impl App {
             .context("cannot build the HTTP client (are the system's CA certificates installed?)")
     }
 
-    fn build(
+    /// Builds the clients with an HTTP client and an identity of the caller's: one that trusts another CA, say.
+    ///
+    /// # Errors
+    /// When an address of the settings is none of its service.
+    pub fn with_client(
         config: Config,
         http: reqwest::Client,
         credential: Arc<dyn TokenCredential>,

@@ -132,8 +132,9 @@ impl Stage {
     /// The app in this process, with the world's identity.
     pub async fn app(&self) -> App {
         let config = Config::from_lookup(|name| self.settings.get(name).cloned()).unwrap();
-        let credential = WorldIdentity::new(&self.world);
-        App::with_credential(config, Arc::new(credential)).unwrap()
+        let credential = Arc::new(WorldIdentity::new(&self.world));
+        // Storage and vault keep their real names, which the world's proxy knows.
+        App::with_client(config, crate::azure::http(&self.world), credential).unwrap()
     }
 
     /// One cycle by hand, at the world's time.

@@ -6,6 +6,9 @@ use crate::calls::Call;
 
 type Callback = Box<dyn FnOnce(&Call) + Send>;
 
+/// Whether a hook's request has come.
+type Wanted = Box<dyn FnMut(&Call) -> bool + Send>;
+
 /// When in a request's life a hook runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Moment {
@@ -18,19 +21,24 @@ pub(crate) enum Moment {
 /// The hooks that still wait.
 #[derive(Default)]
 pub(crate) struct Hooks {
-    waiting: Vec<(Moment, u64, Callback)>,
+    waiting: Vec<(Moment, Wanted, Callback)>,
 }
 
 impl Hooks {
-    pub(crate) fn add(&mut self, moment: Moment, number: u64, callback: Callback) {
-        self.waiting.push((moment, number, callback));
+    pub(crate) fn add(&mut self, moment: Moment, wanted: Wanted, callback: Callback) {
+        self.waiting.push((moment, wanted, callback));
     }
 
-    pub(crate) fn take(&mut self, moment: Moment, number: u64) -> Vec<Callback> {
+    /// The hooks that run now.
+    pub(crate) fn take(&mut self, moment: Moment, call: &Call) -> Vec<Callback> {
         self.waiting
-            .extract_if(.., |(at, wanted, _)| *at == moment && *wanted == number)
+            .extract_if(.., |(at, wanted, _)| *at == moment && wanted(call))
             .map(|(_, _, callback)| callback)
             .collect()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
     }
 
     pub(crate) fn clear(&mut self) {

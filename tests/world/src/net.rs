@@ -229,19 +229,21 @@ fn run_hooks(shared: &Shared, moment: Moment, number: Option<u64>) {
     let Some(number) = number else { return };
     let (hooks, call) = {
         let mut state = shared.lock();
-        let hooks = state.hooks.take(moment, number);
-        if hooks.is_empty() {
+        if state.hooks.is_empty() {
             return;
         }
-        let call = state.calls.kept().iter().find(|call| call.number == number).cloned();
-        (hooks, call)
+        let Some(call) = state.calls.kept().iter().rfind(|call| call.number == number).cloned() else {
+            return;
+        };
+        (state.hooks.take(moment, &call), call)
     };
+    if hooks.is_empty() {
+        return;
+    }
     // A hook may kill a process and wait for it: the other worker must go on meanwhile.
     tokio::task::block_in_place(|| {
         for hook in hooks {
-            if let Some(call) = &call {
-                hook(call);
-            }
+            hook(&call);
         }
     });
 }

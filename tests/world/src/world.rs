@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::oneshot;
 
-use crate::calls::Call;
+use crate::calls::{Call, CallKind};
 use crate::faults::Fault;
 use crate::hooks::Moment;
 use crate::net;
@@ -179,7 +179,25 @@ impl World {
     fn hook(&self, moment: Moment, n: u64, callback: impl FnOnce(&Call) + Send + 'static) {
         let mut state = self.shared().lock();
         let number = state.calls.numbered() + n.max(1);
-        state.hooks.add(moment, number, Box::new(callback));
+        state.hooks.add(moment, Box::new(move |call| call.number == number), Box::new(callback));
+    }
+
+    /// Runs `callback` when the `n`-th request of kind `kind` whose path contains `part` has had its effect, before the
+    /// answer leaves.
+    pub fn on_answer_to(
+        &self,
+        kind: CallKind,
+        part: &str,
+        n: u64,
+        callback: impl FnOnce(&Call) + Send + 'static,
+    ) {
+        let (part, mut left) = (part.to_owned(), n.max(1));
+        let wanted = move |call: &Call| {
+            let is_one = call.call == kind && call.path.contains(&part);
+            left = left.saturating_sub(u64::from(is_one));
+            is_one && left == 0
+        };
+        self.shared().lock().hooks.add(Moment::Answer, Box::new(wanted), Box::new(callback));
     }
 
     /// Forgets the callbacks that have not run.

@@ -164,7 +164,14 @@ async fn hooks_run_at_the_given_request_before_its_effect_or_after_it() {
     client.qps(SEARCH, &search(&[], 1)).await;
     assert_eq!(ran.load(Ordering::SeqCst), 0);
     client.create("s", "x").await;
+    let last = Arc::new(Mutex::new(None));
+    let told = Arc::clone(&last);
+    world.on_answer_to(CallKind::ConnectorCreate, "create", 2, move |call| {
+        *told.lock().unwrap() = Some(call.number);
+    });
     client.create("t", "x").await;
+    client.create("u", "x").await;
+    assert_eq!(*last.lock().unwrap(), Some(4));
     assert_eq!(*seen.lock().unwrap(), [(true, 2, 0), (false, 2, 1)]);
 }
 
