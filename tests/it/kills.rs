@@ -23,6 +23,12 @@ const HOSTS: usize = 1100;
 /// Stages that are played at the same time; most of each is waiting.
 const AT_ONCE: usize = 4;
 
+/// SIGKILL: nothing of the process runs any more.
+pub fn kill(pid: u32) {
+    let killed = Command::new("kill").args(["-KILL", &pid.to_string()]).status();
+    assert!(killed.unwrap().success());
+}
+
 /// What must be the same, however often somebody died on the way.
 #[derive(Debug, PartialEq, Eq)]
 struct End {
@@ -72,8 +78,7 @@ impl Scene {
         let (dead, pid) = (Arc::new(AtomicBool::new(false)), self.host.handler_pid().unwrap());
         let told = Arc::clone(&dead);
         self.stage.world.on_answer(n, move |_| {
-            let killed = Command::new("kill").args(["-KILL", &pid.to_string()]).status();
-            assert!(killed.unwrap().success());
+            kill(pid);
             told.store(true, Ordering::SeqCst);
         });
         dead

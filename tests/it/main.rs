@@ -17,6 +17,7 @@
 
 mod azure;
 mod azure_job;
+mod azure_kills;
 mod bad_input;
 mod bells;
 mod cycles;

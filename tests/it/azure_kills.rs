@@ -1,0 +1,153 @@
+//! Kills on Azure's edges: the real binary dies by SIGKILL between two writes to storage that belong together. Its lease ends by
+//! itself, its bell comes back, and the same is reached as without.
+
+use crate::azure_job::{AzureStage, azure_stage};
+use crate::kills::kill;
+use futures::stream::{self, StreamExt};
+use qualys_azure_inventory::lease::{Acquired, Holder, Lease};
+use qualys_azure_inventory::model::CycleId;
+use qualys_azure_inventory::store::NoteName;
+use qualys_azure_inventory::wakes::{FolderQueue, Note, Queue, Wakes};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use world::CallKind::{
+    self, BlobDelete, BlobLease, BlobPut, BlockListPut, ConnectorCreate, ConnectorRun, QueueSend,
+};
+use world::azurite::queue_host;
+use world::events::vending;
+
+const MINUTE: Duration = Duration::from_mins(1);
+const VENDING: &str = "/topics/vending";
+const HOSTS: usize = 30;
+/// Each is an Azurite of its own; most of the time is that of a lease which must end.
+const AT_ONCE: usize = 4;
+
+/// It dies when the `n`-th such request has had its effect.
+struct Point {
+    between: &'static str,
+    kind: CallKind,
+    part: &'static str,
+    n: u64,
+}
+
+const fn point(between: &'static str, kind: CallKind, part: &'static str, n: u64) -> Point {
+    Point { between, kind, part, n }
+}
+
+const POINTS: [Point; 20] = [
+    point("note and bell", BlobPut, "/notes/subscription=", 1),
+    point("`bell.json` and its message", BlobPut, "/bell.json", 1),
+    point("the message and the trigger's answer", QueueSend, "cycles", 1),
+    point("taking the lease and writing the name on it", BlobLease, "/lease", 1),
+    point("clearing the bell and the cycle's beginning", BlobPut, "/bell.json", 2),
+    point("the cycle's beginning and its work", BlobPut, "/state.json", 1),
+    point("booking calls and making them", BlobPut, "/account=default/state.json", 2),
+    point("plan and intent", BlobPut, "/plan.json", 1),
+    point("intent and first write", BlobPut, ".intent.jsonl", 1),
+    point("the second create and its answer", ConnectorCreate, "", 2),
+    point("a run and its answer", ConnectorRun, "", 1),
+    point("memory and audit", BlobPut, "/tenant=", 5),
+    point("the last part and the manifest", BlockListPut, "/part-", 1),
+    point("manifest and `latest.json`", BlobPut, "/manifest.json", 1),
+    point("`latest.json` and the next bell", BlobPut, "/latest.json", 1),
+    point("the next bell's `bell.json` and its message", BlobPut, "/bell.json", 3),
+    point("report and status", BlobPut, "/reports/", 1),
+    point("report and removal of the note", BlobPut, "/status.json", 1),
+    point("removal of the note and the cycle's end", BlobDelete, "/notes/", 1),
+    point("the next bell's message and the report", QueueSend, "cycles", 2),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_between_any_two_writes_that_belong_together_loses_and_doubles_nothing() {
+    if crate::azure::azure().is_none() {
+        return;
+    }
+    stream::iter(&POINTS).for_each_concurrent(AT_ONCE, |point| async move { killed(point).await }).await;
+}
+
+async fn killed(point: &Point) {
+    let mut azure = azure_stage().unwrap();
+    azure.stage = azure
+        .stage
+        .set("EVENT_SOURCES", VENDING)
+        .set("CYCLE_GAP", "1m")
+        .set("FOLLOW_UP", "2m")
+        .set("SNAPSHOT_GAP", "10m");
+    let world = azure.stage.world.clone();
+    world.manners(|manners| manners.search_lag = jiff::SignedDuration::from_mins(5));
+    let new = world.subscriptions("new", 4);
+    let stale = world.subscription("stale");
+    azure.stage.ours(&stale, 12 * 60 * MINUTE);
+    world.hosts(&stale, HOSTS);
+
+    let host = azure.stage.azure_host(&format!("https://{}", queue_host())).await;
+    let (dead, pid) = (Arc::new(AtomicBool::new(false)), host.handler_pid().unwrap());
+    let told = Arc::clone(&dead);
+    world.on_answer_to(point.kind, point.part, point.n, move |_| {
+        kill(pid);
+        told.store(true, Ordering::SeqCst);
+    });
+    let event = vending(VENDING, &new[0], world.now());
+    let accepted = host.deliver("subscription-event", std::slice::from_ref(&event)).await == 202;
+    let end = format!("the end between {}", point.between);
+    azure.stage.wait(&end, async || dead.load(Ordering::SeqCst).then_some(())).await;
+    host.stop().await;
+    drop(host);
+    goes_on(&azure, accepted, point).await;
+
+    let covered: BTreeSet<_> = world.connectors().into_iter().map(|one| one.subscription_id).collect();
+    let connectors = world.connectors();
+    assert_eq!((connectors.len(), covered.len()), (5, 5), "killed between {}", point.between);
+    for one in &connectors {
+        let shown = (one.state.as_str(), one.disabled);
+        assert_eq!(shown, ("FINISHED_SUCCESS", false), "killed between {}", point.between);
+    }
+    let rows = azure.rows().expect("a snapshot").len();
+    assert_eq!(rows, HOSTS, "killed between {}", point.between);
+    azure.assert_no_secret();
+}
+
+/// What Azure's queue and Event Grid do next, by the world's clock: the bell comes back; an event that was not accepted comes again.
+async fn goes_on(azure: &AzureStage, accepted: bool, point: &Point) {
+    let stage = &azure.stage;
+    let mut app = stage.app().await;
+    let tenant = app.config.policy.tenant;
+    let us = Holder { cycle: CycleId::new(stage.now(), 1), tenant, since: stage.now() };
+    stage
+        .wait("the killed one's lease to end", async || {
+            match Lease::acquire(&app.store, &app.config.account, &us, app.config.lease).await.unwrap() {
+                Acquired::Ours(lease) => Some(lease.release().await),
+                Acquired::Taken(_) => None,
+            }
+        })
+        .await;
+    let messages = azure.messages();
+    let queue = FolderQueue::new(stage.folder.path().join("queue"));
+    app.wakes = Wakes::new(app.store.clone(), Queue::Folder(queue), app.config.gap);
+    stage.world.set_time(stage.now());
+    for _ in 0..messages {
+        app.wakes.queue().send(tenant, Duration::from_secs(90), stage.now()).await.unwrap();
+    }
+    if !accepted {
+        let note = app.wakes.notes(tenant).await.unwrap().0.into_iter().next();
+        let name = note.map_or(NoteName::Timer, |note| note.name);
+        app.wakes.leave(tenant, name, &Note::new(stage.now(), "event"), stage.now()).await.unwrap();
+    } else {
+        assert!(messages > 0, "killed between {}: a bell was lost", point.between);
+    }
+    for minute in 0.. {
+        assert!(minute < 60, "killed between {}: no rest; notes {:?}", point.between, azure.notes());
+        // A message that was never sent leaves only the timer to find the note.
+        if minute % 15 == 14 {
+            let now = stage.now();
+            app.wakes.leave(tenant, NoteName::Timer, &Note::new(now, "schedule"), now).await.unwrap();
+        }
+        stage.serve_bells(&app).await;
+        if stage.queued() == 0 && azure.notes().is_empty() && !stage.world.syncing() {
+            break;
+        }
+        stage.pass(MINUTE);
+    }
+}
