@@ -58,12 +58,14 @@ pub async fn act(
         rest.into_iter().partition(|action| matches!(action, Action::Create { .. }));
     let mut outcomes = Vec::with_capacity(actions.len());
     for wave in [creations, runs, removals] {
-        let done: Vec<Outcome> =
-            stream::iter(wave.into_iter().cloned().map(|action| hands.carry_out(action)))
-                .buffered(AT_ONCE)
-                .collect()
-                .await;
-        outcomes.extend(done);
+        let begun = wave.into_iter().cloned().enumerate().map(|(number, action)| {
+            let outcome = hands.carry_out(action);
+            async move { (number, outcome.await) }
+        });
+        // One that waits for its repetition holds up no other; they are told in the plan's order all the same.
+        let mut done: Vec<(usize, Outcome)> = stream::iter(begun).buffer_unordered(AT_ONCE).collect().await;
+        done.sort_by_key(|(number, _)| *number);
+        outcomes.extend(done.into_iter().map(|(_, outcome)| outcome));
     }
     outcomes
 }
