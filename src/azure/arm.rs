@@ -196,15 +196,15 @@ impl Arm {
         attempt: u32,
         deadline: Instant,
     ) -> Result<Bytes, ArmError> {
+        let left = || deadline.saturating_duration_since(Instant::now());
         let scopes = [self.scope.as_str()];
         let asked = self.credential.get_token(&scopes, None);
         let slow = |_| azure_core::Error::with_message(azure_core::error::ErrorKind::Credential, "timed out");
-        let token = tokio::time::timeout(TOKEN_TIMEOUT, asked)
+        let token = tokio::time::timeout(TOKEN_TIMEOUT.min(left()), asked)
             .await
             .map_err(slow)
             .flatten()
             .map_err(ArmError::Token)?;
-        let left = deadline.saturating_duration_since(Instant::now());
         let begun = Instant::now();
         let transport = |source: reqwest::Error| ArmError::Transport {
             what: what.to_owned(),
@@ -213,7 +213,7 @@ impl Arm {
         let response = self
             .http
             .get(url)
-            .timeout(TIMEOUT.min(left))
+            .timeout(TIMEOUT.min(left()))
             .bearer_auth(token.token.secret())
             .header(header::ACCEPT, "application/json")
             // The management-group tree is cached; this asks for a fresh answer.
