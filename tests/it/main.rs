@@ -31,6 +31,7 @@ mod memory;
 mod modes;
 mod package;
 mod rights;
+mod rivals;
 mod settings;
 mod snapshots;
 mod stage;
