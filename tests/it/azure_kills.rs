@@ -118,7 +118,10 @@ async fn goes_on(azure: &AzureStage, accepted: bool, point: &Point) {
     stage
         .wait("the killed one's lease to end", async || {
             match Lease::acquire(&app.store, &app.config.account, &us, app.config.lease).await.unwrap() {
-                Acquired::Ours(lease) => Some(lease.release().await),
+                Acquired::Ours(lease) => {
+                    lease.release().await;
+                    Some(())
+                }
                 Acquired::Taken(_) => None,
             }
         })

@@ -22,6 +22,7 @@ mod bad_input;
 mod bells;
 mod cycles;
 mod envelopes;
+mod faults;
 mod hard_cases;
 mod kills;
 mod leases;

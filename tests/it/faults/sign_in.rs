@@ -1,0 +1,112 @@
+//! The same for what signs in: Entra, the identity endpoint, the vault; the real binary, as each has its own client there.
+
+use super::kinds::{Row, rows};
+use super::print;
+use crate::stage::Stage;
+use futures::stream::{self, StreamExt};
+use std::time::Duration;
+use world::{CallKind, Fault};
+
+const MINUTE: Duration = Duration::from_mins(1);
+/// Whole processes at the same time.
+const AT_ONCE: usize = 6;
+
+/// A call, and what the report or the log may call it.
+struct Column {
+    name: &'static str,
+    call: CallKind,
+    places: &'static [&'static str],
+}
+
+const COLUMNS: [Column; 3] = [
+    Column { name: "token", call: CallKind::Token, places: &["AZURE_IDENTITY"] },
+    Column { name: "identity", call: CallKind::Identity, places: &["AZURE_IDENTITY"] },
+    Column { name: "vault", call: CallKind::VaultGet, places: &["kv-test.vault.azure.net"] },
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_fault_in_signing_in_is_named_and_costs_nothing_that_is_there() {
+    let rows = rows();
+    let cells = rows.iter().flat_map(|row| COLUMNS.iter().map(move |column| (row, column)));
+    let told: Vec<Result<String, String>> =
+        stream::iter(cells.map(|(row, column)| cell(row, column))).buffered(AT_ONCE).collect().await;
+    print("what a fault in signing in came to", &COLUMNS.map(|column| column.name), &rows, &told);
+}
+
+fn stage(column: &Column) -> Stage {
+    let stage = Stage::new().set("LEASE", "15s").set("CYCLE_BUDGET", "15s").set("FOLLOW_UP", "50ms");
+    let world = &stage.world;
+    let trust = [
+        ("SSL_CERT_FILE", world.ca_file(stage.folder.path()).display().to_string()),
+        ("HTTPS_PROXY", world.proxy_url()),
+        ("NO_PROXY", "127.0.0.1".to_owned()),
+    ];
+    let settings = match column.call {
+        CallKind::Token => vec![
+            ("AZURE_IDENTITY", "client-secret".to_owned()),
+            ("AZURE_TENANT_ID", world.tenant()),
+            ("AZURE_CLIENT_ID", world.app_id()),
+            ("AZURE_CLIENT_SECRET", world.app_secret()),
+        ],
+        CallKind::VaultGet => {
+            let vault = world.vault("kv-test");
+            for (name, value) in [
+                ("qualys-username", world.qualys_user()),
+                ("qualys-password", world.qualys_password()),
+                ("connector-client-secret", world.app_secret()),
+            ] {
+                world.set_secret("kv-test", name, &value);
+            }
+            vec![("KEY_VAULT_URL", format!("https://{vault}"))]
+        }
+        _ => vec![],
+    };
+    let vault = column.call == CallKind::VaultGet;
+    let mut stage =
+        trust.into_iter().chain(settings).fold(stage, |stage, (name, value)| stage.set(name, &value));
+    if vault {
+        stage.settings.remove("SECRETS");
+    }
+    stage
+}
+
+/// What the binary's `cycle` says, on both streams.
+async fn cycle(stage: &Stage) -> String {
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_qualys-azure-inventory"));
+    command.args(["cycle", "--json"]).env_clear().envs(&stage.settings).kill_on_drop(true);
+    let output = command.output().await.unwrap();
+    let text =
+        [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    crate::stage::assert_shows_none("the output", &text, &stage.world.secrets());
+    text
+}
+
+async fn cell(row: &Row, column: &Column) -> Result<String, String> {
+    let stage = stage(column);
+    let world = stage.world.clone();
+    let healthy = world.subscription("healthy");
+    let kept = stage.ours(&healthy, MINUTE);
+    let new = world.subscription("new");
+    world.fault(Fault::new(column.call, row.kind.clone()).always());
+    let text = cycle(&stage).await;
+    let met = world.calls().iter().any(|call| call.call == column.call && call.fault.is_some());
+    world.clear_faults();
+    let fail = |what: &str| Err(format!("{} in {}: {what}: {text}", row.name, column.name));
+    let unharmed = || {
+        let connectors = world.connectors();
+        connectors.iter().any(|one| one.id == kept && !one.disabled)
+            && [&healthy, &new].iter().all(|id| world.connectors_of(id).len() <= 1)
+    };
+    if !met || !unharmed() {
+        return fail(if met { "harm was done" } else { "the fault was never met" });
+    }
+    let is_named = column.places.iter().any(|place| text.contains(place));
+    if !row.is_harmless && !is_named {
+        return fail("it is not named");
+    }
+    let after = cycle(&stage).await;
+    if !unharmed() || world.connectors_of(&new).len() != 1 {
+        return Err(format!("{} in {}: not mended: {after}", row.name, column.name));
+    }
+    Ok(if is_named { "named" } else { "done" }.to_owned())
+}
