@@ -3,7 +3,12 @@
 
 use crate::stage::{Stage, subscription_of};
 use jiff::SignedDuration;
+use qualys_azure_inventory::cycle::{self, Ended, Woken};
+use qualys_azure_inventory::lease::{Acquired, Holder, Lease};
 use qualys_azure_inventory::manifest::Manifest;
+use qualys_azure_inventory::model::CycleId;
+use qualys_azure_inventory::store::NoteName;
+use qualys_azure_inventory::wakes::Note;
 use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;
@@ -337,4 +342,26 @@ async fn at_a_desk_an_applications_secret_signs_in_and_the_plan_is_printed() {
     let (code, [told, log]) = plan(&wrong);
     assert_eq!(code, Some(1), "{told}{log}");
     assert!(log.contains("check the identity (AZURE_IDENTITY)"), "{log}");
+}
+
+/// The holder gives the lease back and looks for notes just then: the bell still counts as pending, and nobody else would ring.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bell_that_is_refused_while_the_holder_already_looks_for_notes_is_not_lost() {
+    let Some(azure) = azure_stage() else { return };
+    let (world, stage) = (&azure.stage.world, &azure.stage);
+    let app = stage.app().await;
+    let (tenant, now) = (app.config.policy.tenant, stage.now());
+    let us = Holder { cycle: CycleId::new(now, 1), tenant, since: now };
+    let held = Lease::acquire(&app.store, &app.config.account, &us, app.config.lease).await.unwrap();
+    assert!(matches!(held, Acquired::Ours(_)));
+    app.wakes.leave(tenant, NoteName::Timer, &Note::new(now, "schedule"), now).await.unwrap();
+    let taken = app.wakes.queue().take(Duration::from_secs(90), now).await.unwrap().unwrap();
+    let holder = world.clone();
+    world.on_answer_to(CallKind::BlobLease, "/lease", 1, move |_| {
+        let ours = holder.steal_lease("control", "account=default/lease");
+        holder.give_back_lease("control", "account=default/lease", &ours);
+    });
+    assert!(matches!(cycle::run(&app, Woken::ByBell, now).await.unwrap(), Ended::Dropped { .. }));
+    app.wakes.queue().finish(taken).await.unwrap();
+    assert_eq!(azure.messages(), 1, "a bell stands for the note");
 }
