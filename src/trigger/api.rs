@@ -267,8 +267,13 @@ pub(super) async fn plan(
     })
 }
 
-fn unavailable(cause: &dyn std::error::Error) -> Problem {
+fn unavailable(cause: &(dyn std::error::Error + 'static)) -> Problem {
     let text = chain(cause);
     error!(error = text, "Could not answer: {text}");
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the storage could not be used; the log has the cause")
+    let detail = match cause.downcast_ref::<StoreError>() {
+        // These name the blob and what to do, and nothing of its content.
+        Some(known @ (StoreError::Unreadable { .. } | StoreError::Newer { .. })) => known.to_string(),
+        _ => "the storage could not be used; the log has the cause".to_owned(),
+    };
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
 }

@@ -227,3 +227,22 @@ async fn a_message_that_is_no_bell_of_ours_is_removed_and_said() {
     let said = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
     assert_eq!(said.matches("Removed a message that is no bell of ours").count(), garbage().len(), "{said}");
 }
+
+#[tokio::test]
+async fn a_page_that_cannot_be_read_is_named_in_the_answer_with_what_to_do() {
+    let stage = Stage::new();
+    stage.world.subscription("a");
+    let host = stage.host().await;
+    stage.cycle(&stage.app().await).await;
+    for (page, blob) in [("status", "status.json"), ("plan", "plan.json")] {
+        for (bytes, told) in
+            [("{", "Move it away to start afresh"), ("{\"schema_version\":2}", "use the newer program")]
+        {
+            std::fs::write(stage.control(blob), bytes).unwrap();
+            let answer = reqwest::get(format!("{}/api/{page}", host.url())).await.unwrap();
+            assert_eq!(answer.status(), 503);
+            let text = answer.text().await.unwrap();
+            assert!(text.contains(blob) && text.contains(told), "{text}");
+        }
+    }
+}
