@@ -33,29 +33,13 @@ pub fn azure_stage() -> Option<AzureStage> {
         azurite.create_container(container).unwrap();
     }
     azurite.create_queue("cycles").unwrap();
-    let world = &stage.world;
-    let vault = world.vault("kv-test");
-    for (name, value) in [
-        ("qualys-username", world.qualys_user()),
-        ("qualys-password", world.qualys_password()),
-        ("connector-client-secret", world.app_secret()),
-    ] {
-        world.set_secret("kv-test", name, &value);
-    }
-    let settings = [
-        ("KEY_VAULT_URL", format!("https://{vault}")),
-        ("STORAGE", format!("https://{}", blob_host())),
-        ("QUEUE", format!("https://{}", queue_host())),
-        ("SSL_CERT_FILE", world.ca_file(stage.folder.path()).display().to_string()),
-        ("HTTPS_PROXY", world.proxy_url()),
-        ("NO_PROXY", "127.0.0.1".to_owned()),
-        ("FOLLOW_UP", "1s".to_owned()),
-        ("LEASE", "15s".to_owned()),
-    ];
-    let mut stage = settings.into_iter().fold(stage, |stage, (name, value)| stage.set(name, &value));
-    for secret in ["SECRETS", "QUALYS_USERNAME", "QUALYS_PASSWORD", "CONNECTOR_CLIENT_SECRET"] {
-        stage.settings.remove(secret);
-    }
+    let stage = stage
+        .behind_the_proxy()
+        .with_vault()
+        .set("STORAGE", &format!("https://{}", blob_host()))
+        .set("QUEUE", &format!("https://{}", queue_host()))
+        .set("FOLLOW_UP", "1s")
+        .set("LEASE", "15s");
     Some(AzureStage { stage, azurite })
 }
 

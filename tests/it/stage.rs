@@ -1,13 +1,17 @@
 //! A world, a folder for storage and queue, and the product: as the real binary under the host, or in process.
 
-use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
+mod files;
+mod identity;
+
+pub use files::{files_below, gunzip, names_in, sha256};
+pub use identity::WorldIdentity;
+
 use jiff::{SignedDuration, Timestamp};
 use qualys_azure_inventory::app::App;
 use qualys_azure_inventory::config::Config;
 use qualys_azure_inventory::cycle::{self, Ended, Ran, Woken};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -60,6 +64,30 @@ impl Stage {
     pub fn set(mut self, name: &str, value: &str) -> Self {
         self.settings.insert(name.to_owned(), value.to_owned());
         self
+    }
+
+    /// Names that the world's proxy knows are reached through it, and its CA is trusted.
+    pub fn behind_the_proxy(self) -> Self {
+        let trust = self.world.ca_file(self.folder.path()).display().to_string();
+        let proxy = self.world.proxy_url();
+        self.set("SSL_CERT_FILE", &trust).set("HTTPS_PROXY", &proxy).set("NO_PROXY", "127.0.0.1")
+    }
+
+    /// The secrets lie in a vault, `kv-test`, and nowhere else.
+    pub fn with_vault(mut self) -> Self {
+        let world = &self.world;
+        let vault = world.vault("kv-test");
+        for (name, value) in [
+            ("qualys-username", world.qualys_user()),
+            ("qualys-password", world.qualys_password()),
+            ("connector-client-secret", world.app_secret()),
+        ] {
+            world.set_secret("kv-test", name, &value);
+        }
+        for secret in ["SECRETS", "QUALYS_USERNAME", "QUALYS_PASSWORD", "CONNECTOR_CLIENT_SECRET"] {
+            self.settings.remove(secret);
+        }
+        self.set("KEY_VAULT_URL", &format!("https://{vault}"))
     }
 
     pub fn now(&self) -> Timestamp {
@@ -300,78 +328,5 @@ fn lay_out(app_dir: &Path) {
         let there = app_dir.join(folder.file_name().unwrap());
         std::fs::create_dir_all(&there).unwrap();
         std::fs::copy(folder.join("function.json"), there.join("function.json")).unwrap();
-    }
-}
-
-pub fn names_in(folder: &Path) -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return vec![] };
-    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.retain(|name| !name.starts_with('.'));
-    names.sort();
-    names
-}
-
-pub fn files_below(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut open = vec![folder.to_owned()];
-    while let Some(folder) = open.pop() {
-        for entry in std::fs::read_dir(folder).into_iter().flatten() {
-            let entry = entry.unwrap();
-            if entry.file_type().unwrap().is_dir() {
-                open.push(entry.path())
-            } else {
-                found.push(entry.path())
-            }
-        }
-    }
-    found.sort();
-    found
-}
-
-pub fn gunzip(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    flate2::read::GzDecoder::new(bytes).read_to_string(&mut text).unwrap();
-    text
-}
-
-pub fn sha256(bytes: &[u8]) -> String {
-    use sha2::Digest;
-    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The world's identity endpoint as a credential.
-pub struct WorldIdentity {
-    world: World,
-}
-
-impl WorldIdentity {
-    pub fn new(world: &World) -> Self {
-        Self { world: world.clone() }
-    }
-
-    pub async fn token(&self, resource: &str) -> String {
-        let url = format!("{}?api-version=2019-08-01&resource={resource}", self.world.identity_endpoint());
-        let ask = reqwest::Client::new().get(url).header("x-identity-header", self.world.identity_header());
-        let body: Value = serde_json::from_str(&ask.send().await.unwrap().text().await.unwrap()).unwrap();
-        body["access_token"].as_str().unwrap().to_owned()
-    }
-}
-
-impl std::fmt::Debug for WorldIdentity {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("WorldIdentity")
-    }
-}
-
-#[async_trait::async_trait]
-impl TokenCredential for WorldIdentity {
-    async fn get_token(
-        &self,
-        scopes: &[&str],
-        _: Option<TokenRequestOptions<'_>>,
-    ) -> azure_core::Result<AccessToken> {
-        let token = self.token(scopes[0].trim_end_matches("/.default")).await;
-        let expires_on = azure_core::time::OffsetDateTime::now_utc() + azure_core::time::Duration::hours(1);
-        Ok(AccessToken { token: token.into(), expires_on })
     }
 }

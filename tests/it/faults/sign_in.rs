@@ -35,39 +35,17 @@ async fn every_fault_in_signing_in_is_named_and_costs_nothing_that_is_there() {
 
 fn stage(column: &Column) -> Stage {
     let stage = Stage::new().set("LEASE", "15s").set("CYCLE_BUDGET", "15s").set("FOLLOW_UP", "50ms");
-    let world = &stage.world;
-    let trust = [
-        ("SSL_CERT_FILE", world.ca_file(stage.folder.path()).display().to_string()),
-        ("HTTPS_PROXY", world.proxy_url()),
-        ("NO_PROXY", "127.0.0.1".to_owned()),
-    ];
-    let settings = match column.call {
-        CallKind::Token => vec![
-            ("AZURE_IDENTITY", "client-secret".to_owned()),
-            ("AZURE_TENANT_ID", world.tenant()),
-            ("AZURE_CLIENT_ID", world.app_id()),
-            ("AZURE_CLIENT_SECRET", world.app_secret()),
-        ],
-        CallKind::VaultGet => {
-            let vault = world.vault("kv-test");
-            for (name, value) in [
-                ("qualys-username", world.qualys_user()),
-                ("qualys-password", world.qualys_password()),
-                ("connector-client-secret", world.app_secret()),
-            ] {
-                world.set_secret("kv-test", name, &value);
-            }
-            vec![("KEY_VAULT_URL", format!("https://{vault}"))]
-        }
-        _ => vec![],
-    };
-    let vault = column.call == CallKind::VaultGet;
-    let mut stage =
-        trust.into_iter().chain(settings).fold(stage, |stage, (name, value)| stage.set(name, &value));
-    if vault {
-        stage.settings.remove("SECRETS");
+    let stage = stage.behind_the_proxy();
+    let (tenant, app, secret) = (stage.world.tenant(), stage.world.app_id(), stage.world.app_secret());
+    match column.call {
+        CallKind::VaultGet => stage.with_vault(),
+        CallKind::Token => stage
+            .set("AZURE_IDENTITY", "client-secret")
+            .set("AZURE_TENANT_ID", &tenant)
+            .set("AZURE_CLIENT_ID", &app)
+            .set("AZURE_CLIENT_SECRET", &secret),
+        _ => stage,
     }
-    stage
 }
 
 /// What the binary's `cycle` says, on both streams.
