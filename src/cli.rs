@@ -3,6 +3,7 @@
 use crate::app::App;
 use crate::config::{Config, ConfigError, ServeConfig, logging};
 use crate::cycle::{self, Ended, Woken};
+use crate::doctor;
 use crate::report::chain;
 use crate::secrets;
 use crate::telemetry::{self, To};
@@ -34,7 +35,7 @@ Exit codes:
   2  a setting or an argument is wrong
   3  another cycle holds the Qualys account; it is named";
 
-// `approve`, `doctor`, `explain`, `snapshots` and `diff` have their place here.
+// `approve`, `explain`, `snapshots` and `diff` have their place here.
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve the functions: what the Azure Functions host starts. Without a host: HTTP on LISTEN, a tick every 15 minutes,
@@ -49,6 +50,13 @@ enum Command {
     /// Show what a cycle would do now. Nothing is written to Qualys and no note is taken.
     Plan {
         /// Print the plan as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check settings, storage, queue, secrets, Azure and the sign-in to Qualys, and say what to do about what fails. It makes
+    /// one call to Qualys, also with credentials that were refused; if they are accepted now, cycles use them again.
+    Doctor {
+        /// Print the findings as JSON.
         #[arg(long)]
         json: bool,
     },
@@ -77,6 +85,7 @@ impl Cli {
             },
             Command::Cycle { json } => by_hand(&app, false, json).await,
             Command::Plan { json } => by_hand(&app, true, json).await,
+            Command::Doctor { json } => examine(&app, json).await,
         };
         result.unwrap_or_else(|error| say_error(&format!("{error:#}"), 1))
     }
@@ -107,6 +116,12 @@ async fn by_hand(app: &App, plan_only: bool, json: bool) -> anyhow::Result<ExitC
     say(&text);
     let (_, failed, ..) = ran.report.counts();
     Ok(if ran.report.problems.is_empty() && failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+async fn examine(app: &App, json: bool) -> anyhow::Result<ExitCode> {
+    let findings = doctor::examine(app, now()).await;
+    say(&if json { serde_json::to_string_pretty(&findings)? } else { findings.to_string() });
+    Ok(ExitCode::from(findings.exit_code()))
 }
 
 async fn serve(app: Arc<App>, config: ServeConfig) -> anyhow::Result<ExitCode> {

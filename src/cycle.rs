@@ -8,8 +8,10 @@ mod audit;
 mod due;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+pub(crate) mod keys;
 mod pass;
 mod settle;
+pub(crate) mod sign_in;
 mod turns;
 
 #[cfg(test)]
@@ -25,6 +27,7 @@ use crate::state::TenantState;
 use crate::store::StoreError;
 use crate::wakes::{Start, WakeError};
 use jiff::Timestamp;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -92,38 +95,64 @@ pub async fn run(app: &App, woken: Woken, now: Timestamp) -> Result<Ended, Cycle
 
 async fn run_as(app: &App, id: CycleId, woken: Woken, now: Timestamp) -> Result<Ended, CycleError> {
     let begun = Instant::now();
-    let (tenant, account) = (app.config.policy.tenant, &app.config.account);
-    let holder = Holder { cycle: id.clone(), tenant, since: now };
-    let lease = match Lease::acquire(&app.store, account, &holder, app.config.lease).await? {
-        Acquired::Ours(lease) => Arc::new(lease),
-        Acquired::Taken(holder) => {
+    let lease = match acquire(app, &id, now).await? {
+        Ok(lease) => lease,
+        Err(Taken { because, holder }) => {
             if woken == Woken::ByBell {
                 turns::wait(app, holder.as_ref(), now).await?;
             }
-            let whose = holder
-                .as_ref()
-                .map_or("somebody".to_owned(), |h| format!("cycle {} of tenant {}", h.cycle, h.tenant));
-            let because = format!("{whose} holds account `{account}`");
             info!("Dropped a bell: {because}");
             return Ok(Ended::Dropped { because, holder });
         }
     };
     let deadline = begun + app.config.budget.saturating_sub(CLOSING);
     let time = pass::Time { now, begun, deadline };
-    // The lease is kept by this very future: a cycle that is cancelled renews nothing.
-    let ended = tokio::select! {
-        ended = under_lease(app, id, woken, &lease, time) => ended,
-        never = lease.keep() => match never {},
-    };
-    lease.release().await;
-    // A bell that met us was dropped, whoever we are and however we ended. One that yielded stays so.
-    if !matches!(&ended, Ok(Ended::Dropped { .. })) {
-        let looked = look_again(app, time.at()).await;
-        let ended = ended?;
-        looked?;
-        return Ok(ended);
+    let ended = while_kept(&lease, pin!(under_lease(app, id, woken, &lease, time))).await;
+    // One that yielded stays so.
+    if matches!(&ended, Ok(Ended::Dropped { .. })) {
+        lease.release().await;
+        return ended;
     }
-    ended
+    // Whoever we are and however we ended.
+    let given_back = give_back(app, &lease, time).await;
+    let ended = ended?;
+    given_back?;
+    Ok(ended)
+}
+
+/// The account is taken.
+struct Taken {
+    because: String,
+    holder: Option<Holder>,
+}
+
+/// Asks for the account's lease.
+async fn acquire(app: &App, id: &CycleId, now: Timestamp) -> Result<Result<Arc<Lease>, Taken>, StoreError> {
+    let (tenant, account) = (app.config.policy.tenant, &app.config.account);
+    let holder = Holder { cycle: id.clone(), tenant, since: now };
+    Ok(match Lease::acquire(&app.store, account, &holder, app.config.lease).await? {
+        Acquired::Ours(lease) => Ok(Arc::new(lease)),
+        Acquired::Taken(holder) => {
+            let whose = holder
+                .as_ref()
+                .map_or("somebody".to_owned(), |h| format!("cycle {} of tenant {}", h.cycle, h.tenant));
+            Err(Taken { because: format!("{whose} holds account `{account}`"), holder })
+        }
+    })
+}
+
+/// Works while the lease is kept by this very future: one that is cancelled renews nothing.
+async fn while_kept<T>(lease: &Lease, work: Pin<&mut (impl Future<Output = T> + Send)>) -> T {
+    tokio::select! {
+        done = work => done,
+        never = lease.keep() => match never {},
+    }
+}
+
+/// Releases the lease, and looks after the bells that met us and were dropped.
+async fn give_back(app: &App, lease: &Lease, time: pass::Time) -> Result<(), CycleError> {
+    lease.release().await;
+    look_again(app, time.at()).await
 }
 
 async fn under_lease(

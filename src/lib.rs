@@ -13,7 +13,7 @@
 //! | edges | [`azure`], [`qualys`], [`store`], [`wakes`], [`lease`], [`secrets`], [`retry`] | data, [`store`], [`retry`] |
 //! | steps | [`observe`], [`act`], [`snapshot`] | data, edges; not each other |
 //! | spine | [`cycle`] | steps, edges, data |
-//! | shell | [`trigger`], [`host`], [`cli`], [`app`], [`config`], [`telemetry`] | all |
+//! | shell | [`trigger`], [`host`], [`cli`], [`app`], [`doctor`], [`config`], [`telemetry`] | all |
 
 // data
 pub mod manifest;
@@ -43,6 +43,7 @@ pub mod cycle;
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod doctor;
 pub mod host;
 pub mod telemetry;
 pub mod trigger;

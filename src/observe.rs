@@ -35,7 +35,8 @@ pub struct Scope {
 }
 
 impl Scope {
-    fn is_everything(&self) -> bool {
+    /// Whether it names nothing, which stands for all that the identity sees.
+    pub fn is_everything(&self) -> bool {
         self.groups.is_empty() && self.subscriptions.is_empty()
     }
 }

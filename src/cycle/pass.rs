@@ -1,7 +1,6 @@
 //! One pass, under the lease: take the notes, work, close.
 
 mod close;
-mod keys;
 mod work;
 
 use super::{CycleError, Ran, Woken, audit, settle};

@@ -77,6 +77,19 @@ impl Qualys {
         }
     }
 
+    /// Asks for one connector at most: the cheapest call that shows whether Qualys accepts the user.
+    ///
+    /// # Errors
+    /// When the call fails.
+    pub async fn sign_in(&self) -> Result<(), QualysError> {
+        let bytes =
+            self.search(&json!({ "ServiceRequest": { "preferences": { "limitResults": 1 } } })).await?;
+        let malformed = |what| QualysError::Malformed { endpoint: Endpoint::ConnectorSearch, what };
+        // A page of somebody in between is no sign-in.
+        wire::response(&bytes).and_then(|answer| answer.rows(NOUN, 1)).map_err(malformed)?;
+        Ok(())
+    }
+
     /// The connectors that Qualys has for one subscription.
     ///
     /// # Errors

@@ -67,6 +67,8 @@ pub enum BlobKey {
     Report(TenantId, CycleId),
     /// A message that was no bell, or one that could not be served.
     Poison(TenantId, RequestId),
+    /// What `doctor` writes, reads and removes.
+    Doctor(TenantId),
 }
 
 impl BlobKey {
@@ -105,6 +107,7 @@ impl BlobKey {
             Self::Request(tenant, request) => format!("tenant={tenant}/requests/{request}.json"),
             Self::Report(tenant, cycle) => format!("tenant={tenant}/reports/{cycle}.json"),
             Self::Poison(tenant, id) => format!("tenant={tenant}/poison/{id}.json"),
+            Self::Doctor(tenant) => format!("tenant={tenant}/doctor.json"),
         }
     }
 

@@ -92,6 +92,10 @@ impl AzureQueue {
         }))
     }
 
+    pub(super) async fn look(&self) -> Result<(), std::io::Error> {
+        attempts(|| async { self.client.peek_messages(None).await.map(|_| ()) }).await
+    }
+
     pub(super) async fn finish(&self, message: &AzureMessage) -> Result<(), std::io::Error> {
         let delete = || async {
             match self.client.delete_message(&message.id, &message.receipt, None).await {

@@ -81,6 +81,17 @@ impl Queue {
         }
     }
 
+    /// Whether the queue is there and can be read; no message is taken. A folder that is not there is made, as sending does.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn look(&self) -> Result<(), QueueError> {
+        match self {
+            Self::Folder(folder) => folder.look(),
+            Self::Azure(azure) => azure.look().await.map_err(failed("read")),
+        }
+    }
+
     /// Removes a message that was served.
     ///
     /// # Errors
@@ -163,6 +174,13 @@ impl FolderQueue {
             }
         }
         Ok(None)
+    }
+
+    fn look(&self) -> Result<(), QueueError> {
+        let folder = self.folder();
+        let looked = std::fs::create_dir_all(&folder).and_then(|()| std::fs::read_dir(&folder));
+        let failed = |source| QueueError { doing: "read", place: folder.display().to_string(), source };
+        looked.map(|_| ()).map_err(failed)
     }
 
     fn finish(&self, place: &Path) -> Result<(), QueueError> {

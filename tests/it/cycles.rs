@@ -143,7 +143,8 @@ async fn wrong_credentials_cost_one_call_and_a_correction_closes_the_breaker() {
         let calls = wrong.world.calls().into_iter().filter(|call| call.service == Service::Qualys).count();
         assert_eq!(calls, 1, "repeated failures lock the user out");
         let status = wrong.json("status.json").unwrap();
-        assert!(status["needs_a_person"][0].as_str().unwrap().contains("qualys-password"));
+        let needs = status["needs_a_person"][0].as_str().unwrap();
+        assert!(needs.contains("qualys-password") && needs.contains("run `doctor`"), "{needs}");
         let password = wrong.world.qualys_password();
         let right = wrong.set("QUALYS_PASSWORD", &password);
         let ran = right.cycle(&right.app().await).await;

@@ -21,6 +21,7 @@ mod azure_kills;
 mod bad_input;
 mod bells;
 mod cycles;
+mod doctor;
 mod envelopes;
 mod faults;
 mod hard_cases;

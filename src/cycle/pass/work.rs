@@ -1,24 +1,22 @@
 //! The work of a pass: secrets, then observe, plan, act, snapshot. What fails is a problem in the report.
 
-use super::keys::Keys;
 use super::{CycleError, Memory, Pass, audit};
 use crate::act::{self, Template};
 use crate::cycle::due;
+use crate::cycle::keys::Keys;
+use crate::cycle::sign_in::{self, SignIn};
 use crate::model::{Connector, ConnectorId, Observed, SnapshotId, SubscriptionId};
 use crate::observe::{self, Look};
 use crate::plan::{self, Action, Mode, Plan};
-use crate::qualys::{self, Pace, Qualys, QualysError, Sending};
+use crate::qualys::{Qualys, QualysError};
 use crate::report::{Done, Outcome};
 use crate::retry::chance;
 use crate::snapshot::{self, Camera, SnapshotError};
-use crate::state::{
-    AccountState, Breaker, Endpoint, RunMark, SCHEMA_VERSION, SnapshotMark, SyncMemory, TenantState,
-};
+use crate::state::{Endpoint, RunMark, SnapshotMark, SyncMemory, TenantState};
 use crate::store::{BlobKey, Condition, StoreError};
 use crate::wakes::Found;
 use serde::de::IgnoredAny;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use tracing::info;
 
 impl Pass<'_> {
@@ -31,20 +29,7 @@ impl Pass<'_> {
                 return Ok(());
             }
         };
-        let account = BlobKey::Account(self.app.config.account.clone());
-        let known = self
-            .app
-            .store
-            .update(&account, |state: &mut AccountState| {
-                state.schema_version = SCHEMA_VERSION;
-                if state.salt.is_empty() {
-                    state.salt = format!("{:08x}{:08x}", chance(), chance());
-                }
-                let credentials = keys.fingerprint(&state.salt);
-                (state.clone(), credentials)
-            })
-            .await;
-        let (known, credentials) = match known {
+        let known = match SignIn::look(self.app, &keys.login).await {
             Ok(known) => known,
             Err(error @ (StoreError::Unreadable { .. } | StoreError::Newer { .. })) => {
                 self.problem(
@@ -56,9 +41,7 @@ impl Pass<'_> {
             }
             Err(error) => return Err(error.into()),
         };
-        let was_refused = known.refused.iter().any(|breaker| breaker.credentials == credentials);
-        // A person who asks for a plan may try again what was refused: perhaps the user is unlocked.
-        if was_refused && !self.dry {
+        if known.was_refused {
             let refused = QualysError::BadCredentials { endpoint: Endpoint::ConnectorSearch };
             self.qualys_problem("qualys", &refused);
             return Ok(());
@@ -68,46 +51,13 @@ impl Pass<'_> {
             self.work.wait_until = Some(until);
             return Ok(());
         }
-        let qualys = self.qualys(&keys);
+        let qualys = sign_in::client(self.app, &keys.login, self.lease, self.time);
         self.with_qualys(&qualys, &keys, memory, plan_only).await?;
         self.work.calls = qualys.pace().finish().await?;
         self.work.wait_until = self.work.wait_until.max(qualys.pace().paused_until());
         self.work.window_until = qualys.pace().window_until();
-        let (is_refused, now) = (self.were_refused(), self.time.at());
-        if is_refused != was_refused && self.work.calls.total > 0 {
-            let change = |state: &mut AccountState| {
-                state.refused.retain(|breaker| breaker.credentials != credentials);
-                if is_refused {
-                    state.refused.push(Breaker { opened: now, credentials: credentials.clone() });
-                }
-                // Enough for every deployment of an account and its last passwords.
-                let surplus = state.refused.len().saturating_sub(50);
-                state.refused.drain(..surplus);
-            };
-            self.app.store.update(&account, change).await?;
-        }
+        known.keep(self.app, self.were_refused(), self.time.at()).await?;
         Ok(())
-    }
-
-    fn qualys(&self, keys: &Keys) -> Qualys {
-        let config = &self.app.config;
-        let limits = (config.calls_per_hour, config.reserve_percent, config.concurrency);
-        Qualys::new(qualys::Setup {
-            http: self.app.http.clone(),
-            base: config.qualys_api.clone(),
-            username: keys.username.value.clone(),
-            password: keys.password.value.clone(),
-            write_timeout: config.lease / 2,
-            deadline: self.time.deadline,
-            pace: Pace::new(self.app.store.clone(), config.account.clone(), limits, self.time.now),
-            may_send: Arc::new({
-                let lease = Arc::clone(self.lease);
-                move |sending| match sending {
-                    Sending::Read => lease.is_ours(),
-                    Sending::Write => lease.is_held(),
-                }
-            }),
-        })
     }
 
     async fn with_qualys(
@@ -296,25 +246,7 @@ impl Pass<'_> {
 
     fn qualys_problem(&mut self, stage: &str, error: &QualysError) {
         self.work.refused |= matches!(error, QualysError::BadCredentials { .. });
-        let advice = match error {
-            QualysError::BadCredentials { .. } => {
-                "correct `qualys-username` and `qualys-password`; nothing more is sent with these, so that Qualys does not lock the user"
-            }
-            QualysError::Forbidden { .. } => {
-                "give the Qualys user the Manager role with full scope and API access, and check the licensed modules and allowed addresses"
-            }
-            QualysError::RateLimited { .. } | QualysError::NoCallsLeft { .. } => {
-                "nothing: a later cycle goes on; raise QUALYS_CALLS_PER_HOUR only if Qualys raised the account's limit"
-            }
-            QualysError::Status { status: 404, .. } | QualysError::Address { .. } => {
-                "check QUALYS_PLATFORM or QUALYS_API_URL"
-            }
-            QualysError::Account(_) => "check the storage",
-            _ => {
-                "nothing: the next cycle tries again; if it stays, check the network and the Qualys platform"
-            }
-        };
-        self.problem(stage, error, advice);
+        self.problem(stage, error, sign_in::advice(error));
     }
 }
 

@@ -23,7 +23,7 @@ fn any_key() -> impl Strategy<Value = BlobKey> {
     let tenant = (0u128..2).prop_map(|id| TenantId::new(Uuid::from_u128(id)));
     let time = (0i64..2, 0u32..2).prop_map(|(at, chance)| (Timestamp::from_second(at).unwrap(), chance));
     let name = prop::sample::select(vec!["a", "b", "default", "a.b_c-d"]);
-    (0usize..16, tenant, time, name, any_note(), 0u32..3).prop_map(
+    (0usize..17, tenant, time, name, any_note(), 0u32..3).prop_map(
         |(kind, tenant, (at, chance), name, note, part)| {
             let (cycle, request) = (CycleId::new(at, chance), RequestId::new(at, chance));
             let snapshot = SnapshotId::new(at, chance);
@@ -44,7 +44,8 @@ fn any_key() -> impl Strategy<Value = BlobKey> {
                 12 => BlobKey::Note(tenant, note),
                 13 => BlobKey::Request(tenant, request),
                 14 => BlobKey::Report(tenant, cycle),
-                _ => BlobKey::Poison(tenant, request),
+                15 => BlobKey::Poison(tenant, request),
+                _ => BlobKey::Doctor(tenant),
             }
         },
     )

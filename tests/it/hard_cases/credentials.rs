@@ -1,7 +1,13 @@
 //! Credentials: refused ones stop at once, and none is kept where it could be read.
 
-use super::{MINUTE, still};
+use super::{MINUTE, bell, leave, still};
 use crate::stage::Stage;
+use qualys_azure_inventory::app::App;
+use qualys_azure_inventory::cycle::{self, Woken};
+use qualys_azure_inventory::doctor::{self, Findings};
+use qualys_azure_inventory::model::{Asked, RequestId};
+use qualys_azure_inventory::store::NoteName;
+use qualys_azure_inventory::wakes::Note;
 use world::{CallKind, Fault, Kind, Service};
 
 #[tokio::test]
@@ -27,6 +33,130 @@ async fn the_breaker_is_not_closed_by_another_tenants_good_credentials() {
         first.pass(15 * MINUTE);
     }
     assert_eq!(refused, 1, "sign-ins with the refused password");
+}
+
+/// The calls to Qualys since the last time this was asked.
+fn calls(stage: &Stage) -> usize {
+    let count = stage.world.calls().iter().filter(|call| call.service == Service::Qualys).count();
+    stage.world.clear_calls();
+    count
+}
+
+/// The breakers that are open.
+fn breakers(stage: &Stage) -> usize {
+    let state = stage.folder.path().join("store/control/account=default/state.json");
+    let state: serde_json::Value = serde_json::from_slice(&std::fs::read(state).unwrap()).unwrap();
+    state["refused"].as_array().unwrap().len()
+}
+
+/// A day with refused credentials: 96 ticks, events, requests and plans by hand in between, each bell served when it is due.
+async fn a_day_of_refusal(stage: &Stage, app: &App) {
+    let tenant = app.config.policy.tenant;
+    let new = stage.world.subscription("new").id().parse().unwrap();
+    let mut ran = 0;
+    for tick in 0..96 {
+        leave(app, stage).await;
+        ran += bell(app, stage).await;
+        stage.pass(5 * MINUTE);
+        let now = stage.now();
+        if tick % 7 == 3 {
+            for name in [NoteName::Subscription(new), NoteName::Secret] {
+                app.wakes.leave(tenant, name, &Note::new(now, "event"), now).await.unwrap();
+            }
+        }
+        if tick % 11 == 5 {
+            let asked = Asked { all: true, ..Asked::default() };
+            app.wakes.request(tenant, &RequestId::new(now, tick), &asked, "test", now).await.unwrap();
+            cycle::run(app, Woken::ByHand { plan_only: true }, now).await.unwrap();
+        }
+        ran += bell(app, stage).await;
+        stage.pass(10 * MINUTE);
+    }
+    assert!(ran > 96, "{ran} cycles");
+    assert_eq!((calls(stage), breakers(stage)), (1, 1), "repeated failures lock the user out");
+    let lie = stage.notes();
+    assert!(lie.iter().any(|note| note.starts_with("request=")), "{lie:?}");
+    assert!(lie.iter().any(|note| note.starts_with("subscription=")), "{lie:?}");
+    let needs = stage.json("status.json").unwrap()["needs_a_person"].to_string();
+    assert!(needs.contains("`qualys-password`") && needs.contains("run `doctor`"), "{needs}");
+}
+
+/// The breaker does not hold the next cycle up, which does what the notes ask for.
+async fn assert_goes_on(stage: &Stage, app: &App) {
+    leave(app, stage).await;
+    assert_eq!(bell(app, stage).await, 1);
+    assert_eq!(stage.world.connectors().len(), 1);
+    let status = stage.json("status.json").unwrap();
+    assert!(!status["needs_a_person"].to_string().contains("doctor"), "{status}");
+}
+
+fn sign_in(findings: &Findings) -> String {
+    findings.checks.last().unwrap().to_string()
+}
+
+#[tokio::test]
+async fn a_day_with_a_locked_user_costs_one_call_and_only_a_doctor_that_succeeds_ends_it() {
+    let stage = still();
+    let password = stage.world.qualys_password();
+    stage.world.set_qualys_password("somebody-changed-it");
+    let app = stage.app().await;
+    a_day_of_refusal(&stage, &app).await;
+
+    let findings = doctor::examine(&app, stage.now()).await;
+    let told = sign_in(&findings);
+    assert!(
+        told.starts_with("FAIL    Qualys sign-in: Qualys refused") && told.contains("run `doctor`"),
+        "{told}"
+    );
+    assert_eq!((findings.exit_code(), calls(&stage), breakers(&stage)), (1, 1, 1));
+    stage.pass(15 * MINUTE);
+    leave(&app, &stage).await;
+    assert_eq!((bell(&app, &stage).await, calls(&stage)), (1, 0), "it stays open");
+
+    stage.world.set_qualys_password(&password);
+    stage.pass(15 * MINUTE);
+    leave(&app, &stage).await;
+    assert_eq!((bell(&app, &stage).await, calls(&stage)), (1, 0), "nobody told us yet");
+    let findings = doctor::examine(&app, stage.now()).await;
+    assert!(sign_in(&findings).contains("cycles use them again"), "{findings}");
+    assert_eq!((findings.exit_code(), calls(&stage), breakers(&stage)), (0, 1, 0));
+    stage.pass(15 * MINUTE);
+    assert_goes_on(&stage, &app).await;
+    stage.assert_no_secret();
+}
+
+#[tokio::test]
+async fn a_day_with_a_wrong_secret_costs_one_call_and_a_new_version_ends_it() {
+    let mut stage = still();
+    let password = stage.world.qualys_password();
+    for (variable, name) in [
+        ("QUALYS_USERNAME", "qualys-username"),
+        ("QUALYS_PASSWORD", "qualys-password"),
+        ("CONNECTOR_CLIENT_SECRET", "connector-client-secret"),
+    ] {
+        let value = stage.settings.remove(variable).unwrap();
+        stage.world.set_secret("kv-day", name, &value);
+    }
+    stage.settings.remove("SECRETS");
+    let stage = stage.set("KEY_VAULT_URL", "https://kv-day.vault.azure.net");
+    stage.world.set_secret("kv-day", "qualys-password", "not-the-one");
+    let app = stage.app().await;
+    a_day_of_refusal(&stage, &app).await;
+    stage.world.set_secret("kv-day", "qualys-password", &password);
+    stage.pass(15 * MINUTE);
+    assert_goes_on(&stage, &app).await;
+    stage.assert_no_secret();
+}
+
+#[tokio::test]
+async fn a_doctor_that_is_refused_first_opens_the_breaker() {
+    let stage = still().set("QUALYS_PASSWORD", "not-the-one");
+    stage.world.subscription("new");
+    let app = stage.app().await;
+    assert_eq!(doctor::examine(&app, stage.now()).await.exit_code(), 1);
+    assert_eq!((calls(&stage), breakers(&stage)), (1, 1));
+    stage.cycle(&app).await;
+    assert_eq!(calls(&stage), 0);
 }
 
 #[tokio::test]

@@ -1,0 +1,226 @@
+//! `doctor`: checks what a cycle needs, one after the other, and says what to do about what fails.
+//!
+//! Guarantees: it changes nothing but a small blob of its own, which it removes, and what the account remembers of its one call
+//! to Qualys; no secret is in what it says; what cannot be checked because something else failed is said to be skipped.
+
+mod azure;
+
+use crate::app::App;
+use crate::cycle::keys::{self, Login, NEEDED};
+use crate::cycle::sign_in::{self, SignedIn};
+use crate::model::{after, elapsed};
+use crate::plan::Mode;
+use crate::qualys::QualysError;
+use crate::report::chain;
+use crate::state::SCHEMA_VERSION;
+use crate::store::{BlobKey, Condition, Container, StoreError};
+use jiff::Timestamp;
+use serde::Serialize;
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+/// A secret that ends sooner is warned of: time enough for most change procedures.
+const SOON: Duration = Duration::from_hours(30 * 24);
+
+/// All that was found.
+#[derive(Debug, Default, Serialize)]
+pub struct Findings {
+    /// The checks, in order.
+    pub checks: Vec<Check>,
+    /// A cycle holds the account, so that Qualys was not asked.
+    pub held: bool,
+}
+
+/// One check.
+#[derive(Debug, Serialize)]
+pub struct Check {
+    /// What was checked.
+    pub check: String,
+    /// How it ended.
+    pub result: Verdict,
+    /// What was found.
+    pub told: String,
+    /// What to do; with `ok`: a warning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to_do: Option<String>,
+}
+
+/// How a check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// As it should be.
+    Ok,
+    /// Not as it should be.
+    Failed,
+    /// Not checked.
+    Skipped,
+}
+
+/// Checks everything.
+pub async fn examine(app: &App, now: Timestamp) -> Findings {
+    let mut findings = Findings::default();
+    let mode = format!("{:?}", app.config.policy.mode).to_lowercase();
+    findings.ok("settings", format!("complete; MODE is {mode}"));
+    let stored = findings.storage(app).await;
+    let login = findings.secrets(app, now).await;
+    if app.config.policy.mode == Mode::Paused {
+        let why = "MODE is paused, which calls neither Azure Resource Manager nor Qualys";
+        findings.skipped("ARM", why.to_owned());
+        findings.skipped(QUALYS, why.to_owned());
+        return findings;
+    }
+    azure::examine(&mut findings, app).await;
+    match login {
+        _ if !stored => {
+            findings.skipped(QUALYS, "no call is made without the account's state in the storage".into());
+        }
+        None => findings.skipped(QUALYS, "its secrets are not there".into()),
+        Some(login) => findings.qualys(app, &login, now).await,
+    }
+    findings
+}
+
+const QUALYS: &str = "Qualys sign-in";
+
+impl Findings {
+    /// The exit code: 1 something failed, 3 only the account is held, else 0.
+    pub fn exit_code(&self) -> u8 {
+        match (self.checks.iter().any(|check| check.result == Verdict::Failed), self.held) {
+            (true, _) => 1,
+            (false, true) => 3,
+            (false, false) => 0,
+        }
+    }
+
+    fn ok(&mut self, check: &str, told: String) {
+        self.add(check, Verdict::Ok, told, None);
+    }
+
+    fn skipped(&mut self, check: &str, why: String) {
+        self.add(check, Verdict::Skipped, why, None);
+    }
+
+    fn failed(&mut self, check: &str, error: &dyn Error, to_do: &str) {
+        self.add(check, Verdict::Failed, chain(error), Some(to_do.to_owned()));
+    }
+
+    fn add(&mut self, check: &str, result: Verdict, told: String, to_do: Option<String>) {
+        self.checks.push(Check { check: check.to_owned(), result, told, to_do });
+    }
+
+    /// Both containers and the queue. True when the account's state can be kept.
+    async fn storage(&mut self, app: &App) -> bool {
+        let key = BlobKey::Doctor(app.config.policy.tenant);
+        let to_do = "check STORAGE, and the role of the identity there";
+        let control = write_and_remove(app, &key).await;
+        match &control {
+            Ok(()) => self.ok("storage, control", "a blob was written, read and removed".into()),
+            Err(error @ StoreError::Conflict { .. }) => {
+                self.failed("storage, control", error, "run `doctor` alone");
+            }
+            Err(error) => self.failed("storage, control", error, to_do),
+        }
+        // What lies there stays for good, so nothing is written for a test.
+        let below = format!("{}-nothing", key.path());
+        match app.store.list(Container::Inventory, &below).await {
+            Ok(_) => self.ok("storage, inventory", "it is there and can be listed".into()),
+            Err(error) => self.failed("storage, inventory", &error, to_do),
+        }
+        match app.wakes.queue().look().await {
+            Ok(()) => self.ok("queue", "it is there and can be read".into()),
+            Err(error) => self.failed("queue", &error, "check QUEUE, and the role of the identity there"),
+        }
+        control.is_ok()
+    }
+
+    /// Each secret that a cycle needs. Gives those for Qualys, if both can be used.
+    async fn secrets(&mut self, app: &App, now: Timestamp) -> Option<Login> {
+        let read = keys::each(&app.secrets, now).await;
+        for (name, secret) in NEEDED.iter().zip(&read) {
+            let check = format!("secret {name}");
+            match secret {
+                Err(error) => self.failed(
+                    &check,
+                    error,
+                    "put the secret there under that name, or correct KEY_VAULT_URL or SECRETS",
+                ),
+                Ok(secret) => match secret.expires {
+                    None => self.ok(&check, "it is there".into()),
+                    Some(at) if at >= after(now, SOON) => {
+                        self.ok(&check, format!("it is there until {at}"));
+                    }
+                    Some(at) => {
+                        let days = elapsed(at, now).as_secs() / (24 * 3600);
+                        let to_do = "add a new version before then".to_owned();
+                        let told = format!("it is there, and expires in {days} days, at {at}");
+                        self.add(&check, Verdict::Ok, told, Some(to_do));
+                    }
+                },
+            }
+        }
+        let [username, password, _] = read;
+        Some(Login { username: username.ok()?, password: password.ok()? })
+    }
+
+    async fn qualys(&mut self, app: &App, login: &Login, now: Timestamp) {
+        match sign_in::by_hand(app, login, now).await {
+            Ok(SignedIn::Accepted { was_refused }) => {
+                let closed =
+                    if was_refused { "; they were refused before, and cycles use them again" } else { "" };
+                self.ok(QUALYS, format!("Qualys accepts the credentials{closed}"));
+            }
+            Ok(SignedIn::Waits(until)) => {
+                self.skipped(QUALYS, format!("Qualys asked to wait until {until}: nothing is called before"));
+            }
+            Ok(SignedIn::Held(because)) => {
+                self.held = true;
+                self.skipped(QUALYS, format!("{because}; try again when it has ended"));
+            }
+            Ok(SignedIn::Failed(
+                error @ (QualysError::NoCallsLeft { .. } | QualysError::RateLimited { .. }),
+            )) => {
+                self.skipped(QUALYS, chain(&error));
+            }
+            Ok(SignedIn::Failed(error)) => self.failed(QUALYS, &error, sign_in::advice(&error)),
+            Err(error) => self.failed(QUALYS, &error, "check the storage"),
+        }
+    }
+}
+
+async fn write_and_remove(app: &App, key: &BlobKey) -> Result<(), StoreError> {
+    let written = serde_json::json!({ "schema_version": SCHEMA_VERSION, "written_by": "doctor" });
+    let etag = app.store.write(key, &written, Condition::Any).await?;
+    let read = app.store.read::<serde_json::Value>(key).await?;
+    if read != Some((written, etag.clone())) || !app.store.remove(key, &etag).await? {
+        return Err(StoreError::Conflict { path: key.path() });
+    }
+    Ok(())
+}
+
+impl fmt::Display for Findings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (line, check) in self.checks.iter().enumerate() {
+            let end = if line == 0 { "" } else { "\n" };
+            write!(f, "{end}{check}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let result = match self.result {
+            Verdict::Ok => "ok",
+            Verdict::Failed => "FAIL",
+            Verdict::Skipped => "skipped",
+        };
+        write!(f, "{result:<8}{}: {}", self.check, self.told)?;
+        match (&self.to_do, self.result) {
+            (Some(to_do), Verdict::Ok) => write!(f, " (warning: {to_do})"),
+            (Some(to_do), _) => write!(f, "; to do: {to_do}"),
+            (None, _) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The Azure side of `doctor`: a token, the subscriptions, each management group.
+
+use super::Findings;
+use crate::app::App;
+use crate::azure::arm::{Arm, ArmError};
+use crate::model::{SubscriptionId, TenantId};
+use futures::stream::{self, StreamExt};
+use std::collections::BTreeSet;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A person waits; ARM answers in seconds, and its own gateway gives up after a minute.
+const LIMIT: Duration = Duration::from_mins(1);
+/// As many calls at once as a cycle makes.
+const AT_ONCE: usize = 8;
+const CHECK: &str = "ARM, subscriptions";
+const TO_DO: &str = "give the identity the role Reader there, or correct SCOPE and EXCLUDE";
+
+/// Reads what a cycle would, and names each part that cannot be read.
+pub(super) async fn examine(findings: &mut Findings, app: &App) {
+    let (config, deadline) = (&app.config, Instant::now() + LIMIT);
+    let tenant = config.policy.tenant;
+    let listed = match app.arm.subscriptions(deadline).await {
+        Ok(all) => {
+            let ours = all.into_iter().filter(|subscription| subscription.tenant == tenant);
+            let ours: BTreeSet<_> = ours.map(|subscription| subscription.id).collect();
+            match ours.len() {
+                0 if config.scope.is_everything() => findings.failed(
+                    CHECK,
+                    &Unfit(format!("the identity sees no subscription of directory {tenant}")),
+                    "give the identity the role Reader on them, or correct TENANT_ID",
+                ),
+                seen => findings.ok(CHECK, format!("of directory {tenant} the identity sees: {seen}")),
+            }
+            ours
+        }
+        // Nothing else would be answered.
+        Err(error @ (ArmError::Token(_) | ArmError::Unauthorized { .. })) => {
+            let to_do = "check AZURE_IDENTITY and what it names, AZURE_CLOUD and ARM_URL";
+            return findings.failed(CHECK, &error, to_do);
+        }
+        Err(error) => {
+            findings.failed(CHECK, &error, "check ARM_URL, the network and the identity's roles");
+            BTreeSet::new()
+        }
+    };
+    // Lists lag, so one that is named and not listed is read directly.
+    let named = config.scope.subscriptions.iter().copied().filter(|id| !listed.contains(id));
+    let mut read = stream::iter(named.map(|id| directly(&app.arm, id, deadline))).buffered(AT_ONCE);
+    while let Some((id, result)) = read.next().await {
+        let check = format!("ARM, subscription {id}");
+        match result {
+            Ok(of) if of == tenant => {
+                findings.ok(&check, "it can be read; the list does not have it yet".into());
+            }
+            Ok(of) => {
+                let error = Unfit(format!("it belongs to directory {of}"));
+                findings.failed(&check, &error, "take it out of SCOPE, or correct TENANT_ID");
+            }
+            Err(error) => findings.failed(&check, &error, TO_DO),
+        }
+    }
+    let groups = config.scope.groups.iter().chain(&config.exclude.groups);
+    let mut read = stream::iter(groups.map(|group| below(&app.arm, group, deadline))).buffered(AT_ONCE);
+    while let Some((group, result)) = read.next().await {
+        let check = format!("ARM, management group {group}");
+        match result {
+            Ok(below) => findings.ok(&check, format!("subscriptions below it: {}", below.len())),
+            Err(error) => findings.failed(&check, &error, TO_DO),
+        }
+    }
+}
+
+async fn directly(
+    arm: &Arm,
+    id: SubscriptionId,
+    deadline: Instant,
+) -> (SubscriptionId, Result<TenantId, ArmError>) {
+    (id, arm.subscription(id, deadline).await.map(|subscription| subscription.tenant))
+}
+
+async fn below<'a>(
+    arm: &Arm,
+    group: &'a str,
+    deadline: Instant,
+) -> (&'a str, Result<BTreeSet<SubscriptionId>, ArmError>) {
+    (group, arm.descendants(group, deadline).await)
+}
+
+/// An answer that is well and not what is needed.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Unfit(String);

@@ -1,0 +1,261 @@
+//! `doctor`: what is well, what is not and what to do about it; and no secret in what it says.
+
+use crate::azure::{azure, places};
+use crate::stage::{Stage, assert_shows_none};
+use qualys_azure_inventory::doctor::{self, Findings, Verdict};
+use qualys_azure_inventory::lease::{Acquired, Holder, Lease};
+use std::process::Output;
+use std::time::Duration;
+use world::azurite::{blob_host, queue_host};
+use world::{Access, CallKind, Fault, Kind, Service};
+
+fn command(stage: &Stage, arguments: &[&str]) -> Output {
+    std::process::Command::new(env!("CARGO_BIN_EXE_qualys-azure-inventory"))
+        .arg("doctor")
+        .args(arguments)
+        .env_clear()
+        .envs(&stage.settings)
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+async fn examined(stage: &Stage) -> Findings {
+    doctor::examine(&stage.app().await, stage.now()).await
+}
+
+/// The line of one check.
+fn line(findings: &Findings, check: &str) -> String {
+    let found = findings.checks.iter().find(|one| one.check == check);
+    found.unwrap_or_else(|| panic!("no check `{check}` in\n{findings}")).to_string()
+}
+
+fn qualys_calls(stage: &Stage) -> usize {
+    stage.world.calls().iter().filter(|call| call.service == Service::Qualys).count()
+}
+
+/// A stage whose secrets are in a vault.
+fn with_vault() -> Stage {
+    let mut stage = Stage::new();
+    stage.world.vault("kv-doctor");
+    for (variable, name) in [
+        ("QUALYS_USERNAME", "qualys-username"),
+        ("QUALYS_PASSWORD", "qualys-password"),
+        ("CONNECTOR_CLIENT_SECRET", "connector-client-secret"),
+    ] {
+        let value = stage.settings.remove(variable).unwrap();
+        stage.world.set_secret("kv-doctor", name, &value);
+    }
+    stage.settings.remove("SECRETS");
+    stage.set("KEY_VAULT_URL", "https://kv-doctor.vault.azure.net")
+}
+
+#[tokio::test]
+async fn all_that_is_well_is_said_for_one_call_to_qualys_and_nothing_is_left_behind() {
+    let stage = Stage::new().set("SCOPE", "platform");
+    stage.world.group("platform", None);
+    stage.world.subscription("a").in_group("platform");
+    let output = command(&stage, &[]);
+    let (told, logged) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{told}{logged}");
+    insta::assert_snapshot!(told.replace(&stage.world.tenant(), "[directory]"), @r"
+    ok      settings: complete; MODE is enforce
+    ok      storage, control: a blob was written, read and removed
+    ok      storage, inventory: it is there and can be listed
+    ok      queue: it is there and can be read
+    ok      secret qualys-username: it is there
+    ok      secret qualys-password: it is there
+    ok      secret connector-client-secret: it is there
+    ok      ARM, subscriptions: of directory [directory] the identity sees: 1
+    ok      ARM, management group platform: subscriptions below it: 1
+    ok      Qualys sign-in: Qualys accepts the credentials
+    ");
+    let calls = stage.world.calls();
+    let mut qualys = calls.iter().filter(|call| call.service == Service::Qualys);
+    assert!(
+        qualys.next().is_some_and(|call| call.call == CallKind::ConnectorSearch) && qualys.next().is_none()
+    );
+    assert!(!stage.control("").exists() || crate::stage::files_below(&stage.control("")).is_empty());
+    let json = command(&stage, &["--json"]);
+    let found: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!((&found["held"], &found["checks"][0]["result"]), (&false.into(), &"ok".into()));
+    for shown in [told, logged, text(&json.stdout), text(&json.stderr)] {
+        assert_shows_none("what doctor says", &shown, &stage.world.secrets());
+    }
+    let account = stage.folder.path().join("store/control/account=default/state.json");
+    let account: serde_json::Value = serde_json::from_slice(&std::fs::read(account).unwrap()).unwrap();
+    let booked = account["booked"]["connector-search"].as_array().unwrap();
+    assert_eq!(booked.iter().map(|one| one["calls"].as_u64().unwrap()).sum::<u64>(), 2, "{account}");
+}
+
+#[tokio::test]
+async fn everything_that_fails_is_named_with_what_to_do_and_no_secret() {
+    let stage = Stage::new().set("SCOPE", "platform,sandbox,aaaaaaaa-0000-0000-0000-000000000001");
+    let file = stage.folder.path().join("file");
+    std::fs::write(&file, "in the way").unwrap();
+    let place = format!("folder:{}", file.display());
+    stage.world.group("platform", None);
+    stage.world.subscription("a").in_group("platform");
+    stage.world.group("sandbox", None);
+    stage.world.group_access("sandbox", Access::Forbidden);
+    let mut stage = stage.set("STORAGE", &place).set("QUEUE", &place);
+    stage.settings.remove("QUALYS_PASSWORD");
+    let output = command(&stage, &[]);
+    let told = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    for (start, part) in [
+        ("FAIL    storage, control: ", "; to do: check STORAGE"),
+        ("FAIL    queue: ", "; to do: check QUEUE"),
+        ("ok      secret qualys-username: ", ""),
+        ("FAIL    secret qualys-password: ", "(`QUALYS_PASSWORD`); to do: put the secret there"),
+        ("FAIL    ARM, subscription aaaaaaaa-0000-0000-0000-000000000001: ", "; to do: give the identity"),
+        ("FAIL    ARM, management group sandbox: ", "; to do: give the identity the role Reader"),
+        ("ok      ARM, management group platform: ", ""),
+        ("skipped Qualys sign-in: ", ""),
+    ] {
+        assert!(told.lines().any(|line| line.starts_with(start) && line.contains(part)), "{start}\n{told}");
+    }
+    for shown in [told, text(&output.stderr)] {
+        assert_shows_none("what doctor says", &shown, &stage.world.secrets());
+    }
+    assert_eq!(qualys_calls(&stage), 0);
+}
+
+#[test]
+fn wrong_settings_are_all_named_with_exit_code_2() {
+    let mut stage = Stage::new().set("MODE", "perhaps");
+    stage.settings.remove("STORAGE");
+    let output = command(&stage, &[]);
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(told.contains("MODE") && told.contains("STORAGE"), "{told}");
+}
+
+#[tokio::test]
+async fn a_secret_that_ends_soon_is_warned_of_and_one_that_ended_fails() {
+    let stage = with_vault();
+    stage.world.set_time("2026-11-23T04:00:00Z".parse().unwrap());
+    stage.world.subscription("a");
+    let ends = |name: &str, days: i64| {
+        let at = stage.now().checked_add(jiff::SignedDuration::from_hours(24 * days)).unwrap();
+        stage.world.secret_expires("kv-doctor", name, Some(at));
+    };
+    ends("qualys-username", 31);
+    ends("qualys-password", 29);
+    ends("connector-client-secret", -1);
+    let findings = examined(&stage).await;
+    let of = |name: &str| line(&findings, &format!("secret {name}"));
+    assert_eq!(
+        of("qualys-username"),
+        "ok      secret qualys-username: it is there until 2026-12-24T04:00:00Z"
+    );
+    assert!(of("qualys-password").ends_with(
+        "it is there, and expires in 29 days, at 2026-12-22T04:00:00Z (warning: add a new version before then)"
+    ));
+    assert!(of("connector-client-secret").contains("expired at 2026-11-22T04:00:00Z: add a new version"));
+    assert!(line(&findings, "Qualys sign-in").starts_with("ok"), "its own secrets are there");
+    assert_eq!(findings.exit_code(), 1);
+}
+
+#[tokio::test]
+async fn an_identity_that_azure_does_not_accept_or_that_sees_nothing_is_told() {
+    let stage = Stage::new();
+    let nothing = line(&examined(&stage).await, "ARM, subscriptions");
+    assert!(
+        nothing.contains("sees no subscription") && nothing.contains("or correct TENANT_ID"),
+        "{nothing}"
+    );
+    stage.world.fault(Fault::new(CallKind::AnyArm, Kind::Status(401)).always());
+    let refused = line(&examined(&stage).await, "ARM, subscriptions");
+    assert!(refused.starts_with("FAIL") && refused.contains("to do: check AZURE_IDENTITY"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_held_account_is_named_with_exit_code_3_and_qualys_is_not_called() {
+    let stage = Stage::new();
+    stage.world.subscription("a");
+    let app = stage.app().await;
+    let holder = Holder {
+        cycle: "20261123T040500Z-1f2e3d4c".parse().unwrap(),
+        tenant: app.config.policy.tenant,
+        since: stage.now(),
+    };
+    let Acquired::Ours(_lease) =
+        Lease::acquire(&app.store, &app.config.account, &holder, app.config.lease).await.unwrap()
+    else {
+        panic!()
+    };
+    let output = command(&stage, &[]);
+    let told = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(3), "{told}");
+    assert!(told.contains("skipped Qualys sign-in: cycle 20261123T040500Z-1f2e3d4c of tenant"), "{told}");
+    assert_eq!(qualys_calls(&stage), 0);
+}
+
+#[tokio::test]
+async fn a_pause_a_used_up_hour_and_the_mode_paused_are_obeyed() {
+    let stage = Stage::new().set("QUALYS_CALLS_PER_HOUR", "1");
+    stage.world.set_time("2026-11-23T04:00:00Z".parse().unwrap());
+    stage.world.subscription("a");
+    assert!(line(&examined(&stage).await, "Qualys sign-in").starts_with("ok"));
+    let findings = examined(&stage).await;
+    assert!(line(&findings, "Qualys sign-in").contains("until 2026-11-23T05:"), "{findings}");
+    assert_eq!((findings.exit_code(), qualys_calls(&stage)), (0, 1));
+
+    stage.pass(Duration::from_hours(2));
+    let wait = Kind::Conflict409 { code: 1965, wait: Some(600) };
+    stage.world.fault(Fault::new(CallKind::ConnectorSearch, wait));
+    examined(&stage).await;
+    let findings = examined(&stage).await;
+    let told = line(&findings, "Qualys sign-in");
+    assert!(told.starts_with("skipped") && told.contains("asked to wait until 2026-11-23T06:1"), "{told}");
+    assert_eq!(qualys_calls(&stage), 2);
+
+    stage.pass(Duration::from_hours(2));
+    let paused = stage.set("MODE", "paused");
+    let findings = examined(&paused).await;
+    assert!(line(&findings, "Qualys sign-in").starts_with("skipped"), "{findings}");
+    assert_eq!(qualys_calls(&paused), 2);
+}
+
+#[tokio::test]
+async fn a_page_of_somebody_in_between_is_no_sign_in() {
+    let stage = Stage::new();
+    stage.world.subscription("a");
+    stage.world.fault(Fault::new(CallKind::ConnectorSearch, Kind::Empty200).always());
+    let findings = examined(&stage).await;
+    assert!(line(&findings, "Qualys sign-in").starts_with("FAIL"), "{findings}");
+}
+
+#[tokio::test]
+async fn looking_at_a_queue_takes_no_message() {
+    for place in places() {
+        let now = "2026-11-23T04:00:00Z".parse().unwrap();
+        place.queue.look().await.unwrap();
+        place.queue.send(crate::azure::tenant(), Duration::ZERO, now).await.unwrap();
+        place.queue.look().await.unwrap();
+        if place.folder.is_some() {
+            assert!(place.queue.take(Duration::from_secs(1), now).await.unwrap().is_some(), "{}", place.kind);
+        }
+    }
+}
+
+#[tokio::test]
+async fn in_an_azure_account_the_containers_and_the_queue_are_checked() {
+    let Some(side) = azure() else { return };
+    let mut stage = Stage::on(side.world.clone())
+        .set("STORAGE", &format!("https://{}", blob_host()))
+        .set("QUEUE", &format!("https://{}", queue_host()))
+        .set("ACCOUNT", crate::azure::account().as_str());
+    let findings = examined(&stage).await;
+    for check in ["storage, control", "storage, inventory", "queue"] {
+        let found = findings.checks.iter().find(|one| one.check == check).unwrap();
+        assert_eq!(found.result, Verdict::Ok, "{findings}");
+    }
+    stage = stage.set("QUEUE", "https://another.queue.core.windows.net");
+    let queue = line(&examined(&stage).await, "queue");
+    assert!(queue.starts_with("FAIL") && queue.contains("check QUEUE"), "{queue}");
+}
