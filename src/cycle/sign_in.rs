@@ -126,19 +126,18 @@ async fn under_lease(
     }
     let qualys = client(app, login, lease, time);
     let tried = qualys.sign_in().await;
-    qualys.pace().finish().await?;
-    match tried {
-        Ok(()) => {
-            known.keep(app, false, time.at()).await?;
-            Ok(SignedIn::Accepted { was_refused: known.was_refused })
-        }
-        Err(error) => {
-            if matches!(error, QualysError::BadCredentials { .. }) {
-                known.keep(app, true, time.at()).await?;
-            }
-            Ok(SignedIn::Failed(error))
-        }
+    // The breaker first: what is lost of the call window costs less than another refusal.
+    match &tried {
+        Ok(()) => known.keep(app, false, time.at()).await?,
+        Err(QualysError::BadCredentials { .. }) => known.keep(app, true, time.at()).await?,
+        // Whether they are right was not said.
+        Err(_) => {}
     }
+    qualys.pace().finish().await?;
+    Ok(match tried {
+        Ok(()) => SignedIn::Accepted { was_refused: known.was_refused },
+        Err(error) => SignedIn::Failed(error),
+    })
 }
 
 /// What a person can do about an error of Qualys's.

@@ -46,7 +46,8 @@ pub(super) async fn examine(findings: &mut Findings, app: &App) {
     };
     // Lists lag, so one that is named and not listed is read directly.
     let named = config.scope.subscriptions.iter().copied().filter(|id| !listed.contains(id));
-    let mut read = stream::iter(named.map(|id| directly(&app.arm, id, deadline))).buffered(AT_ONCE);
+    let reads: Vec<_> = named.map(|id| directly(&app.arm, id, deadline)).collect();
+    let mut read = stream::iter(reads).buffered(AT_ONCE);
     while let Some((id, result)) = read.next().await {
         let check = format!("ARM, subscription {id}");
         match result {
@@ -61,7 +62,8 @@ pub(super) async fn examine(findings: &mut Findings, app: &App) {
         }
     }
     let groups = config.scope.groups.iter().chain(&config.exclude.groups);
-    let mut read = stream::iter(groups.map(|group| below(&app.arm, group, deadline))).buffered(AT_ONCE);
+    let reads: Vec<_> = groups.map(|group| below(&app.arm, group, deadline)).collect();
+    let mut read = stream::iter(reads).buffered(AT_ONCE);
     while let Some((group, result)) = read.next().await {
         let check = format!("ARM, management group {group}");
         match result {

@@ -2,9 +2,11 @@
 
 use super::{MINUTE, bell, leave, queued, still};
 use qualys_azure_inventory::cycle::{self, Ended, Woken};
+use qualys_azure_inventory::doctor;
 use qualys_azure_inventory::store::NoteName;
 use qualys_azure_inventory::wakes::{Note, Start};
 use std::time::Duration;
+use world::CallKind;
 
 #[tokio::test]
 async fn an_unreadable_note_does_not_ring_every_minute() {
@@ -65,6 +67,33 @@ async fn a_bell_that_meets_a_command_is_not_lost() {
     tx2.send(()).unwrap();
     by_hand.await.unwrap().unwrap();
     assert_eq!(stage.notes().len(), 1);
+    assert_eq!(queued(&stage), 1, "a bell stands for the note");
+}
+
+#[tokio::test]
+async fn a_bell_that_meets_doctor_is_not_lost() {
+    let stage = still();
+    stage.world.subscription("a");
+    let app = stage.app().await;
+    for _ in 0..8 {
+        stage.cycle(&app).await;
+        stage.pass(10 * MINUTE);
+    }
+    bell(&app, &stage).await;
+    stage.pass(10 * MINUTE);
+    let (arrived, has_arrived) = std::sync::mpsc::channel::<()>();
+    let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
+    stage.world.on_answer_to(CallKind::ConnectorSearch, "", 1, move |_| {
+        arrived.send(()).unwrap();
+        let _ = may_go_on.recv_timeout(Duration::from_secs(10));
+    });
+    let (desk, now) = (stage.app().await, stage.now());
+    let looking = tokio::spawn(async move { doctor::examine(&desk, now).await.exit_code() });
+    tokio::task::spawn_blocking(move || has_arrived.recv().unwrap()).await.unwrap();
+    leave(&app, &stage).await;
+    assert_eq!((bell(&app, &stage).await, queued(&stage)), (0, 0));
+    go_on.send(()).unwrap();
+    assert_eq!(looking.await.unwrap(), 0);
     assert_eq!(queued(&stage), 1, "a bell stands for the note");
 }
 
