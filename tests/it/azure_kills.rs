@@ -74,7 +74,9 @@ async fn killed(point: &Point) {
         .set("EVENT_SOURCES", VENDING)
         .set("CYCLE_GAP", "1m")
         .set("FOLLOW_UP", "2m")
-        .set("SNAPSHOT_GAP", "10m");
+        .set("SNAPSHOT_GAP", "10m")
+        // Longer than the lease, as in Azure: what the killed one had taken comes back to a free account.
+        .set("AzureFunctionsJobHost__extensions__queues__visibilityTimeout", "00:01:30");
     let world = azure.stage.world.clone();
     world.manners(|manners| manners.search_lag = jiff::SignedDuration::from_mins(5));
     let new = world.subscriptions("new", 4);
