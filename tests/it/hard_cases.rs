@@ -9,7 +9,6 @@ mod syncs;
 
 use crate::stage::Stage;
 use qualys_azure_inventory::app::App;
-use qualys_azure_inventory::cycle::{self, Ended, Woken};
 use qualys_azure_inventory::store::NoteName;
 use qualys_azure_inventory::wakes::Note;
 use std::time::Duration;
@@ -20,22 +19,6 @@ fn still() -> Stage {
     let stage = Stage::new().set("CYCLE_GAP", "1m").set("FOLLOW_UP", "2m").set("SNAPSHOT_GAP", "1h");
     stage.world.set_time("2026-11-23T04:00:00Z".parse().unwrap());
     stage
-}
-
-async fn bell(app: &App, stage: &Stage) -> usize {
-    let queue = app.wakes.queue();
-    let mut ran = 0;
-    while let Some(taken) = queue.take(Duration::from_secs(90), stage.now()).await.unwrap() {
-        if let Ended::Ran(_) = cycle::run(app, Woken::ByBell, stage.now()).await.unwrap() {
-            ran += 1;
-        }
-        queue.finish(taken).await.unwrap();
-    }
-    ran
-}
-
-fn queued(stage: &Stage) -> usize {
-    crate::stage::names_in(&stage.folder.path().join("queue/cycles")).len()
 }
 
 async fn leave(app: &App, stage: &Stage) {

@@ -1,7 +1,6 @@
 //! Two tenants on one Qualys account: two configurations, one store.
 
 use crate::stage::Stage;
-use qualys_azure_inventory::cycle::{self, Ended, Woken};
 use qualys_azure_inventory::store::NoteName;
 use qualys_azure_inventory::wakes::Note;
 use std::time::Duration;
@@ -92,7 +91,7 @@ async fn a_busy_tenant_does_not_starve_the_other() {
             tenant: busy.config.policy.tenant,
             since: first.now(),
         };
-        let ran = deliver(&busy, &first).await;
+        let ran = first.serve_bells(&busy).await;
         busy_cycles += ran;
         if ran > 0 {
             let Acquired::Ours(lease) =
@@ -100,26 +99,13 @@ async fn a_busy_tenant_does_not_starve_the_other() {
             else {
                 panic!()
             };
-            patient_cycles += deliver(&patient, &first).await;
+            patient_cycles += first.serve_bells(&patient).await;
             drop(lease);
         } else {
-            patient_cycles += deliver(&patient, &first).await;
+            patient_cycles += first.serve_bells(&patient).await;
         }
         first.pass(Duration::from_secs(30));
     }
     assert!(busy_cycles >= 5, "{busy_cycles}");
     assert!(patient_cycles >= 1, "the patient tenant had no turn");
-}
-
-/// Delivers what is due in an app's queue; how many cycles ran.
-async fn deliver(app: &qualys_azure_inventory::app::App, clock: &Stage) -> usize {
-    let queue = app.wakes.queue();
-    let mut ran = 0;
-    while let Some(taken) = queue.take(Duration::from_secs(90), clock.now()).await.unwrap() {
-        if let Ended::Ran(_) = cycle::run(app, Woken::ByBell, clock.now()).await.unwrap() {
-            ran += 1;
-        }
-        queue.finish(taken).await.unwrap();
-    }
-    ran
 }

@@ -1,6 +1,6 @@
 //! No bell is lost, and none rings for ever.
 
-use super::{MINUTE, bell, leave, queued, still};
+use super::{MINUTE, leave, still};
 use qualys_azure_inventory::cycle::{self, Ended, Woken};
 use qualys_azure_inventory::doctor;
 use qualys_azure_inventory::store::NoteName;
@@ -21,11 +21,11 @@ async fn an_unreadable_note_does_not_ring_every_minute() {
     std::fs::create_dir_all(stage.control("notes")).unwrap();
     std::fs::write(&note, "{\"schema_version\": 2}").unwrap();
     stage.pass(10 * MINUTE);
-    bell(&app, &stage).await;
+    stage.serve_bells(&app).await;
     leave(&app, &stage).await;
     let mut ran = 0;
     for _ in 0..60 {
-        ran += bell(&app, &stage).await;
+        ran += stage.serve_bells(&app).await;
         stage.pass(MINUTE);
     }
     assert!(ran <= 5, "{ran} cycles in an hour after one tick");
@@ -40,7 +40,7 @@ async fn a_bell_that_meets_a_command_is_not_lost() {
         stage.cycle(&app).await;
         stage.pass(10 * MINUTE);
     }
-    bell(&app, &stage).await;
+    stage.serve_bells(&app).await;
     stage.pass(10 * MINUTE);
     let new = stage.world.subscription("new");
     // While `cycle` (or `plan`) at the command line reads Qualys, an event comes and its bell is delivered.
@@ -62,12 +62,12 @@ async fn a_bell_that_meets_a_command_is_not_lost() {
         .leave(app.config.policy.tenant, NoteName::Subscription(new.id().parse().unwrap()), &note, now)
         .await
         .unwrap();
-    let dropped = bell(&app, &stage).await;
+    let dropped = stage.serve_bells(&app).await;
     assert_eq!(dropped, 0);
     tx2.send(()).unwrap();
     by_hand.await.unwrap().unwrap();
     assert_eq!(stage.notes().len(), 1);
-    assert_eq!(queued(&stage), 1, "a bell stands for the note");
+    assert_eq!(stage.queued(), 1, "a bell stands for the note");
 }
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn a_bell_that_meets_doctor_is_not_lost() {
         stage.cycle(&app).await;
         stage.pass(10 * MINUTE);
     }
-    bell(&app, &stage).await;
+    stage.serve_bells(&app).await;
     stage.pass(10 * MINUTE);
     let (arrived, has_arrived) = std::sync::mpsc::channel::<()>();
     let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
@@ -91,10 +91,10 @@ async fn a_bell_that_meets_doctor_is_not_lost() {
     let looking = tokio::spawn(async move { doctor::examine(&desk, now).await.exit_code() });
     tokio::task::spawn_blocking(move || has_arrived.recv().unwrap()).await.unwrap();
     leave(&app, &stage).await;
-    assert_eq!((bell(&app, &stage).await, queued(&stage)), (0, 0));
+    assert_eq!((stage.serve_bells(&app).await, stage.queued()), (0, 0));
     go_on.send(()).unwrap();
     assert_eq!(looking.await.unwrap(), 0);
-    assert_eq!(queued(&stage), 1, "a bell stands for the note");
+    assert_eq!(stage.queued(), 1, "a bell stands for the note");
 }
 
 #[tokio::test]
@@ -117,9 +117,9 @@ async fn a_bell_that_was_saved_and_not_sent_does_not_eat_the_redelivered_one() {
     let mut ran = 0;
     for _ in 0..60 {
         stage.pass(MINUTE);
-        ran += bell(&app, &stage).await;
+        ran += stage.serve_bells(&app).await;
     }
-    assert!(ran > 0, "no cycle in an hour; {} messages; the note lies: {:?}", queued(&stage), stage.notes());
+    assert!(ran > 0, "no cycle in an hour; {} messages; the note lies: {:?}", stage.queued(), stage.notes());
 }
 
 #[tokio::test]
@@ -136,7 +136,7 @@ async fn one_unreadable_summary_does_not_stop_the_tenant() {
         let app = stage.app().await;
         for _ in 0..3 {
             leave(&app, &stage).await;
-            bell(&app, &stage).await;
+            stage.serve_bells(&app).await;
             stage.pass(3 * MINUTE);
         }
         let id = "20261123T050000Z-00000001".parse().unwrap();
@@ -160,8 +160,8 @@ async fn a_bell_that_comes_three_seconds_early_is_not_lost() {
     stage.world.subscription("a");
     let app = stage.app().await;
     leave(&app, &stage).await;
-    bell(&app, &stage).await;
-    assert_eq!(queued(&stage), 1, "the follow-up");
+    stage.serve_bells(&app).await;
+    assert_eq!(stage.queued(), 1, "the follow-up");
     // Another instance, whose clock is three seconds slow, gets it when the queue says it is due.
     stage.pass(2 * MINUTE + Duration::from_secs(1));
     let queue = app.wakes.queue();
@@ -169,7 +169,7 @@ async fn a_bell_that_comes_three_seconds_early_is_not_lost() {
     let slow = stage.now() - jiff::SignedDuration::from_secs(4);
     let ended = cycle::run(&app, Woken::ByBell, slow).await.unwrap();
     queue.finish(taken).await.unwrap();
-    assert!(matches!(ended, Ended::Ran(_)) || queued(&stage) > 0, "{ended:?}");
+    assert!(matches!(ended, Ended::Ran(_)) || stage.queued() > 0, "{ended:?}");
 }
 
 #[tokio::test]
@@ -183,7 +183,7 @@ async fn a_clock_that_was_ahead_once_does_not_stop_the_tenant() {
     let mut ran = 0;
     for _ in 0..12 {
         leave(&app, &stage).await;
-        ran += bell(&app, &stage).await;
+        ran += stage.serve_bells(&app).await;
         stage.pass(15 * MINUTE);
     }
     assert!(ran > 0, "no cycle in three hours of ticks");

@@ -1,6 +1,6 @@
 //! Connectors are made once, whatever is lost on the way.
 
-use super::{MINUTE, bell, leave, still};
+use super::{MINUTE, leave, still};
 use qualys_azure_inventory::cycle::{self, Woken};
 use std::time::Duration;
 use world::{CallKind, Fault, Kind};
@@ -46,7 +46,7 @@ async fn a_refused_create_does_not_starve_the_others() {
     );
     leave(&app, &stage).await;
     for _ in 0..24 * 60 {
-        bell(&app, &stage).await;
+        stage.serve_bells(&app).await;
         stage.pass(MINUTE);
     }
     let creates = stage.world.calls().iter().filter(|c| c.call == CallKind::ConnectorCreate).count();
@@ -62,7 +62,7 @@ async fn an_unclear_create_is_looked_after_without_a_timer() {
     stage.world.fault(Fault::new(CallKind::ConnectorCreate, Kind::ResetBefore));
     leave(&app, &stage).await;
     for _ in 0..24 * 60 {
-        bell(&app, &stage).await;
+        stage.serve_bells(&app).await;
         stage.pass(MINUTE);
     }
     assert_eq!(stage.world.connectors_of(&new).len(), 1, "a day later");
@@ -75,7 +75,7 @@ async fn a_create_without_calls_left_books_the_windows_end() {
     let app = stage.app().await;
     leave(&app, &stage).await;
     for _ in 0..3 * 60 {
-        bell(&app, &stage).await;
+        stage.serve_bells(&app).await;
         stage.pass(MINUTE);
     }
     assert_eq!(stage.world.connectors().len(), 8, "three hours later");

@@ -1,6 +1,6 @@
 //! Credentials: refused ones stop at once, and none is kept where it could be read.
 
-use super::{MINUTE, bell, leave, still};
+use super::{MINUTE, leave, still};
 use crate::stage::Stage;
 use qualys_azure_inventory::app::App;
 use qualys_azure_inventory::cycle::{self, Woken};
@@ -56,7 +56,7 @@ async fn a_day_of_refusal(stage: &Stage, app: &App) {
     let mut ran = 0;
     for tick in 0..96 {
         leave(app, stage).await;
-        ran += bell(app, stage).await;
+        ran += stage.serve_bells(app).await;
         stage.pass(5 * MINUTE);
         let now = stage.now();
         if tick % 7 == 3 {
@@ -69,7 +69,7 @@ async fn a_day_of_refusal(stage: &Stage, app: &App) {
             app.wakes.request(tenant, &RequestId::new(now, tick), &asked, "test", now).await.unwrap();
             cycle::run(app, Woken::ByHand { plan_only: true }, now).await.unwrap();
         }
-        ran += bell(app, stage).await;
+        ran += stage.serve_bells(app).await;
         stage.pass(10 * MINUTE);
     }
     assert!(ran > 96, "{ran} cycles");
@@ -84,7 +84,7 @@ async fn a_day_of_refusal(stage: &Stage, app: &App) {
 /// The breaker does not hold the next cycle up, which does what the notes ask for.
 async fn assert_goes_on(stage: &Stage, app: &App) {
     leave(app, stage).await;
-    assert_eq!(bell(app, stage).await, 1);
+    assert_eq!(stage.serve_bells(app).await, 1);
     assert_eq!(stage.world.connectors().len(), 1);
     let status = stage.json("status.json").unwrap();
     assert!(!status["needs_a_person"].to_string().contains("doctor"), "{status}");
@@ -111,12 +111,12 @@ async fn a_day_with_a_locked_user_costs_one_call_and_only_a_doctor_that_succeeds
     assert_eq!((findings.exit_code(), calls(&stage), breakers(&stage)), (1, 1, 1));
     stage.pass(15 * MINUTE);
     leave(&app, &stage).await;
-    assert_eq!((bell(&app, &stage).await, calls(&stage)), (1, 0), "it stays open");
+    assert_eq!((stage.serve_bells(&app).await, calls(&stage)), (1, 0), "it stays open");
 
     stage.world.set_qualys_password(&password);
     stage.pass(15 * MINUTE);
     leave(&app, &stage).await;
-    assert_eq!((bell(&app, &stage).await, calls(&stage)), (1, 0), "nobody told us yet");
+    assert_eq!((stage.serve_bells(&app).await, calls(&stage)), (1, 0), "nobody told us yet");
     let findings = doctor::examine(&app, stage.now()).await;
     assert!(sign_in(&findings).contains("cycles use them again"), "{findings}");
     assert_eq!((findings.exit_code(), calls(&stage), breakers(&stage)), (0, 1, 0));

@@ -1,6 +1,6 @@
 //! Snapshots hold our rows and no others, and hold nothing up.
 
-use super::{MINUTE, bell, leave, still};
+use super::{MINUTE, leave, still};
 use world::Access;
 
 #[tokio::test]
@@ -55,7 +55,7 @@ async fn a_snapshot_without_calls_does_not_delay_first_syncs() {
     leave(&app, &stage).await;
     let mut minutes = 0;
     for _ in 0..120 {
-        bell(&app, &stage).await;
+        stage.serve_bells(&app).await;
         if stage.world.connectors_of(&new).first().is_some_and(|c| c.runs > 0) {
             break;
         }

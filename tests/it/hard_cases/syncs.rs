@@ -1,6 +1,6 @@
 //! Syncs are started when they are due, and not for ever.
 
-use super::{MINUTE, bell, still};
+use super::{MINUTE, still};
 use crate::stage::Stage;
 use qualys_azure_inventory::app::App;
 use qualys_azure_inventory::store::NoteName;
@@ -27,7 +27,7 @@ async fn rings_seldom(app: &App, stage: &Stage) {
     let mut ran = 0;
     for _ in 0..24 * 60 {
         stage.pass(MINUTE);
-        ran += bell(app, stage).await;
+        ran += stage.serve_bells(app).await;
     }
     assert!(ran < 30, "{ran} cycles in a day without any trigger");
 }
@@ -66,7 +66,7 @@ async fn a_requested_run_whose_answer_was_lost_is_repeated() {
         stage.pass(3 * MINUTE);
     }
     stage.pass(10 * MINUTE);
-    while bell(&app, &stage).await > 0 {
+    while stage.serve_bells(&app).await > 0 {
         stage.pass(3 * MINUTE);
     }
     let before = stage.world.connectors_of(&sub)[0].syncs;
@@ -77,7 +77,7 @@ async fn a_requested_run_whose_answer_was_lost_is_repeated() {
     stage.world.fault(Fault::new(CallKind::ConnectorRun, Kind::ResetBefore));
     let mut ran = 0;
     for _ in 0..180 {
-        ran += bell(&app, &stage).await;
+        ran += stage.serve_bells(&app).await;
         stage.pass(MINUTE);
     }
     let after = stage.world.connectors_of(&sub)[0].syncs;
@@ -96,7 +96,7 @@ async fn a_refused_run_is_not_sent_every_two_minutes() {
     stage.cycle(&app).await;
     for _ in 0..24 * 60 {
         stage.pass(MINUTE);
-        bell(&app, &stage).await;
+        stage.serve_bells(&app).await;
     }
     let runs = stage.world.calls().iter().filter(|c| c.call == CallKind::ConnectorRun).count();
     assert!(runs <= 4, "{runs} runs sent in a day");
@@ -144,7 +144,7 @@ async fn a_noted_subscription_is_looked_after_while_the_list_lags() {
     let mut minutes = 0;
     let mut ran = 0;
     for _ in 0..60 {
-        ran += bell(&app, &stage).await;
+        ran += stage.serve_bells(&app).await;
         if stage.world.connectors_of(&new).first().is_some_and(|c| c.runs > 0) {
             break;
         }
@@ -163,7 +163,7 @@ async fn a_request_is_settled_by_a_sync_that_qualys_dates_into_the_same_second()
     let id = "20261123T040000Z-00000001".parse().unwrap();
     app.wakes.request(app.config.policy.tenant, &id, &asked, "test", stage.now()).await.unwrap();
     for _ in 0..30 {
-        bell(&app, &stage).await;
+        stage.serve_bells(&app).await;
         stage.pass(MINUTE);
     }
     assert!(stage.notes().is_empty(), "half an hour later");
