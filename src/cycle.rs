@@ -24,7 +24,7 @@ use crate::plan::Plan;
 use crate::report::Report;
 use crate::retry::chance;
 use crate::state::TenantState;
-use crate::store::StoreError;
+use crate::store::{BlobKey, StoreError};
 use crate::wakes::{Start, WakeError};
 use jiff::Timestamp;
 use std::pin::{Pin, pin};
@@ -187,8 +187,12 @@ async fn under_lease(
 /// After the lease is released: a bell that was dropped because of us, or a note that came meanwhile, gets a bell.
 async fn look_again(app: &App, now: Timestamp) -> Result<(), CycleError> {
     let tenant = app.config.policy.tenant;
-    // Without its memory a cycle does nothing, so another one would not help.
-    let Some((TenantState { listed, .. }, _)) = pass::state(app).await? else { return Ok(()) };
+    let listed = match app.store.read::<TenantState>(&BlobKey::State(tenant)).await {
+        Ok(memory) => memory.map(|(memory, _)| memory.listed).unwrap_or_default(),
+        // Said in the report of the cycle that met it. Without its memory a cycle does nothing, so another one would not help.
+        Err(StoreError::Unreadable { .. } | StoreError::Newer { .. }) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
     let unlisted =
         app.wakes.listed(tenant).await?.into_iter().any(|(name, etag)| listed.get(&name) != Some(&etag.0));
     if unlisted || app.wakes.bell(tenant).await?.is_overdue(now) {

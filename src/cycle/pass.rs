@@ -37,15 +37,6 @@ impl Time {
     }
 }
 
-/// What the tenant remembers.
-pub(super) async fn state(app: &App) -> Result<Option<(TenantState, ETag)>, StoreError> {
-    match app.store.read::<TenantState>(&BlobKey::State(app.config.policy.tenant)).await {
-        // Said in the report of the cycle that met it; nothing is written over it.
-        Err(StoreError::Unreadable { .. } | StoreError::Newer { .. }) => Ok(None),
-        result => result,
-    }
-}
-
 /// Runs one pass.
 pub(super) async fn run(
     app: &App,
