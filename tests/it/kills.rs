@@ -3,6 +3,7 @@
 
 use crate::stage::{Stage, subscription_of};
 use futures::stream::{self, StreamExt};
+use jiff::SignedDuration;
 use qualys_azure_inventory::model::{Asked, RequestId, SubscriptionId};
 use qualys_azure_inventory::store::NoteName;
 use qualys_azure_inventory::wakes::Note;
@@ -53,8 +54,12 @@ async fn scene() -> Scene {
         .set("SNAPSHOT_GAP", "10m")
         // What the killed one had taken comes back as late as in Azure.
         .set("AzureFunctionsJobHost__extensions__queues__visibilityTimeout", "00:01:30");
-    // Whoever believed the next search would double what the killed one had made.
-    stage.world.manners(|manners| manners.search_lag = jiff::SignedDuration::from_mins(5));
+    stage.world.manners(|manners| {
+        // Whoever believed the next search would double what the killed one had made.
+        manners.search_lag = SignedDuration::from_mins(5);
+        // No machine turns up while the first cycle counts, however slow it is: a slice would be read again.
+        manners.auto_start = Some(SignedDuration::from_mins(1));
+    });
     let mut names = BTreeMap::new();
     let new = stage.world.subscriptions("new", NEW);
     let stale = stage.world.subscriptions("stale", STALE);
