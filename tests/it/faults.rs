@@ -9,6 +9,7 @@ use estate::{COLUMNS, Column, Estate};
 use futures::stream::{self, StreamExt};
 use kinds::{Row, rows};
 use qualys_azure_inventory::plan::{Kept, Why};
+use qualys_azure_inventory::report::Report;
 use std::io::Write;
 use std::time::Duration;
 use world::{Fault, Service};
@@ -60,8 +61,11 @@ async fn cell(row: &Row, column: &Column) -> Result<String, String> {
     if let Some(wrong) = estate.harm() {
         return fail(&wrong);
     }
-    let is_named = column.place(&estate).iter().any(|place| report.contains(place.as_str()))
-        && row.words.iter().any(|word| report.contains(word));
+    // In one and the same entry: elsewhere in the report either may stand by chance.
+    let is_named = entries(&ran.report).iter().any(|entry| {
+        column.place(&estate).iter().any(|place| entry.contains(place.as_str()))
+            && row.words.iter().any(|word| entry.contains(word))
+    });
     if !row.is_harmless && !is_named {
         return fail("it is not named");
     }
@@ -81,12 +85,19 @@ async fn cell(row: &Row, column: &Column) -> Result<String, String> {
     }
 }
 
+/// What the report says of single things.
+fn entries(report: &Report) -> Vec<String> {
+    let report = serde_json::to_value(report).unwrap();
+    let lists = ["problems", "outcomes", "unreadable", "kept"];
+    lists.iter().flat_map(|list| report[list].as_array().unwrap()).map(ToString::to_string).collect()
+}
+
 fn is_unread(kept: &Kept) -> bool {
     matches!(kept.why, Why::AccessLost | Why::ReadFailed { .. })
 }
 
 /// The gravest of what the report says.
-fn came_to(report: &qualys_azure_inventory::report::Report) -> String {
+fn came_to(report: &Report) -> String {
     let (_, failed, unknown, not_started) = report.counts();
     let found = serde_json::to_string(&report.outcomes).unwrap().contains(" after: ");
     let words = [

@@ -16,25 +16,25 @@ pub(super) struct Row {
 
 pub(super) fn rows() -> Vec<Row> {
     let row = |name, kind, words| Row { name, kind, words, is_harmless: false, refuses_credentials: false };
-    let bad = &["cannot be used", "MALFORMED", "expected", "error at line", "EOF"][..];
-    let mute = &["no answer", "NO_ANSWER", "timed out", "time is over", "time was over"][..];
+    let bad = &["cannot be used", "MALFORMED"][..];
+    let mute = &["no answer", "NO_ANSWER"][..];
     vec![
         Row {
             refuses_credentials: true,
-            ..row(
-                "401",
-                Kind::Status(401),
-                &["refused the user name", "INVALID_CREDENTIALS", "does not accept", "401"],
-            )
+            ..row("401", Kind::Status(401), &["refused the user name", "does not accept"])
         },
-        row("403", Kind::Status(403), &["forbids", "HTTP 403", "403", "access-lost"]),
-        row("404 HTML", Kind::Html404, &["404", "does not find", "access-lost"]),
-        row("409 with wait", Kind::Conflict409 { code: 1965, wait: Some(600) }, &["409"]),
-        row("409 without", Kind::Conflict409 { code: 1960, wait: None }, &["409"]),
-        row("429 with header", Kind::TooMany429 { retry_after: Some(600) }, &["429", "for now, for 600 s"]),
-        row("429 without", Kind::TooMany429 { retry_after: None }, &["429", "for now"]),
-        row("500", Kind::Status(500), &["500"]),
-        row("502 HTML", Kind::Html502, &["502"]),
+        row("403", Kind::Status(403), &["forbids", "access-lost"]),
+        row("404 HTML", Kind::Html404, &["HTTP 404", "does not find", "access-lost"]),
+        row("409 with wait", Kind::Conflict409 { code: 1965, wait: Some(600) }, &["(409)", "HTTP 409"]),
+        row("409 without", Kind::Conflict409 { code: 1960, wait: None }, &["(409)", "HTTP 409"]),
+        row(
+            "429 with header",
+            Kind::TooMany429 { retry_after: Some(600) },
+            &["(429), for 600 s", "for now, for 600 s"],
+        ),
+        row("429 without", Kind::TooMany429 { retry_after: None }, &["(429)", "for now"]),
+        row("500", Kind::Status(500), &["HTTP 500"]),
+        row("502 HTML", Kind::Html502, &["HTTP 502"]),
         row("truncated JSON", Kind::TruncatedJson, bad),
         row("empty 200", Kind::Empty200, bad),
         row(
