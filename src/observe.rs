@@ -19,7 +19,7 @@ use tracing::warn;
 /// The list of all that the identity sees, as a scope's name.
 const SUBSCRIPTIONS: &str = "subscriptions";
 /// ARM calls at once: its token buckets refill 25 reads a second.
-const ARM_AT_ONCE: usize = 8;
+pub(crate) const ARM_AT_ONCE: usize = 8;
 /// Subscriptions read one by one in a cycle. A bucket holds 250 reads, and the lists need some.
 const DIRECT_READS: usize = 150;
 /// The management-group tree lags by up to 30 minutes; after twice that a whole reading without the subscription counts.
@@ -178,9 +178,11 @@ async fn azure_side(arm: &Arm, look: &Look<'_>) -> AzureSide {
     side
 }
 
-type GroupRead = (String, Result<BTreeSet<SubscriptionId>, ArmError>);
+/// A management group, and the subscriptions below it.
+pub(crate) type GroupRead = (String, Result<BTreeSet<SubscriptionId>, ArmError>);
 
-async fn groups(arm: &Arm, names: &BTreeSet<String>, deadline: Instant) -> Vec<GroupRead> {
+/// Reads management groups, each by itself.
+pub(crate) async fn groups(arm: &Arm, names: &BTreeSet<String>, deadline: Instant) -> Vec<GroupRead> {
     let reads = names.iter().cloned().map(|name| {
         let arm = arm.clone();
         async move {

@@ -4,6 +4,7 @@ use super::Findings;
 use crate::app::App;
 use crate::azure::arm::{Arm, ArmError};
 use crate::model::{SubscriptionId, TenantId};
+use crate::observe::{ARM_AT_ONCE, groups};
 use futures::stream::{self, StreamExt};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,8 +12,6 @@ use tokio::time::Instant;
 
 /// A person waits; ARM answers in seconds, and its own gateway gives up after a minute.
 const LIMIT: Duration = Duration::from_mins(1);
-/// As many calls at once as a cycle makes.
-const AT_ONCE: usize = 8;
 const CHECK: &str = "ARM, subscriptions";
 const TO_DO: &str = "give the identity the role Reader there, or correct SCOPE and EXCLUDE";
 
@@ -47,7 +46,7 @@ pub(super) async fn examine(findings: &mut Findings, app: &App) {
     // Lists lag, so one that is named and not listed is read directly.
     let named = config.scope.subscriptions.iter().copied().filter(|id| !listed.contains(id));
     let reads: Vec<_> = named.map(|id| directly(&app.arm, id, deadline)).collect();
-    let mut read = stream::iter(reads).buffered(AT_ONCE);
+    let mut read = stream::iter(reads).buffered(ARM_AT_ONCE);
     while let Some((id, result)) = read.next().await {
         let check = format!("ARM, subscription {id}");
         match result {
@@ -61,10 +60,8 @@ pub(super) async fn examine(findings: &mut Findings, app: &App) {
             Err(error) => findings.failed(&check, &error, TO_DO),
         }
     }
-    let groups = config.scope.groups.iter().chain(&config.exclude.groups);
-    let reads: Vec<_> = groups.map(|group| below(&app.arm, group, deadline)).collect();
-    let mut read = stream::iter(reads).buffered(AT_ONCE);
-    while let Some((group, result)) = read.next().await {
+    let named = config.scope.groups.union(&config.exclude.groups).cloned().collect();
+    for (group, result) in groups(&app.arm, &named, deadline).await {
         let check = format!("ARM, management group {group}");
         match result {
             Ok(below) => findings.ok(&check, format!("subscriptions below it: {}", below.len())),
@@ -79,14 +76,6 @@ async fn directly(
     deadline: Instant,
 ) -> (SubscriptionId, Result<TenantId, ArmError>) {
     (id, arm.subscription(id, deadline).await.map(|subscription| subscription.tenant))
-}
-
-async fn below<'a>(
-    arm: &Arm,
-    group: &'a str,
-    deadline: Instant,
-) -> (&'a str, Result<BTreeSet<SubscriptionId>, ArmError>) {
-    (group, arm.descendants(group, deadline).await)
 }
 
 /// An answer that is well and not what is needed.
