@@ -3,7 +3,6 @@
 use crate::azure::{azure, places};
 use crate::stage::{Stage, assert_shows_none};
 use qualys_azure_inventory::doctor::{self, Findings, Verdict};
-use qualys_azure_inventory::lease::{Acquired, Holder, Lease};
 use std::process::Output;
 use std::time::Duration;
 use world::azurite::{blob_host, queue_host};
@@ -178,16 +177,7 @@ async fn a_held_account_is_named_with_exit_code_3_and_qualys_is_not_called() {
     let stage = Stage::new();
     stage.world.subscription("a");
     let app = stage.app().await;
-    let holder = Holder {
-        cycle: "20261123T040500Z-1f2e3d4c".parse().unwrap(),
-        tenant: app.config.policy.tenant,
-        since: stage.now(),
-    };
-    let Acquired::Ours(_lease) =
-        Lease::acquire(&app.store, &app.config.account, &holder, app.config.lease).await.unwrap()
-    else {
-        panic!()
-    };
+    let _lease = stage.hold(&app).await;
     let output = command(&stage, &[]);
     let told = text(&output.stdout);
     assert_eq!(output.status.code(), Some(3), "{told}");

@@ -74,19 +74,9 @@ async fn the_plan_command_writes_nothing_but_the_accounts_call_window() {
 
 #[tokio::test]
 async fn a_held_account_is_named_with_exit_code_3() {
-    use qualys_azure_inventory::lease::{Acquired, Holder, Lease};
     let stage = Stage::new();
     let app = stage.app().await;
-    let holder = Holder {
-        cycle: "20261123T040500Z-1f2e3d4c".parse().unwrap(),
-        tenant: app.config.policy.tenant,
-        since: stage.now(),
-    };
-    let Acquired::Ours(_lease) =
-        Lease::acquire(&app.store, &app.config.account, &holder, app.config.lease).await.unwrap()
-    else {
-        panic!()
-    };
+    let _lease = stage.hold(&app).await;
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_qualys-azure-inventory"))
         .arg("cycle")
         .env_clear()

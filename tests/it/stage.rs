@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use qualys_azure_inventory::app::App;
 use qualys_azure_inventory::config::Config;
 use qualys_azure_inventory::cycle::{self, Ended, Ran, Woken};
+use qualys_azure_inventory::lease::{Acquired, Holder, Lease};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -184,6 +185,16 @@ impl Stage {
             queue.finish(taken).await.unwrap();
         }
         ran
+    }
+
+    /// The account's lease, as cycle `20261123T040500Z-1f2e3d4c` of this tenant.
+    pub async fn hold(&self, app: &App) -> Lease {
+        let cycle = "20261123T040500Z-1f2e3d4c".parse().unwrap();
+        let holder = Holder { cycle, tenant: app.config.policy.tenant, since: self.now() };
+        match Lease::acquire(&app.store, &app.config.account, &holder, app.config.lease).await.unwrap() {
+            Acquired::Ours(lease) => lease,
+            Acquired::Taken(by) => panic!("taken by {by:?}"),
+        }
     }
 
     /// Messages in the queue, due or not.
