@@ -51,7 +51,7 @@ pub async fn act(
     lease: &Lease,
     deadline: Instant,
 ) -> Vec<Outcome> {
-    let hands = Hands { qualys, connectors, template, lease, deadline, stop: Mutex::default() };
+    let execution = Execution { qualys, connectors, template, lease, deadline, stop: Mutex::default() };
     let (removals, rest): (Vec<&Action>, Vec<&Action>) =
         actions.iter().partition(|action| action.is_removal());
     let (creations, runs): (Vec<&Action>, Vec<&Action>) =
@@ -59,7 +59,7 @@ pub async fn act(
     let mut outcomes = Vec::with_capacity(actions.len());
     for wave in [creations, runs, removals] {
         let begun = wave.into_iter().cloned().enumerate().map(|(number, action)| {
-            let outcome = hands.carry_out(action);
+            let outcome = execution.carry_out(action);
             async move { (number, outcome.await) }
         });
         // One that waits for its repetition holds up no other; they are told in the plan's order all the same.
@@ -70,7 +70,7 @@ pub async fn act(
     outcomes
 }
 
-struct Hands<'a> {
+struct Execution<'a> {
     qualys: &'a Qualys,
     connectors: &'a BTreeMap<ConnectorId, Connector>,
     template: &'a Template,
@@ -80,7 +80,7 @@ struct Hands<'a> {
     stop: Mutex<Option<String>>,
 }
 
-impl Hands<'_> {
+impl Execution<'_> {
     async fn carry_out(&self, action: Action) -> Outcome {
         let result = match self.may_begin() {
             Err(because) => Done::NotStarted { because },
@@ -111,7 +111,7 @@ impl Hands<'_> {
             ),
             Done::There { .. } | Done::NotStarted { .. } => {}
         }
-        Outcome { action, at: self.qualys.pace().now(), result }
+        Outcome { action, at: self.qualys.calls().now(), result }
     }
 
     fn may_begin(&self) -> Result<(), String> {

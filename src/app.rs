@@ -3,9 +3,10 @@
 use crate::azure::arm::Arm;
 use crate::azure::vault::Vault;
 use crate::config::{Config, Place, SecretSource};
+use crate::inbox::Inbox;
+use crate::queue::{AzureQueue, FolderQueue, Queue, WakeUps};
 use crate::secrets::Secrets;
 use crate::store::{AzureStore, FolderStore, Store};
-use crate::wakes::{AzureQueue, FolderQueue, Queue, Wakes};
 use anyhow::Context;
 use azure_core::credentials::TokenCredential;
 use std::sync::Arc;
@@ -25,8 +26,9 @@ pub struct App {
     pub http: reqwest::Client,
     /// The blobs.
     pub store: Store,
-    /// Notes and bells.
-    pub wakes: Wakes,
+    /// Inbox items and wake-ups.
+    pub inbox: Inbox,
+    pub wake_ups: WakeUps,
     /// Where secrets come from.
     pub secrets: Secrets,
     /// ARM.
@@ -95,7 +97,8 @@ impl App {
             }
         };
         let arm = Arm::new(http.clone(), config.arm.clone(), credential, config.arm_scope.clone());
-        let wakes = Wakes::new(store.clone(), queue, config.gap);
-        Ok(Self { config, http, store, wakes, secrets, arm })
+        let inbox = Inbox::new(store.clone());
+        let wake_ups = WakeUps::new(store.clone(), queue, config.gap);
+        Ok(Self { config, http, store, inbox, wake_ups, secrets, arm })
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::config::{Config, ConfigError, ServeConfig, logging};
-use crate::cycle::{self, Ended, Woken};
+use crate::cycle::{self, CycleResult, StartedBy};
 use crate::doctor;
 use crate::report::chain;
 use crate::secrets;
@@ -47,7 +47,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Show what a cycle would do now. Nothing is written to Qualys and no note is taken.
+    /// Show what a cycle would do now. Nothing is written to Qualys and no item is taken.
     Plan {
         /// Print the plan as JSON.
         #[arg(long)]
@@ -92,9 +92,9 @@ impl Cli {
 }
 
 async fn by_hand(app: &App, plan_only: bool, json: bool) -> anyhow::Result<ExitCode> {
-    let ran = match cycle::run(app, Woken::ByHand { plan_only }, now()).await? {
-        Ended::Ran(ran) => ran,
-        Ended::Dropped { because, .. } => {
+    let ran = match cycle::run(app, StartedBy::Command { plan_only }, now()).await? {
+        CycleResult::Ran(ran) => ran,
+        CycleResult::Dropped { because, .. } => {
             return Ok(say_error(&format!("{because}; try again when it has ended"), 3));
         }
     };

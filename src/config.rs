@@ -15,8 +15,7 @@ pub use reader::ConfigError;
 pub use serve::{ServeConfig, logging};
 
 use crate::azure::identity::Identity;
-use crate::model::Name;
-use crate::observe::Scope;
+use crate::model::{Name, Scope};
 use crate::plan::Policy;
 use crate::state::without_reserve;
 use policy::policy;
@@ -58,7 +57,7 @@ pub struct Config {
     pub concurrency: usize,
     /// `STORAGE`: where the blobs are.
     pub storage: Place,
-    /// `QUEUE`: where the bells are.
+    /// `QUEUE`: where the wake-ups are.
     pub queue: Place,
     /// `SNAPSHOT_EVERY`: a snapshot older than this is due.
     pub snapshot_every: Duration,

@@ -1,8 +1,8 @@
 //! The cycle, the spine: observe → plan → act → snapshot → report, for one tenant, under its account's lease.
 //!
-//! Guarantees: one code path for every trigger; what fails is written down and leaves the notes that it did not settle;
-//! only unreachable storage is an error of the whole. It ends in this order: report, settled notes removed, lease
-//! released, and then a look whether another bell is needed.
+//! Guarantees: one code path for every trigger; what fails is written down and leaves the inbox items that it did not settle;
+//! only unreachable storage is an error of the whole. It ends in this order: report, settled inbox items removed, lease
+//! released, and then a look whether another wake-up is needed.
 
 mod audit;
 mod due;
@@ -21,11 +21,11 @@ use crate::app::App;
 use crate::lease::{Acquired, Holder, Lease};
 use crate::model::{CycleId, TenantId, after};
 use crate::plan::Plan;
+use crate::queue::{Start, WakeUpError};
 use crate::report::Report;
 use crate::retry::chance;
 use crate::state::TenantState;
 use crate::store::{BlobKey, StoreError};
-use crate::wakes::{Start, WakeError};
 use jiff::Timestamp;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -36,23 +36,23 @@ use tracing::{Instrument, info, info_span};
 /// Time kept for the report at the end of the budget: a few small blobs.
 const CLOSING: Duration = Duration::from_secs(5);
 
-/// Why a cycle could not even write down what it did. The queue delivers its bell again.
+/// Why a cycle could not even write down what it did. The queue delivers its wake-up again.
 #[derive(Debug, thiserror::Error)]
 pub enum CycleError {
     /// A blob.
     #[error("the cycle's outcome could not be written down")]
     Store(#[from] StoreError),
-    /// A bell.
-    #[error("the next bell could not be booked")]
-    Wake(#[from] WakeError),
+    /// A wake-up.
+    #[error("the next wake-up could not be booked")]
+    Wake(#[from] WakeUpError),
 }
 
-/// What came of a bell.
+/// What came of a wake-up.
 #[derive(Debug)]
-pub enum Ended {
+pub enum CycleResult {
     /// A cycle ran.
     Ran(Box<Ran>),
-    /// No cycle was due, or none could begin now; a later bell stands where one is needed.
+    /// No cycle was due, or none could begin now; a later wake-up stands where one is needed.
     Dropped {
         /// Why.
         because: String,
@@ -70,14 +70,14 @@ pub struct Ran {
     pub plan: Option<Plan>,
 }
 
-/// How a cycle was woken.
+/// How a cycle was started_by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Woken {
-    /// By a bell: the gap between cycles and other tenants' turns are kept.
-    ByBell,
+pub enum StartedBy {
+    /// By a wake-up: the gap between cycles and other tenants' turns are kept.
+    WakeUp,
     /// By a person at the command line: now.
-    ByHand {
-        /// Only plan; take no note.
+    Command {
+        /// Only plan; take no item.
         plan_only: bool,
     },
 }
@@ -86,30 +86,35 @@ pub enum Woken {
 ///
 /// # Errors
 /// Only when storage cannot be reached; everything else is in the report.
-pub async fn run(app: &App, woken: Woken, now: Timestamp) -> Result<Ended, CycleError> {
+pub async fn run(app: &App, started_by: StartedBy, now: Timestamp) -> Result<CycleResult, CycleError> {
     let id = CycleId::new(now, chance());
     let tenant = app.config.policy.tenant;
     let span = info_span!("cycle", cycle.id = %id, tenant.id = %tenant);
-    run_as(app, id, woken, now).instrument(span).await
+    run_as(app, id, started_by, now).instrument(span).await
 }
 
-async fn run_as(app: &App, id: CycleId, woken: Woken, now: Timestamp) -> Result<Ended, CycleError> {
+async fn run_as(
+    app: &App,
+    id: CycleId,
+    started_by: StartedBy,
+    now: Timestamp,
+) -> Result<CycleResult, CycleError> {
     let begun = Instant::now();
     let lease = match acquire(app, &id, now).await? {
         Ok(lease) => lease,
         Err(Taken { because, holder }) => {
-            if woken == Woken::ByBell {
+            if started_by == StartedBy::WakeUp {
                 turns::wait(app, holder.as_ref(), now).await?;
             }
-            info!("Dropped a bell: {because}");
-            return Ok(Ended::Dropped { because, holder });
+            info!("Dropped a wake-up: {because}");
+            return Ok(CycleResult::Dropped { because, holder });
         }
     };
     let deadline = begun + app.config.budget.saturating_sub(CLOSING);
     let time = pass::Time { now, begun, deadline };
-    let ended = while_kept(&lease, pin!(under_lease(app, id, woken, &lease, time))).await;
+    let ended = while_kept(&lease, pin!(under_lease(app, id, started_by, &lease, time))).await;
     // One that yielded stays so.
-    if matches!(&ended, Ok(Ended::Dropped { .. })) {
+    if matches!(&ended, Ok(CycleResult::Dropped { .. })) {
         lease.release().await;
         return ended;
     }
@@ -132,7 +137,7 @@ async fn acquire(app: &App, id: &CycleId, now: Timestamp) -> Result<Result<Arc<L
     let holder = Holder { cycle: id.clone(), tenant, since: now };
     Ok(match Lease::acquire(&app.store, account, &holder, app.config.lease).await? {
         Acquired::Ours(lease) => Ok(Arc::new(lease)),
-        Acquired::Taken(holder) => {
+        Acquired::Held(holder) => {
             let whose = holder
                 .as_ref()
                 .map_or("somebody".to_owned(), |h| format!("cycle {} of tenant {}", h.cycle, h.tenant));
@@ -149,7 +154,7 @@ async fn while_kept<T>(lease: &Lease, work: Pin<&mut (impl Future<Output = T> + 
     }
 }
 
-/// Releases the lease, and looks after the bells that met us and were dropped.
+/// Releases the lease, and looks after the wake-ups that met us and were dropped.
 async fn give_back(app: &App, lease: &Lease, time: pass::Time) -> Result<(), CycleError> {
     lease.release().await;
     look_again(app, time.at()).await
@@ -158,33 +163,33 @@ async fn give_back(app: &App, lease: &Lease, time: pass::Time) -> Result<(), Cyc
 async fn under_lease(
     app: &App,
     id: CycleId,
-    woken: Woken,
+    started_by: StartedBy,
     lease: &Arc<Lease>,
     time: pass::Time,
-) -> Result<Ended, CycleError> {
-    if woken == Woken::ByBell {
+) -> Result<CycleResult, CycleError> {
+    if started_by == StartedBy::WakeUp {
         let (tenant, now) = (app.config.policy.tenant, time.now);
         let dropped = match turns::yield_to(app, now).await? {
             Some(other) => {
                 let account = &app.config.account;
                 Some(format!("tenant {other} has waited for account `{account}` since before our last turn"))
             }
-            None => match app.wakes.start(tenant, now).await? {
+            None => match app.wake_ups.start(tenant, now).await? {
                 Start::Now => None,
                 Start::Later(due) => Some(format!("the next cycle is due at {due}")),
             },
         };
         if let Some(because) = dropped {
-            info!("Dropped a bell: {because}");
-            return Ok(Ended::Dropped { because, holder: None });
+            info!("Dropped a wake-up: {because}");
+            return Ok(CycleResult::Dropped { because, holder: None });
         }
         turns::taken(app).await?;
     }
-    let ran = pass::run(app, id, woken, lease, time).await?;
-    Ok(Ended::Ran(Box::new(ran)))
+    let ran = pass::run(app, id, started_by, lease, time).await?;
+    Ok(CycleResult::Ran(Box::new(ran)))
 }
 
-/// After the lease is released: a bell that was dropped because of us, or a note that came meanwhile, gets a bell.
+/// After the lease is released: a wake-up that was dropped because of us, or an inbox item that came meanwhile, gets a wake-up.
 async fn look_again(app: &App, now: Timestamp) -> Result<(), CycleError> {
     let tenant = app.config.policy.tenant;
     let listed = match app.store.read::<TenantState>(&BlobKey::State(tenant)).await {
@@ -194,9 +199,9 @@ async fn look_again(app: &App, now: Timestamp) -> Result<(), CycleError> {
         Err(error) => return Err(error.into()),
     };
     let unlisted =
-        app.wakes.listed(tenant).await?.into_iter().any(|(name, etag)| listed.get(&name) != Some(&etag.0));
-    if unlisted || app.wakes.bell(tenant).await?.is_overdue(now) {
-        app.wakes.ring(tenant, now, now).await?;
+        app.inbox.list(tenant).await?.into_iter().any(|(name, etag)| listed.get(&name) != Some(&etag.0));
+    if unlisted || app.wake_ups.booking(tenant).await?.is_overdue(now) {
+        app.wake_ups.book(tenant, now, now).await?;
     }
     Ok(())
 }

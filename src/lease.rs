@@ -32,7 +32,7 @@ pub enum Acquired {
     /// It is ours until it is released, dropped or lost.
     Ours(Lease),
     /// Somebody else has it.
-    Taken(Option<Holder>),
+    Held(Option<Holder>),
 }
 
 /// A held lease.

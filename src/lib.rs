@@ -1,7 +1,7 @@
 //! Keeps one healthy Qualys connector for every Azure subscription in scope, and takes proven inventory snapshots.
 //!
 //! ```text
-//! trigger ──► note ──► bell ──► observe ──► plan ──► act ──► snapshot ──► report
+//! trigger ──► item ──► wake-up ──► observe ──► plan ──► act ──► snapshot ──► report
 //!  (says now)  (blob)  (queue)   (reads)    (pure)  (writes)  (streams)   (one blob, one log line)
 //! ```
 //!
@@ -10,7 +10,7 @@
 //! | layer | modules | may use |
 //! | --- | --- | --- |
 //! | data | [`model`], [`state`], [`plan`], [`manifest`], [`report`] | std, serde, thiserror; no I/O, clock or `async` |
-//! | edges | [`azure`], [`qualys`], [`store`], [`wakes`], [`lease`], [`secrets`], [`retry`] | data, [`store`], [`retry`] |
+//! | edges | [`azure`], [`qualys`], [`store`], [`inbox`], [`queue`], [`lease`], [`secrets`], [`retry`] | data, [`store`], [`retry`] |
 //! | steps | [`observe`], [`act`], [`snapshot`] | data, edges; not each other |
 //! | spine | [`cycle`] | steps, edges, data |
 //! | shell | [`trigger`], [`host`], [`cli`], [`app`], [`doctor`], [`config`], [`telemetry`] | all |
@@ -24,12 +24,13 @@ pub mod state;
 
 // edges
 pub mod azure;
+pub mod inbox;
 pub mod lease;
 pub mod qualys;
+pub mod queue;
 pub mod retry;
 pub mod secrets;
 pub mod store;
-pub mod wakes;
 
 // steps
 pub mod act;

@@ -20,7 +20,7 @@ pub struct Manifest {
     pub tenant: TenantId,
     /// The version of the program.
     pub tool_version: String,
-    /// Every slice is proved.
+    /// Every range is proved.
     pub complete: bool,
     /// Why it is not complete.
     pub reason: Option<String>,
@@ -36,8 +36,8 @@ pub struct Manifest {
     pub calls: u32,
     /// Every file.
     pub files: Vec<FileEntry>,
-    /// Every slice with its proof.
-    pub slices: Vec<SliceEntry>,
+    /// Every range with its proof.
+    pub ranges: Vec<RangeEntry>,
     /// Rows kept, by subscription.
     pub rows_by_subscription: BTreeMap<SubscriptionId, u64>,
     /// Rows kept whose subscription is unknown or nobody's; only where the account has one tenant.
@@ -58,17 +58,17 @@ pub struct FileEntry {
     pub sha256: String,
 }
 
-/// A slice: the unit of reading and of proof.
+/// A range: the unit of reading and of proof.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct SliceEntry {
+pub struct RangeEntry {
     /// The Qualys API: `hostasset`.
     pub source: String,
     /// The resource type.
     pub resource_type: String,
     /// Ids greater than this,
     pub after: i64,
-    /// and, unless it is the last slice, less than this.
+    /// and, unless it is the last range, less than this.
     pub before: Option<i64>,
     /// Rows that Qualys counts in it.
     pub declared: u64,
@@ -112,7 +112,7 @@ pub struct Latest {
 /// What became of a snapshot in a cycle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Taken {
+pub struct SnapshotResult {
     /// Its id.
     pub id: SnapshotId,
     /// Whether it is published as the newest.

@@ -7,6 +7,7 @@ mod hex;
 mod ids;
 mod mark;
 mod observed;
+mod scope;
 mod subscription;
 mod time;
 
@@ -15,5 +16,6 @@ pub use hex::hex;
 pub use ids::{AppId, ConnectorId, CycleId, IdError, Name, RequestId, SnapshotId, SubscriptionId, TenantId};
 pub use mark::Mark;
 pub use observed::{Asked, Direct, Observed, SyncRequest, Unreadable};
+pub use scope::Scope;
 pub use subscription::{Subscription, SubscriptionState};
 pub use time::{after, elapsed};

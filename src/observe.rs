@@ -5,7 +5,7 @@
 
 use crate::azure::arm::{Arm, ArmError};
 use crate::model::{
-    Direct, Observed, Subscription, SubscriptionId, SyncRequest, TenantId, Unreadable, elapsed,
+    Direct, Observed, Scope, Subscription, SubscriptionId, SyncRequest, TenantId, Unreadable, elapsed,
 };
 use crate::qualys::{Qualys, QualysError};
 use crate::report::chain;
@@ -25,22 +25,6 @@ const DIRECT_READS: usize = 150;
 /// The management-group tree lags by up to 30 minutes; after twice that a whole reading without the subscription counts.
 const TREE_SETTLES: Duration = Duration::from_hours(1);
 
-/// Management groups and subscriptions.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Scope {
-    /// Names of management groups; everything below them.
-    pub groups: BTreeSet<String>,
-    /// Single subscriptions.
-    pub subscriptions: BTreeSet<SubscriptionId>,
-}
-
-impl Scope {
-    /// Whether it names nothing, which stands for all that the identity sees.
-    pub fn is_everything(&self) -> bool {
-        self.groups.is_empty() && self.subscriptions.is_empty()
-    }
-}
-
 /// What to look at.
 #[derive(Debug)]
 pub struct Look<'a> {
@@ -50,8 +34,8 @@ pub struct Look<'a> {
     pub scope: &'a Scope,
     /// What of it is not.
     pub exclude: &'a Scope,
-    /// The subscriptions that notes name, and when.
-    pub noted: BTreeMap<SubscriptionId, Timestamp>,
+    /// The subscriptions that inbox items name, and when.
+    pub in_inbox: BTreeMap<SubscriptionId, Timestamp>,
     /// What people asked for.
     pub requests: Vec<SyncRequest>,
     /// The time.
@@ -137,13 +121,13 @@ async fn azure_side(arm: &Arm, look: &Look<'_>) -> AzureSide {
     }
 
     // What is wanted or noted, and no list describes, is read directly.
-    let looked_at: BTreeSet<SubscriptionId> = wanted.iter().chain(look.noted.keys()).copied().collect();
+    let looked_at: BTreeSet<SubscriptionId> = wanted.iter().chain(look.in_inbox.keys()).copied().collect();
     let unknown: Vec<SubscriptionId> =
         looked_at.iter().copied().filter(|id| !listed.contains_key(id) && !excluded.contains(id)).collect();
     let mut read = directly(arm, &unknown, look.deadline).await;
 
     for id in looked_at {
-        let noted = look.noted.get(&id).copied();
+        let in_inbox = look.in_inbox.get(&id).copied();
         let known = match listed.get(&id) {
             Some(subscription) => Ok(subscription.clone()),
             None => read
@@ -164,13 +148,13 @@ async fn azure_side(arm: &Arm, look: &Look<'_>) -> AzureSide {
                 Direct::InScope
             }
             Ok(_) if look.scope.groups.is_empty() => Direct::OutOfScope("SCOPE does not name it".into()),
-            Ok(_) if groups_whole && noted.is_some_and(|left| elapsed(look.now, left) >= TREE_SETTLES) => {
+            Ok(_) if groups_whole && in_inbox.is_some_and(|left| elapsed(look.now, left) >= TREE_SETTLES) => {
                 Direct::OutOfScope("no management group of SCOPE contains it".into())
             }
             Ok(_) => Direct::NotInTreeYet,
         };
         // Of those in a list only what somebody asked about is told; of the others everything.
-        let told = noted.is_some() || !matches!(verdict, Direct::InScope | Direct::OutOfScope(_));
+        let told = in_inbox.is_some() || !matches!(verdict, Direct::InScope | Direct::OutOfScope(_));
         if told {
             side.direct.insert(id, verdict);
         }

@@ -47,7 +47,7 @@ pub enum Refused {
 /// # Errors
 /// [`Refused::NoSubscriptions`] when no subscription was observed: that looks like a mass removal and is more often a
 /// lost role.
-pub fn plan(seen: &Observed, memory: &TenantState, policy: &Policy, now: Timestamp) -> Result<Plan, Refused> {
+pub fn plan(seen: &Observed, state: &TenantState, policy: &Policy, now: Timestamp) -> Result<Plan, Refused> {
     let ours: BTreeMap<ConnectorId, &Connector> =
         seen.connectors.iter().filter(|(_, c)| policy.is_ours(c)).map(|(id, c)| (*id, c)).collect();
     if seen.subscriptions.is_empty() {
@@ -63,17 +63,17 @@ pub fn plan(seen: &Observed, memory: &TenantState, policy: &Policy, now: Timesta
     let mut unreadable = seen.unreadable.clone();
     unreadable.sort_by(|a, b| (&a.scope, &a.why).cmp(&(&b.scope, &b.why)));
     let (steps, kept) = (Vec::new(), Vec::new());
-    let mut draft = Draft { seen, memory, policy, now, ours, covering, unreadable, steps, kept };
-    draft.creations();
-    draft.syncs();
-    draft.duplicates();
-    draft.oddities();
-    Ok(draft.finish())
+    let mut planner = Planner { seen, state, policy, now, ours, covering, unreadable, steps, kept };
+    planner.creations();
+    planner.syncs();
+    planner.duplicates();
+    planner.oddities();
+    Ok(planner.finish())
 }
 
-struct Draft<'a> {
+struct Planner<'a> {
     seen: &'a Observed,
-    memory: &'a TenantState,
+    state: &'a TenantState,
     policy: &'a Policy,
     now: Timestamp,
     ours: BTreeMap<ConnectorId, &'a Connector>,
@@ -85,7 +85,7 @@ struct Draft<'a> {
     kept: Vec<Kept>,
 }
 
-impl<'a> Draft<'a> {
+impl<'a> Planner<'a> {
     fn step(&mut self, action: Action, reason: impl Into<String>) {
         self.steps.push(Step { action, reason: reason.into(), withheld: None });
     }
@@ -120,15 +120,15 @@ impl<'a> Draft<'a> {
                 Why::NotInUse { state: subscription.state.as_str().to_owned() }
             } else if let Some(other) = best(self.others_of(id)) {
                 self.policy.foreign_cover(other, self.now)
-            } else if self.memory.create_under_way(id, self.now) {
+            } else if self.state.create_under_way(id, self.now) {
                 Why::CreateUnderWay
-            } else if let Some((failures, until)) = self.memory.create_waits(id, self.now) {
+            } else if let Some((failures, until)) = self.state.create_waits(id, self.now) {
                 Why::CreateRefused { failures, until }
             } else if self.seen.exclusion_unknown {
                 Why::ExclusionUnknown
             } else {
-                let had_one = self.memory.covered.contains(&id);
-                let known = self.memory.made_for(id);
+                let had_one = self.state.covered.contains(&id);
+                let known = self.state.made_for(id);
                 let action = self.create(subscription, unattributed || had_one, known);
                 self.step(action, if had_one { "its connector is gone" } else { "no connector covers it" });
                 made += 1;
@@ -196,8 +196,8 @@ impl<'a> Draft<'a> {
             }
             let requested =
                 self.seen.requests.iter().filter(|r| r.asked.wants(subscription)).map(|r| r.at).max();
-            let memory = self.memory.connectors.get(&connector.id);
-            match syncs::decide(connector, memory, requested, self.policy, self.now) {
+            let sync = self.state.connectors.get(&connector.id);
+            match syncs::decide(connector, sync, requested, self.policy, self.now) {
                 syncs::Sync::Run { awaited, reason } => {
                     self.step(Action::Run { connector: connector.id, subscription, awaited }, reason);
                 }
@@ -226,7 +226,7 @@ impl<'a> Draft<'a> {
         }
         let enabled = self.ours.values().filter(|c| !c.disabled).count();
         let limit = self.policy.removal_limit(enabled);
-        let recent = self.memory.removals.len();
+        let recent = self.state.removals.len();
         let withheld = if let Some(unreadable) = self.unreadable.first() {
             Some(format!("no removal while a scope is unreadable: {}", unreadable.scope))
         } else if recent + removals.len() > limit {
@@ -249,7 +249,7 @@ impl<'a> Draft<'a> {
                 Some(mark) if connector.subscription.is_some_and(|own| own != mark.subscription) => {
                     Why::CopiedMark { marked: mark.subscription }
                 }
-                None if self.memory.connectors.contains_key(&connector.id) => Why::LostMark,
+                None if self.state.connectors.contains_key(&connector.id) => Why::LostMark,
                 _ => continue,
             };
             let subject = Subject::Connector { connector: connector.id, subscription: connector.covers() };
@@ -267,7 +267,7 @@ impl<'a> Draft<'a> {
             mode: self.policy.mode,
             made: self.now,
             hash,
-            coverage: cover::coverage(self.seen, self.memory, self.policy, self.now),
+            coverage: cover::coverage(self.seen, self.state, self.policy, self.now),
             cost: self.cost(),
             steps: self.steps,
             kept: self.kept,

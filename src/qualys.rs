@@ -4,21 +4,21 @@
 //! write is repeated only when Qualys refused it before doing anything; no body and no credential goes into an error or a
 //! log line.
 
+mod call_budget;
 mod connectors;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod hosts;
-mod limits;
 mod wire;
 
 #[cfg(test)]
 mod tests;
 
+pub use call_budget::CallBudget;
 pub use connectors::NewConnector;
 pub use error::QualysError;
-pub use hosts::{HostPage, HostRow, Window};
-pub use limits::Pace;
+pub use hosts::{HostPage, HostRow, IdRange};
 
 use crate::retry::{Again, retry};
 use crate::state::Endpoint;
@@ -42,7 +42,7 @@ pub struct Qualys {
     password: SecretString,
     write_timeout: Duration,
     deadline: Instant,
-    pace: Pace,
+    calls: CallBudget,
     may_send: MaySend,
 }
 
@@ -73,7 +73,7 @@ pub struct Setup {
     /// When the cycle must end.
     pub deadline: Instant,
     /// The account's limits.
-    pub pace: Pace,
+    pub calls: CallBudget,
     /// Whether a call may be sent now.
     pub may_send: MaySend,
 }
@@ -82,7 +82,7 @@ impl std::fmt::Debug for Qualys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Qualys")
             .field("base", &self.base.as_str())
-            .field("pace", &self.pace)
+            .field("calls", &self.calls)
             .finish_non_exhaustive()
     }
 }
@@ -110,13 +110,13 @@ impl Call {
 impl Qualys {
     /// A client for one cycle.
     pub fn new(setup: Setup) -> Self {
-        let Setup { http, base, username, password, write_timeout, deadline, pace, may_send } = setup;
-        Self { http, base, username, password, write_timeout, deadline, pace, may_send }
+        let Setup { http, base, username, password, write_timeout, deadline, calls, may_send } = setup;
+        Self { http, base, username, password, write_timeout, deadline, calls, may_send }
     }
 
     /// The account's limits, as this cycle uses them.
-    pub fn pace(&self) -> &Pace {
-        &self.pace
+    pub fn calls(&self) -> &CallBudget {
+        &self.calls
     }
 
     /// Sends one call, with the repetitions that are safe for it, and gives the body of a success.
@@ -130,8 +130,8 @@ impl Qualys {
         };
         let result = retry(self.deadline, again, |attempt| self.attempt(&call, attempt)).await;
         match &result {
-            Err(QualysError::RateLimited { wait, .. }) => self.pace.pause(*wait),
-            Err(QualysError::BadCredentials { .. }) => self.pace.refuse(),
+            Err(QualysError::RateLimited { wait, .. }) => self.calls.pause(*wait),
+            Err(QualysError::BadCredentials { .. }) => self.calls.refuse(),
             _ => {}
         }
         result
@@ -139,7 +139,7 @@ impl Qualys {
 
     async fn attempt(&self, call: &Call, attempt: u32) -> Result<Bytes, QualysError> {
         let endpoint = call.endpoint;
-        let _turn = self.pace.turn(endpoint).await?;
+        let _turn = self.calls.turn(endpoint).await?;
         let sending = if call.is_write() { Sending::Write } else { Sending::Read };
         if !(self.may_send)(sending) {
             return Err(QualysError::LeaseLost { endpoint });
@@ -165,7 +165,7 @@ impl Qualys {
             |source: reqwest::Error| QualysError::Transport { endpoint, source: source.without_url() };
         let response = request.send().await.map_err(transport)?;
         let status = response.status();
-        self.pace.hear(endpoint, response.headers());
+        self.calls.hear(endpoint, response.headers());
         let wait = error::asked_wait(response.headers());
         let bytes = response.bytes().await.map_err(transport)?;
         debug!(
@@ -177,8 +177,8 @@ impl Qualys {
         let checked = error::check(endpoint, status, wait, &bytes, scrub);
         match &checked {
             // At once, so that calls that wait for their turn do not go on.
-            Err(QualysError::BadCredentials { .. }) => self.pace.refuse(),
-            Err(QualysError::RateLimited { wait: Some(wait), .. }) => self.pace.hold(*wait),
+            Err(QualysError::BadCredentials { .. }) => self.calls.refuse(),
+            Err(QualysError::RateLimited { wait: Some(wait), .. }) => self.calls.hold(*wait),
             _ => {}
         }
         checked.map(|()| bytes)

@@ -6,7 +6,7 @@ mod outcome;
 
 pub use outcome::{Done, Outcome};
 
-use crate::manifest::{Latest, Taken};
+use crate::manifest::{Latest, SnapshotResult};
 use crate::model::{CycleId, Name, TenantId, Unreadable, elapsed};
 use crate::plan::{Cost, Coverage, Kept, Mode, Step};
 use crate::state::Used;
@@ -39,8 +39,8 @@ pub struct Report {
     pub began: Timestamp,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
-    /// The notes it took, and which of them are settled.
-    pub notes: Vec<NoteLine>,
+    /// The inbox items it took, and which of them are settled.
+    pub inbox: Vec<InboxLine>,
     /// The plan's hash; none where no plan could be made.
     pub plan: Option<String>,
     /// What was planned.
@@ -58,7 +58,7 @@ pub struct Report {
     /// What went wrong, and what to do.
     pub problems: Vec<Problem>,
     /// The snapshot it took.
-    pub snapshot: Option<Taken>,
+    pub snapshot: Option<SnapshotResult>,
     /// Until when Qualys, or our share of its calls, makes us wait; nothing is called before.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub waits_until: Option<Timestamp>,
@@ -66,15 +66,15 @@ pub struct Report {
     pub calls: Used,
     /// When the next cycle is due, if one is booked.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
-    pub next_bell: Option<Timestamp>,
+    pub next_wake_up: Option<Timestamp>,
 }
 
-/// A note that a cycle took.
+/// An inbox item that a cycle took.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct NoteLine {
+pub struct InboxLine {
     /// Its name.
-    pub note: String,
+    pub item: String,
     /// How it is settled; none: it stays.
     pub settled: Option<String>,
 }
@@ -83,7 +83,7 @@ pub struct NoteLine {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Problem {
-    /// Where: `notes`, `state`, `secrets`, `qualys`, `observe`, `plan`, `snapshot`.
+    /// Where: `inbox items`, `state`, `secrets`, `qualys`, `observe`, `plan`, `snapshot`.
     pub stage: String,
     /// What happened.
     pub error: String,
@@ -178,7 +178,7 @@ pub struct Status {
     pub snapshot: Option<Latest>,
     /// When the next cycle is due, if one is booked.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
-    pub next_bell: Option<Timestamp>,
+    pub next_wake_up: Option<Timestamp>,
     /// What a person should look at.
     pub needs_a_person: Vec<String>,
     /// Calls that are left in this hour, the reserve left out.

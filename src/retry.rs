@@ -11,7 +11,7 @@ use tokio::time::Instant;
 const ATTEMPTS: u32 = 4;
 /// The first wait; each further one doubles it.
 const FIRST: Duration = Duration::from_millis(500);
-/// The longest sleep inside a cycle: functions are paid by the second, so a longer wait is a later bell.
+/// The longest sleep inside a cycle: functions are paid by the second, so a longer wait is a later wake-up.
 pub const LONGEST: Duration = Duration::from_secs(5);
 
 /// What an error says about another attempt.
@@ -109,7 +109,7 @@ mod tests {
             (1..=4).map(|attempt| delay(attempt, Again::Soon, 0.0).map(|d| d.as_millis())).collect();
         assert_eq!(waits, [Some(500), Some(1000), Some(2000), None]);
         assert_eq!(delay(1, Again::No, 0.0), None);
-        assert_eq!(delay(1, Again::After(LONGEST + FIRST), 0.0), None, "a long wait is a later bell");
+        assert_eq!(delay(1, Again::After(LONGEST + FIRST), 0.0), None, "a long wait is a later wake-up");
     }
 
     #[tokio::test(start_paused = true)]

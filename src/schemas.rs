@@ -1,10 +1,11 @@
 //! The schemas under `docs/schema/` are made from the types, and a test keeps them true.
 
+use crate::inbox::{ItemContent, RequestStatus};
 use crate::manifest::{Latest, Manifest};
 use crate::plan::Plan;
+use crate::queue::Booking;
 use crate::report::{Report, Status};
 use crate::state::{AccountState, TenantState};
-use crate::wakes::{Bell, Fate, Note};
 use schemars::{JsonSchema, schema_for};
 use std::path::Path;
 
@@ -31,9 +32,9 @@ fn the_schemas_are_those_of_the_types() {
     check::<Report>("report");
     check::<Status>("status");
     check::<Plan>("plan");
-    check::<Note>("note");
-    check::<Bell>("bell");
-    check::<Fate>("request");
+    check::<ItemContent>("inbox-item");
+    check::<Booking>("wake-up");
+    check::<RequestStatus>("request");
     check::<Manifest>("manifest");
     check::<Latest>("latest");
 }

@@ -1,14 +1,14 @@
 //! Snapshot: an immutable, complete, proven copy of a tenant's machines as Qualys knows them.
 //!
-//! Guarantees: every slice is counted by Qualys right beside its reading, and one that does not agree is read again;
+//! Guarantees: every range is counted by Qualys right beside its reading, and one that does not agree is read again;
 //! parts, then the manifest, then `latest.json`, so nobody who starts from `latest.json` sees half of anything; memory
 //! holds one page. Records in Parquet under `data/`, other resource types, resuming, changes and blind spots have their
 //! place here.
 
 mod part;
-mod slice;
+mod range;
 
-use crate::manifest::{Latest, Manifest, Taken};
+use crate::manifest::{Latest, Manifest, SnapshotResult};
 use crate::model::{CycleId, SnapshotId, SubscriptionId, TenantId};
 use crate::qualys::{Qualys, QualysError};
 use crate::state::SCHEMA_VERSION;
@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 /// What a snapshot is taken of, and with.
 #[derive(Debug)]
-pub struct Camera<'a> {
+pub struct SnapshotJob<'a> {
     /// Qualys.
     pub qualys: &'a Qualys,
     /// Where it goes.
@@ -63,49 +63,49 @@ pub enum SnapshotError {
 ///
 /// # Errors
 /// When it could not be ended: nothing of it is visible to a reader who starts from `latest.json`.
-pub async fn take(camera: &Camera<'_>) -> Result<Taken, SnapshotError> {
+pub async fn take(job: &SnapshotJob<'_>) -> Result<SnapshotResult, SnapshotError> {
     let mut manifest = Manifest {
         schema_version: SCHEMA_VERSION,
-        snapshot: camera.id.clone(),
-        tenant: camera.tenant,
+        snapshot: job.id.clone(),
+        tenant: job.tenant,
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-        complete: camera.doubt.is_none(),
-        reason: camera.doubt.clone(),
-        began: camera.began,
-        ended: camera.began,
-        cycles: vec![camera.cycle.clone()],
+        complete: job.doubt.is_none(),
+        reason: job.doubt.clone(),
+        began: job.began,
+        ended: job.began,
+        cycles: vec![job.cycle.clone()],
         calls: 0,
         files: Vec::new(),
-        slices: Vec::new(),
+        ranges: Vec::new(),
         rows_by_subscription: std::collections::BTreeMap::new(),
         unattributed: 0,
     };
     // Where the newest may not be told, no reading is of use: a newer program is at work here.
-    camera.store.read_or_replace::<Latest>(&BlobKey::Latest(camera.tenant)).await?;
-    let calls_before = camera.qualys.pace().used().total;
+    job.store.read_or_replace::<Latest>(&BlobKey::Latest(job.tenant)).await?;
+    let calls_before = job.qualys.calls().used().total;
     let mut after = 0;
     for number in 0.. {
-        let slice = slice::read(camera, number, after, &mut manifest).await?;
-        let (proved, next) = (slice.proved, slice.before);
+        let range = range::read(job, number, after, &mut manifest).await?;
+        let (proved, next) = (range.proved, range.before);
         if !proved {
             manifest.complete = false;
             manifest.reason = Some(format!(
                 "hosts with ids over {after}: Qualys counts {} and gives {} ({} different), {} times over",
-                slice.declared, slice.read, slice.unique, slice.attempts
+                range.declared, range.read, range.unique, range.attempts
             ));
         }
-        manifest.slices.push(slice);
+        manifest.ranges.push(range);
         match next {
             // The window ends before `next`, so the next one begins behind the row before it.
             Some(next) if proved => after = next - 1,
             _ => break,
         }
     }
-    manifest.calls = camera.qualys.pace().used().total - calls_before;
-    manifest.ended = camera.qualys.pace().now();
-    publish(camera, &manifest).await?;
-    Ok(Taken {
-        id: camera.id.clone(),
+    manifest.calls = job.qualys.calls().used().total - calls_before;
+    manifest.ended = job.qualys.calls().now();
+    publish(job, &manifest).await?;
+    Ok(SnapshotResult {
+        id: job.id.clone(),
         complete: manifest.complete,
         ended: true,
         reason: manifest.reason.clone(),
@@ -115,26 +115,26 @@ pub async fn take(camera: &Camera<'_>) -> Result<Taken, SnapshotError> {
 }
 
 /// The manifest, then `latest.json`.
-async fn publish(camera: &Camera<'_>, manifest: &Manifest) -> Result<(), StoreError> {
-    let key = BlobKey::Manifest(camera.tenant, camera.id.clone());
-    camera.store.write(&key, manifest, Condition::New).await?;
+async fn publish(job: &SnapshotJob<'_>, manifest: &Manifest) -> Result<(), StoreError> {
+    let key = BlobKey::Manifest(job.tenant, job.id.clone());
+    job.store.write(&key, manifest, Condition::New).await?;
     if !manifest.complete {
         return Ok(());
     }
     let latest = Latest {
         schema_version: SCHEMA_VERSION,
-        snapshot: camera.id.clone(),
+        snapshot: job.id.clone(),
         manifest: key.path(),
         ended: manifest.ended,
         rows: manifest.files.iter().map(|file| file.rows).sum(),
     };
-    let key = BlobKey::Latest(camera.tenant);
-    let (newest, etag) = camera.store.read_or_replace::<Latest>(&key).await?;
+    let key = BlobKey::Latest(job.tenant);
+    let (newest, etag) = job.store.read_or_replace::<Latest>(&key).await?;
     // A reading that ended earlier never takes the newest's place; one of a clock that was ahead does not keep it.
-    let now = camera.qualys.pace().now();
+    let now = job.qualys.calls().now();
     if newest.is_some_and(|newest| newest.ended > latest.ended && newest.ended <= now) {
         return Ok(());
     }
-    camera.store.write(&key, &latest, Condition::unchanged(etag.as_ref())).await?;
+    job.store.write(&key, &latest, Condition::unchanged(etag.as_ref())).await?;
     Ok(())
 }

@@ -6,8 +6,8 @@
 mod account;
 mod sync;
 
-pub use account::{AccountState, Booking, Breaker, Endpoint, Used, without_reserve};
-pub use sync::{Ended, RunMark, SyncMemory};
+pub use account::{AccountState, BookedCalls, Breaker, Endpoint, Used, without_reserve};
+pub use sync::{PendingRun, SyncEnd, SyncState};
 
 use crate::model::{Connector, ConnectorId, CycleId, SnapshotId, SubscriptionId, after, elapsed};
 use jiff::Timestamp;
@@ -47,8 +47,8 @@ pub struct TenantState {
     /// The version of this shape.
     pub schema_version: u32,
     /// The latest cycle.
-    pub cycle: Option<CycleMark>,
-    /// The notes that the latest cycle listed: name and `ETag`.
+    pub last_cycle: Option<LastCycle>,
+    /// The inbox items that the latest cycle listed: name and `ETag`.
     #[serde(default)]
     pub listed: BTreeMap<String, String>,
     /// Creates whose outcome is not known, with the time of the attempt.
@@ -67,7 +67,7 @@ pub struct TenantState {
     pub covered: BTreeSet<SubscriptionId>,
     /// What is remembered of each of our connectors.
     #[serde(default)]
-    pub connectors: BTreeMap<ConnectorId, SyncMemory>,
+    pub connectors: BTreeMap<ConnectorId, SyncState>,
     /// When we disabled or deleted connectors, newest last.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Vec<String>"))]
@@ -76,7 +76,7 @@ pub struct TenantState {
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub awaited_end: Option<Timestamp>,
     /// The newest snapshot that was begun.
-    pub snapshot: Option<SnapshotMark>,
+    pub last_snapshot: Option<LastSnapshot>,
 }
 
 /// Refusals in a row.
@@ -93,7 +93,7 @@ pub struct Refusals {
 /// The latest cycle of a tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct CycleMark {
+pub struct LastCycle {
     /// Its id.
     pub id: CycleId,
     /// When it began.
@@ -107,7 +107,7 @@ pub struct CycleMark {
 /// The newest snapshot that was begun.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct SnapshotMark {
+pub struct LastSnapshot {
     /// Its id.
     pub id: SnapshotId,
     /// When its reading began.
@@ -122,22 +122,22 @@ impl TenantState {
     pub fn notice<'a>(&mut self, ours: impl Iterator<Item = &'a Connector>, now: Timestamp) {
         let mut known = std::mem::take(&mut self.connectors);
         for connector in ours {
-            let mut memory = known.remove(&connector.id).unwrap_or_default();
-            memory.subscription = connector.covers();
-            memory.seen = Some(now);
-            if memory.notice(connector, now) {
+            let mut sync = known.remove(&connector.id).unwrap_or_default();
+            sync.subscription = connector.covers();
+            sync.seen = Some(now);
+            if sync.notice(connector, now) {
                 self.awaited_end = Some(now);
             }
-            self.connectors.insert(connector.id, memory);
+            self.connectors.insert(connector.id, sync);
         }
         // One that an answer lacks is not gone. One that we made stays in memory for good, so that it is asked for before
         // another is made, and named when it lost our mark.
-        for (id, mut memory) in known {
-            let shown = memory.seen.or(memory.made).is_some_and(|at| elapsed(now, at) < MISSING_LASTS);
-            let fresh = memory.made.is_some_and(|made| elapsed(now, made) < CREATE_SETTLES);
-            memory.awaited &= fresh;
-            if shown || memory.made.is_some() {
-                self.connectors.insert(id, memory);
+        for (id, mut sync) in known {
+            let shown = sync.seen.or(sync.made).is_some_and(|at| elapsed(now, at) < MISSING_LASTS);
+            let fresh = sync.made.is_some_and(|made| elapsed(now, made) < CREATE_SETTLES);
+            sync.awaited &= fresh;
+            if shown || sync.made.is_some() {
+                self.connectors.insert(id, sync);
             }
         }
         self.removals.retain(|at| elapsed(now, *at) < REMOVAL_WINDOW);
@@ -156,8 +156,8 @@ impl TenantState {
 
     /// A connector that we made for this subscription, as far as we remember.
     pub fn made_for(&self, subscription: SubscriptionId) -> Option<ConnectorId> {
-        let made = |memory: &SyncMemory| memory.made.is_some() && memory.subscription == Some(subscription);
-        self.connectors.iter().rev().find(|(_, memory)| made(memory)).map(|(id, _)| *id)
+        let made = |sync: &SyncState| sync.made.is_some() && sync.subscription == Some(subscription);
+        self.connectors.iter().rev().find(|(_, sync)| made(sync)).map(|(id, _)| *id)
     }
 
     /// How often a create for this subscription was refused, and until when it waits; none: it may be tried.
@@ -175,7 +175,7 @@ impl TenantState {
 
     /// Whether a first or requested sync of one of these subscriptions has not ended yet; stuck ones do not count.
     pub fn awaits_sync(&self, of: impl Fn(SubscriptionId) -> bool, now: Timestamp) -> bool {
-        let counts = |memory: &&SyncMemory| memory.subscription.is_some_and(&of) && !memory.is_stuck(now);
-        self.connectors.values().filter(counts).any(|memory| memory.awaited)
+        let counts = |sync: &&SyncState| sync.subscription.is_some_and(&of) && !sync.is_stuck(now);
+        self.connectors.values().filter(counts).any(|sync| sync.awaited)
     }
 }

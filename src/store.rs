@@ -2,18 +2,18 @@
 //!
 //! [`Store`] is an `enum` over its two real implementations, a folder and an Azure storage account; both pass one
 //! contract. Guarantees: a blob is seen whole or not at all; a conditional write happens only if its condition held at that
-//! moment; a [`Draft`] that was not published leaves nothing that a reader sees.
+//! moment; a [`NewBlob`] that was not published leaves nothing that a reader sees.
 
 mod azure;
 mod error;
 mod folder;
 mod key;
 
-pub use azure::{AzureDraft, AzureStore};
+pub use azure::{AzureStore, NewAzureBlob};
 pub(crate) use azure::{Failed, call, client_options};
 pub use error::StoreError;
-pub use folder::{FolderDraft, FolderStore};
-pub use key::{BlobKey, Container, NoteName};
+pub use folder::{FolderStore, NewFolderBlob};
+pub use key::{BlobKey, Container, ItemName};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -109,10 +109,10 @@ impl Store {
     ///
     /// # Errors
     /// When the storage cannot be written.
-    pub async fn draft(&self, key: BlobKey) -> Result<Draft, StoreError> {
+    pub async fn new_blob(&self, key: BlobKey) -> Result<NewBlob, StoreError> {
         match self {
-            Self::Folder(folder) => folder.draft(key).await.map(Draft::Folder),
-            Self::Azure(azure) => Ok(Draft::Azure(azure.draft(key))),
+            Self::Folder(folder) => folder.new_blob(key).await.map(NewBlob::Folder),
+            Self::Azure(azure) => Ok(NewBlob::Azure(azure.new_blob(key))),
         }
     }
 
@@ -211,17 +211,17 @@ impl Store {
     }
 }
 
-/// A blob in the making. Dropping it leaves nothing behind; only [`Draft::publish`] shows it.
+/// A blob in the making. Dropping it leaves nothing behind; only [`NewBlob::publish`] shows it.
 #[derive(Debug)]
 #[must_use = "a draft that is not published is thrown away"]
-pub enum Draft {
+pub enum NewBlob {
     /// A temporary file.
-    Folder(FolderDraft),
+    Folder(NewFolderBlob),
     /// Blocks that are not committed.
-    Azure(AzureDraft),
+    Azure(NewAzureBlob),
 }
 
-impl Draft {
+impl NewBlob {
     /// Adds bytes.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Triggers: one route for each folder of `function-app/`. Each leaves a note and rings the bell; none decides anything
+//! Triggers: one route for each folder of `function-app/`. Each leaves an inbox item and books a wake-up; none decides anything
 //! or calls Qualys. Only the queue's own function runs a cycle.
 //!
 //! Guarantees: whatever arrives, there is an answer and the process lives. Nothing but unreachable storage is a failure,
@@ -16,6 +16,10 @@ mod problem;
 pub use drain::drain;
 
 use crate::app::App;
+use crate::inbox::ItemContent;
+use crate::model::{Asked, RequestId, TenantId};
+use crate::queue::{Booked, WakeUpError};
+use crate::store::ItemName;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
@@ -24,7 +28,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use jiff::Timestamp;
-use problem::Problem;
+use problem::ProblemDocument;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -37,14 +41,14 @@ pub const ENVELOPE: [&str; 5] = ["schedule", "subscription-event", "secret-event
 /// The HTTP functions: folder, method and route.
 pub const HTTP: [(&str, &str, &str); 4] = [
     ("manual-sync", "post", "sync"),
-    ("wake-status", "get", "wakes/{id}"),
+    ("request-status", "get", "requests/{id}"),
     ("status", "get", "status"),
     ("plan", "get", "plan"),
 ];
 
 /// What a caller who is lost is told.
 const NO_ROUTE: &str =
-    "there is no such route: try POST /api/sync, GET /api/wakes/{id}, GET /api/status or GET /api/plan";
+    "there is no such route: try POST /api/sync, GET /api/requests/{id}, GET /api/status or GET /api/plan";
 
 /// Who calls.
 #[derive(Debug, Clone)]
@@ -62,7 +66,7 @@ pub enum Caller {
 pub fn router(app: Arc<App>, caller: &Caller) -> Router {
     let api = Router::new()
         .route("/api/sync", post(api::sync))
-        .route("/api/wakes/{id}", get(api::wake))
+        .route("/api/requests/{id}", get(api::request_status))
         .route("/api/status", get(api::status))
         .route("/api/plan", get(api::plan));
     let routes = match caller {
@@ -80,9 +84,12 @@ pub fn router(app: Arc<App>, caller: &Caller) -> Router {
     routes
         // The host asks for it to see whether we are there; it must stay cheap.
         .route("/", get(async || Json(json!({ "ok": true }))))
-        .fallback(async || Problem::new(StatusCode::NOT_FOUND, NO_ROUTE))
+        .fallback(async || ProblemDocument::new(StatusCode::NOT_FOUND, NO_ROUTE))
         .method_not_allowed_fallback(async || {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this route takes the method that `Allow` names")
+            ProblemDocument::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "this route takes the method that `Allow` names",
+            )
         })
         .layer(CatchPanicLayer::custom(panicked))
         .with_state(app)
@@ -104,14 +111,15 @@ async fn show_token(State(token): State<SecretString>, request: Request, next: N
     if shown.is_some_and(|shown| hash(shown) == hash(token.expose_secret())) {
         return next.run(request).await;
     }
-    let refused = Problem::new(StatusCode::UNAUTHORIZED, "show `Authorization: Bearer <api-token>`");
+    let refused = ProblemDocument::new(StatusCode::UNAUTHORIZED, "show `Authorization: Bearer <api-token>`");
     ([(header::WWW_AUTHENTICATE, "Bearer")], refused).into_response()
 }
 
 /// Keeps out the pages of a browser on this machine: they may post to loopback, and always say where they come from.
 async fn no_page(request: Request, next: Next) -> Response {
     if request.headers().contains_key(header::ORIGIN) {
-        return Problem::new(StatusCode::FORBIDDEN, "a page in a browser may not call this").into_response();
+        return ProblemDocument::new(StatusCode::FORBIDDEN, "a page in a browser may not call this")
+            .into_response();
     }
     next.run(request).await
 }
@@ -120,4 +128,37 @@ async fn no_page(request: Request, next: Next) -> Response {
 fn panicked(_cause: Box<dyn std::any::Any + Send + 'static>) -> Response<Body> {
     error!("A handler panicked; this is a bug in the program");
     crate::host::Answer::Failed("internal error; see the log".into()).into_response()
+}
+
+impl App {
+    /// Leaves an inbox item, then books a wake-up: if the wake-up is lost, the next one finds the item.
+    ///
+    /// # Errors
+    /// When the item cannot be written, or the wake-up not booked.
+    pub async fn leave(
+        &self,
+        tenant: TenantId,
+        name: ItemName,
+        content: &ItemContent,
+        now: Timestamp,
+    ) -> Result<Booked, WakeUpError> {
+        self.inbox.put(tenant, name, content).await?;
+        self.wake_ups.book(tenant, now, now).await
+    }
+
+    /// Leaves a request and its page, then books a wake-up.
+    ///
+    /// # Errors
+    /// As [`App::leave`].
+    pub async fn leave_request(
+        &self,
+        tenant: TenantId,
+        id: &RequestId,
+        asked: &Asked,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<Booked, WakeUpError> {
+        self.inbox.put_request(tenant, id, asked, by, now).await?;
+        self.wake_ups.book(tenant, now, now).await
+    }
 }

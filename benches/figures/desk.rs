@@ -3,7 +3,7 @@
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use qualys_azure_inventory::app::App;
 use qualys_azure_inventory::config::Config;
-use qualys_azure_inventory::cycle::{self, Ended, Ran, Woken};
+use qualys_azure_inventory::cycle::{self, CycleResult, Ran, StartedBy};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -61,14 +61,14 @@ impl Desk {
 
     /// One cycle by hand.
     pub(crate) async fn cycle(&self, app: &App) -> Ran {
-        self.woken(app, Woken::ByHand { plan_only: false }).await
+        self.started_by(app, StartedBy::Command { plan_only: false }).await
     }
 
-    /// One cycle, however woken.
-    pub(crate) async fn woken(&self, app: &App, woken: Woken) -> Ran {
-        match cycle::run(app, woken, self.world.now()).await.unwrap() {
-            Ended::Ran(ran) => *ran,
-            Ended::Dropped { because, .. } => panic!("dropped: {because}"),
+    /// One cycle, however started_by.
+    pub(crate) async fn started_by(&self, app: &App, started_by: StartedBy) -> Ran {
+        match cycle::run(app, started_by, self.world.now()).await.unwrap() {
+            CycleResult::Ran(ran) => *ran,
+            CycleResult::Dropped { because, .. } => panic!("dropped: {because}"),
         }
     }
 }

@@ -23,7 +23,7 @@ pub(crate) fn figures() -> Vec<Figure> {
     }]
 }
 
-/// In a process of its own: one bell, whose cycle makes the connectors and takes the first snapshot.
+/// In a process of its own: one wake-up, whose cycle makes the connectors and takes the first snapshot.
 fn peak_mib() -> f64 {
     let desk = Desk::new();
     for id in desk.world.subscriptions("shop", SUBSCRIPTIONS) {
@@ -31,9 +31,9 @@ fn peak_mib() -> f64 {
     }
     let program = Program::start(&desk);
     let tenant = desk.world.tenant();
-    // The queue's message as the host hands it on: JSON in a text in a text.
+    // The queue's message as the host execution it on: JSON in a text in a text.
     let message = Value::from(json!({ "tenant": tenant }).to_string()).to_string();
-    let envelope = json!({ "Data": { "bell": message }, "Metadata": { "DequeueCount": "1" } });
+    let envelope = json!({ "Data": { "wakeUp": message }, "Metadata": { "DequeueCount": "1" } });
     runtime().block_on(async {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let post = http.post(format!("http://127.0.0.1:{}/cycle", program.port));

@@ -3,7 +3,7 @@
 
 use crate::Figure;
 use crate::desk::{Desk, runtime};
-use qualys_azure_inventory::cycle::Woken;
+use qualys_azure_inventory::cycle::StartedBy;
 use qualys_azure_inventory::report::Report;
 use std::time::{Duration, Instant};
 use world::{CallKind, Service};
@@ -63,11 +63,11 @@ async fn cycles(desk: &Desk) -> Report {
     let app = desk.app().await;
     let begun = Instant::now();
     loop {
-        let report = desk.woken(&app, Woken::ByBell).await.report;
+        let report = desk.started_by(&app, StartedBy::WakeUp).await.report;
         assert!(report.problems.is_empty() && report.counts().1 == 0, "{report}");
-        let Some(bell) = report.next_bell else { return report };
+        let Some(wake_up) = report.next_wake_up else { return report };
         assert!(begun.elapsed() < Duration::from_secs(180), "it does not come to rest: {report}");
-        let wait = bell.duration_since(desk.world.now());
+        let wait = wake_up.duration_since(desk.world.now());
         tokio::time::sleep(wait.try_into().unwrap_or_default()).await;
     }
 }

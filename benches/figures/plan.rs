@@ -18,12 +18,12 @@ pub(crate) fn figures() -> Vec<Figure> {
     let policy = Desk::new().config().policy;
     let now = Timestamp::now();
     let seen = observed(&policy, now);
-    let mut memory = TenantState::default();
-    memory.notice(seen.connectors.values().filter(|connector| policy.is_ours(connector)), now);
+    let mut state = TenantState::default();
+    state.notice(seen.connectors.values().filter(|connector| policy.is_ours(connector)), now);
     let mut seconds = Vec::new();
     for _ in 0..PLANS {
         let before = cpu_seconds();
-        let plan = plan(&seen, &memory, &policy, now).unwrap();
+        let plan = plan(&seen, &state, &policy, now).unwrap();
         seconds.push(cpu_seconds() - before);
         assert_eq!(plan.cost.creates, SUBSCRIPTIONS as usize / 10);
     }

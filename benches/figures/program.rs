@@ -111,10 +111,10 @@ pub(crate) fn events() -> Vec<Figure> {
         }
         under_way.join_all().await
     });
-    let notes = desk.folder.path().join(format!("store/control/tenant={tenant}/notes"));
-    let notes = std::fs::read_dir(notes).unwrap().flatten();
-    let notes = notes.filter(|note| !note.file_name().to_string_lossy().starts_with('.')).count();
-    assert_eq!(notes, EVENTS as usize, "each event left its note");
+    let items = desk.folder.path().join(format!("store/control/tenant={tenant}/inbox"));
+    let items = std::fs::read_dir(items).unwrap().flatten();
+    let items = items.filter(|item| !item.file_name().to_string_lossy().starts_with('.')).count();
+    assert_eq!(items, EVENTS as usize, "each event left its item");
     let (p50, p99) = (median(milliseconds.clone()), quantile(milliseconds, 0.99));
     let n = EVENTS as usize;
     vec![

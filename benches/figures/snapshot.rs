@@ -8,8 +8,8 @@ use crate::{Figure, median};
 use jiff::Timestamp;
 use qualys_azure_inventory::app::App;
 use qualys_azure_inventory::model::{CycleId, SnapshotId, SubscriptionId};
-use qualys_azure_inventory::qualys::{Pace, Qualys, Setup};
-use qualys_azure_inventory::snapshot::{Camera, take};
+use qualys_azure_inventory::qualys::{CallBudget, Qualys, Setup};
+use qualys_azure_inventory::snapshot::{SnapshotJob, take};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use world::{Call, Service};
@@ -73,11 +73,11 @@ async fn snapshot(desk: &Desk, app: &App, ids: &BTreeSet<SubscriptionId>, number
         password: desk.world.qualys_password().into(),
         write_timeout: config.lease / 2,
         deadline,
-        pace: Pace::new(app.store.clone(), config.account.clone(), limits, now),
+        calls: CallBudget::new(app.store.clone(), config.account.clone(), limits, now),
         may_send: std::sync::Arc::new(|_| true),
     });
     let number = u32::try_from(number).unwrap();
-    let camera = Camera {
+    let job = SnapshotJob {
         qualys: &qualys,
         store: &app.store,
         tenant: config.policy.tenant,
@@ -89,7 +89,7 @@ async fn snapshot(desk: &Desk, app: &App, ids: &BTreeSet<SubscriptionId>, number
         began: now,
         deadline,
     };
-    let taken = take(&camera).await.unwrap();
+    let taken = take(&job).await.unwrap();
     assert!(taken.complete && taken.rows == (SUBSCRIPTIONS * MACHINES) as u64);
 }
 

@@ -6,7 +6,7 @@
 use super::platform::{Cloud, cloud_of};
 use super::reader::Reader;
 use super::values::url;
-use crate::observe::Scope;
+use crate::model::Scope;
 
 /// What is named to be watched and not to be watched.
 pub(super) fn same_scopes(r: &mut Reader<'_>, scope: &Scope, exclude: &Scope) {

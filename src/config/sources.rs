@@ -3,8 +3,7 @@
 use super::reader::Reader;
 use super::{Place, SecretSource, platform, values};
 use crate::azure::identity::Identity;
-use crate::model::{AppId, Name, TenantId};
-use crate::observe::Scope;
+use crate::model::{AppId, Name, Scope, TenantId};
 use crate::secrets::{self, Secrets};
 use secrecy::SecretString;
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! The forms of single settings.
 
-use crate::observe::Scope;
+use crate::model::Scope;
 use crate::plan::Mode;
 use std::fmt;
 use std::ops::RangeInclusive;

@@ -109,7 +109,7 @@ fn remember_run(
     let (shown, last_sync) =
         before.map_or((String::new(), None), |before| (before.state.clone(), before.last_sync));
     memory.ran(
-        crate::state::RunMark {
+        crate::state::PendingRun {
             at: now,
             last_sync,
             state: shown,

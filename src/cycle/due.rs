@@ -24,7 +24,7 @@ pub(super) fn snapshot(
     gap: Duration,
     now: Timestamp,
 ) -> Due {
-    let Some(newest) = &state.snapshot else { return Due::Now("there is none") };
+    let Some(newest) = &state.last_snapshot else { return Due::Now("there is none") };
     if requested.is_some_and(|at| newest.began < at) {
         return Due::Now("it was requested");
     }
@@ -48,7 +48,7 @@ pub(super) fn snapshot(
 mod tests {
     use super::*;
     use crate::model::SnapshotId;
-    use crate::state::SnapshotMark;
+    use crate::state::LastSnapshot;
 
     const HOUR: Duration = Duration::from_hours(1);
 
@@ -57,8 +57,9 @@ mod tests {
     }
 
     fn state(began: u32, complete: bool, awaited_end: Option<u32>) -> TenantState {
-        let snapshot = Some(SnapshotMark { id: SnapshotId::new(at(began), 1), began: at(began), complete });
-        TenantState { snapshot, awaited_end: awaited_end.map(at), ..TenantState::default() }
+        let last_snapshot =
+            Some(LastSnapshot { id: SnapshotId::new(at(began), 1), began: at(began), complete });
+        TenantState { last_snapshot, awaited_end: awaited_end.map(at), ..TenantState::default() }
     }
 
     fn due(state: &TenantState, requested: Option<u32>, now: u32) -> Due {

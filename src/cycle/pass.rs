@@ -1,18 +1,18 @@
-//! One pass, under the lease: take the notes, work, close.
+//! One pass, under the lease: take the inbox items, work, close.
 
 mod close;
 mod work;
 
-use super::{CycleError, Ran, Woken, audit, settle};
+use super::{CycleError, Ran, StartedBy, audit, settle};
 use crate::app::App;
+use crate::inbox::{InboxItem, RequestStatus};
 use crate::lease::Lease;
-use crate::manifest::Taken;
+use crate::manifest::SnapshotResult;
 use crate::model::{CycleId, Observed, RequestId, Unreadable, after};
 use crate::plan::{Mode, Plan};
 use crate::report::{Outcome, Problem, chain};
-use crate::state::{CycleMark, SCHEMA_VERSION, TenantState, Used};
+use crate::state::{LastCycle, SCHEMA_VERSION, TenantState, Used};
 use crate::store::{BlobKey, Condition, ETag, StoreError};
-use crate::wakes::{Fate, Found};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,12 +41,12 @@ impl Time {
 pub(super) async fn run(
     app: &App,
     id: CycleId,
-    woken: Woken,
+    started_by: StartedBy,
     lease: &Arc<Lease>,
     time: Time,
 ) -> Result<Ran, CycleError> {
     let tenant = app.config.policy.tenant;
-    let by_hand_plan = woken == Woken::ByHand { plan_only: true };
+    let by_hand_plan = started_by == StartedBy::Command { plan_only: true };
     let mut pass = Pass {
         app,
         id,
@@ -55,7 +55,7 @@ pub(super) async fn run(
         dry: by_hand_plan,
         work: Work::default(),
         listed: BTreeMap::new(),
-        notes: Vec::new(),
+        items: Vec::new(),
     };
     let (memory, etag) = match app.store.read::<TenantState>(&BlobKey::State(tenant)).await {
         Ok(Some((memory, etag))) => (memory, Some(etag)),
@@ -68,22 +68,21 @@ pub(super) async fn run(
     };
     let mut memory = Memory { state: memory, etag, frozen: by_hand_plan };
     if !by_hand_plan {
-        pass.listed =
-            app.wakes.listed(tenant).await?.into_iter().map(|(name, etag)| (name, etag.0)).collect();
-        let (notes, unreadable) = app.wakes.notes(tenant).await?;
-        pass.notes = notes;
-        for note in unreadable {
+        pass.listed = app.inbox.list(tenant).await?.into_iter().map(|(name, etag)| (name, etag.0)).collect();
+        let (items, unreadable) = app.inbox.read(tenant).await?;
+        pass.items = items;
+        for item in unreadable {
             let error = StoreError::Unreadable {
-                path: format!("notes/{note}"),
-                why: "no note of this program".into(),
+                path: format!("inbox/{item}"),
+                why: "no item of this program".into(),
             };
-            pass.problem("notes", &error, "remove it, or use the newer program");
+            pass.problem("inbox", &error, "remove it, or use the newer program");
         }
         pass.begin(&mut memory).await?;
     }
     let plan_only = by_hand_plan
-        || !pass.notes.is_empty()
-            && pass.notes.iter().all(|n| n.request().is_some_and(|r| r.asked.plan_only));
+        || !pass.items.is_empty()
+            && pass.items.iter().all(|n| n.request().is_some_and(|r| r.asked.plan_only));
     if app.config.policy.mode != Mode::Paused {
         pass.work(&mut memory, plan_only).await?;
     }
@@ -116,9 +115,9 @@ struct Pass<'a> {
     time: Time,
     /// Only a plan for a person's eyes: nothing is written but the account's call window.
     dry: bool,
-    /// The notes that lay there before they were read: name and version.
+    /// The inbox items that lay there before they were read: name and version.
     listed: BTreeMap<String, String>,
-    notes: Vec<Found>,
+    items: Vec<InboxItem>,
     work: Work,
 }
 
@@ -128,7 +127,7 @@ struct Work {
     seen: Option<Observed>,
     plan: Option<Plan>,
     outcomes: Vec<Outcome>,
-    snapshot: Option<Taken>,
+    snapshot: Option<SnapshotResult>,
     /// A snapshot was begun and is to be gone on with soon.
     snapshot_unfinished: bool,
     /// When a snapshot that must wait is due.
@@ -154,39 +153,44 @@ impl Pass<'_> {
     /// Writes down that the cycle began, and looks after one that was killed.
     async fn begin(&mut self, memory: &mut Memory) -> Result<(), CycleError> {
         let state = &mut memory.state;
-        if let Some(last) = state.cycle.clone().filter(|last| last.ended.is_none()) {
+        if let Some(last) = state.last_cycle.clone().filter(|last| last.ended.is_none()) {
             let writes = audit::recover(self.app, &last.id, state, self.time.now).await?;
             warn!(killed = %last.id, writes, "Cycle `{}` did not end; {writes} writes of it are looked after", last.id);
         }
-        state.cycle = Some(CycleMark { id: self.id.clone(), began: self.time.now, ended: None });
-        // Every note that lay there when they were read; those that cannot be read too, so that they ring no bell.
+        state.last_cycle = Some(LastCycle { id: self.id.clone(), began: self.time.now, ended: None });
+        // Every item that lay there when they were read; those that cannot be read too, so that they book no wake-up.
         state.listed = std::mem::take(&mut self.listed);
-        state.listed.extend(self.notes.iter().map(|found| (found.name.to_string(), found.etag.0.clone())));
+        state.listed.extend(self.items.iter().map(|found| (found.name.to_string(), found.etag.0.clone())));
         memory.save(self.app).await?;
-        for request in self.notes.iter().filter_map(Found::request) {
-            self.fate(&request.id, |fate| fate.cycles.push(self.id.clone())).await?;
+        for request in self.items.iter().filter_map(InboxItem::request) {
+            self.request_status(&request.id, |request_status| request_status.cycles.push(self.id.clone()))
+                .await?;
         }
         Ok(())
     }
 
-    async fn fate(&self, id: &RequestId, mut change: impl FnMut(&mut Fate) + Send) -> Result<(), StoreError> {
+    async fn request_status(
+        &self,
+        id: &RequestId,
+        mut change: impl FnMut(&mut RequestStatus) + Send,
+    ) -> Result<(), StoreError> {
         let key = BlobKey::Request(self.app.config.policy.tenant, id.clone());
-        let told = self.app.store.update(&key, |fate: &mut Fate| {
-            fate.schema_version = SCHEMA_VERSION;
-            change(fate);
+        let told = self.app.store.update(&key, |request_status: &mut RequestStatus| {
+            request_status.schema_version = SCHEMA_VERSION;
+            change(request_status);
         });
         match told.await {
-            // It is only a page on which a request's fate is told.
+            // It is only a page on which a request's request_status is told.
             Err(error @ (StoreError::Unreadable { .. } | StoreError::Newer { .. })) => {
-                warn!(error = chain(&error), "Could not tell the fate of request `{id}`");
+                warn!(error = chain(&error), "Could not tell the request_status of request `{id}`");
                 Ok(())
             }
             told => told,
         }
     }
 
-    fn evidence<'e>(&'e self, state: &'e TenantState) -> settle::Evidence<'e> {
-        settle::Evidence {
+    fn facts<'e>(&'e self, state: &'e TenantState) -> settle::CycleFacts<'e> {
+        settle::CycleFacts {
             policy: &self.app.config.policy,
             state,
             planned: self.work.seen.as_ref().zip(self.work.plan.as_ref()),

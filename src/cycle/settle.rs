@@ -1,15 +1,15 @@
-//! Which notes a cycle settled: pure.
+//! Which inbox items a cycle settled: pure.
 
+use crate::inbox::InboxItem;
 use crate::model::{Connector, ConnectorId, Direct, Observed, SubscriptionId, SyncRequest};
 use crate::plan::{Action, Mode, Plan, Policy, Subject, Why};
 use crate::report::{Done, Outcome};
 use crate::state::TenantState;
-use crate::store::NoteName;
-use crate::wakes::Found;
+use crate::store::ItemName;
 use jiff::Timestamp;
 
 /// All that a cycle knows at its end.
-pub(super) struct Evidence<'a> {
+pub(super) struct CycleFacts<'a> {
     pub(super) policy: &'a Policy,
     pub(super) state: &'a TenantState,
     /// None when the cycle did not get so far.
@@ -18,13 +18,13 @@ pub(super) struct Evidence<'a> {
     pub(super) now: Timestamp,
 }
 
-impl Evidence<'_> {
-    /// How a note is settled; none: it stays.
-    pub(super) fn settles(&self, found: &Found) -> Option<String> {
+impl CycleFacts<'_> {
+    /// How an inbox item is settled; none: it stays.
+    pub(super) fn settles(&self, found: &InboxItem) -> Option<String> {
         let settled = match &found.name {
-            NoteName::Timer | NoteName::Secret => Some("a report was written".to_owned()),
-            NoteName::Subscription(id) => self.subscription(*id),
-            NoteName::Request(_) => found.request().and_then(|request| self.request(&request)),
+            ItemName::Timer | ItemName::Secret => Some("a report was written".to_owned()),
+            ItemName::Subscription(id) => self.subscription(*id),
+            ItemName::Request(_) => found.request().and_then(|request| self.request(&request)),
         };
         settled.or_else(|| found.is_stale(self.now).then(|| "given up after 24 hours".to_owned()))
     }
@@ -38,7 +38,7 @@ impl Evidence<'_> {
         if !subscription.state.is_in_use() {
             return Some(format!("needs no connector: it is {}", subscription.state.as_str()));
         }
-        // Until a list has it, only the note leads later cycles to it.
+        // Until a list has it, only the item leads later cycles to it.
         if seen.unlisted.contains(&id) {
             return None;
         }
@@ -66,7 +66,7 @@ impl Evidence<'_> {
         if !request.asked.snapshot {
             return Some(syncs);
         }
-        let taken = self.state.snapshot.as_ref().filter(|snapshot| snapshot.began >= request.at)?;
+        let taken = self.state.last_snapshot.as_ref().filter(|snapshot| snapshot.began >= request.at)?;
         let proof = if taken.complete { "complete" } else { "not complete" };
         Some(format!("{syncs}; snapshot {} is {proof}", taken.id))
     }
@@ -141,10 +141,10 @@ impl Evidence<'_> {
     }
 
     fn ended(&self, connector: &Connector, since: Timestamp) -> bool {
-        let memory = self.state.connectors.get(&connector.id);
-        let ended = memory.and_then(|memory| memory.ended.as_ref());
+        let sync = self.state.connectors.get(&connector.id);
+        let ended = sync.and_then(|sync| sync.ended.as_ref());
         // Qualys's clock, which tells seconds only, is not asked about a connector that is younger than the request.
-        let made_since = memory.is_some_and(|memory| memory.made.is_some_and(|made| made >= since));
+        let made_since = sync.is_some_and(|sync| sync.made.is_some_and(|made| made >= since));
         connector.last_sync.is_some_and(|last| last > since)
             || ended.is_some_and(|ended| {
                 ended.at >= since && (made_since || ended.run.is_some_and(|run| run >= since))

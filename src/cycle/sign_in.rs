@@ -9,7 +9,7 @@ use super::{CycleError, acquire, give_back, while_kept};
 use crate::app::App;
 use crate::lease::Lease;
 use crate::model::CycleId;
-use crate::qualys::{self, Pace, Qualys, QualysError, Sending};
+use crate::qualys::{self, CallBudget, Qualys, QualysError, Sending};
 use crate::retry::chance;
 use crate::state::{AccountState, Breaker, SCHEMA_VERSION};
 use crate::store::{BlobKey, StoreError};
@@ -79,7 +79,7 @@ pub(super) fn client(app: &App, login: &Login, lease: &Arc<Lease>, time: Time) -
         password: login.password.value.clone(),
         write_timeout: config.lease / 2,
         deadline: time.deadline,
-        pace: Pace::new(app.store.clone(), config.account.clone(), limits, time.now),
+        calls: CallBudget::new(app.store.clone(), config.account.clone(), limits, time.now),
         may_send: Arc::new(move |sending| match sending {
             Sending::Read => lease.is_ours(),
             Sending::Write => lease.is_held(),
@@ -109,7 +109,7 @@ pub(crate) async fn by_hand(app: &App, login: &Login, now: Timestamp) -> Result<
         Err(taken) => return Ok(SignedIn::Held(taken.because)),
     };
     let tried = while_kept(&lease, pin!(under_lease(app, login, &lease, time))).await;
-    // As after a cycle: a bell that met us was dropped.
+    // As after a cycle: a wake-up that met us was dropped.
     give_back(app, &lease, time).await?;
     Ok(tried?)
 }
@@ -133,7 +133,7 @@ async fn under_lease(
         // Whether they are right was not said.
         Err(_) => {}
     }
-    qualys.pace().finish().await?;
+    qualys.calls().finish().await?;
     Ok(match tried {
         Ok(()) => SignedIn::Accepted { was_refused: known.was_refused },
         Err(error) => SignedIn::Failed(error),

@@ -1,6 +1,6 @@
 //! Several tenants on one account: each gets its turn.
 //!
-//! A bell that finds the account taken by another tenant leaves a small blob that says since when its tenant waits, and
+//! A wake-up that finds the account taken by another tenant leaves a small blob that says since when its tenant waits, and
 //! books itself again. A tenant that has had a turn since then lets the waiting one go first.
 
 use super::{CycleError, is_of};
@@ -23,16 +23,16 @@ pub(super) struct Waiting {
 /// One that was not seen for so many leases has gone away, and blocks nobody.
 const GONE_AFTER_LEASES: u32 = 3;
 
-/// The account is taken: this bell is dropped.
+/// The account is taken: this wake-up is dropped.
 ///
-/// If our own tenant holds it, the end of that cycle looks for our note; unless it looked already, while this bell still
+/// If our own tenant holds it, the end of that cycle looks for our item; unless it looked already, while this wake-up still
 /// counted as pending. If another one does, we wait for our turn.
 pub(super) async fn wait(app: &App, holder: Option<&Holder>, now: Timestamp) -> Result<(), CycleError> {
     let tenant = app.config.policy.tenant;
     if is_of(holder, tenant) {
-        app.wakes.dropped(tenant, now).await?;
+        app.wake_ups.dropped(tenant, now).await?;
         if Lease::holder(&app.store, &app.config.account).await?.is_none() {
-            app.wakes.ring(tenant, now, now).await?;
+            app.wake_ups.book(tenant, now, now).await?;
         }
         return Ok(());
     }
@@ -41,15 +41,15 @@ pub(super) async fn wait(app: &App, holder: Option<&Holder>, now: Timestamp) -> 
     app.store
         .write(&key, &Waiting { schema_version: SCHEMA_VERSION, since, seen: now }, Condition::Any)
         .await?;
-    app.wakes.dropped(tenant, now).await?;
-    app.wakes.ring(tenant, after(now, app.config.lease), now).await?;
+    app.wake_ups.dropped(tenant, now).await?;
+    app.wake_ups.book(tenant, after(now, app.config.lease), now).await?;
     Ok(())
 }
 
-/// The tenant that goes first, if one does; then our bell is booked for after it.
+/// The tenant that goes first, if one does; then our wake-up is booked for after it.
 pub(super) async fn yield_to(app: &App, now: Timestamp) -> Result<Option<TenantId>, CycleError> {
     let (tenant, account) = (app.config.policy.tenant, &app.config.account);
-    let Some(last_turn) = app.wakes.bell(tenant).await?.last_start else { return Ok(None) };
+    let Some(last_turn) = app.wake_ups.booking(tenant).await?.last_start else { return Ok(None) };
     for (name, _) in app.store.list(Container::Control, &BlobKey::waiting(account)).await? {
         let Some(other) = name.strip_suffix(".json").and_then(|id| id.parse::<TenantId>().ok()) else {
             continue;
@@ -62,8 +62,8 @@ pub(super) async fn yield_to(app: &App, now: Timestamp) -> Result<Option<TenantI
         let (Some(waiting), _) = app.store.read_or_leave::<Waiting>(&key).await? else { continue };
         let alive = elapsed(now, waiting.seen) < app.config.lease * GONE_AFTER_LEASES;
         if alive && waiting.since <= last_turn {
-            app.wakes.dropped(tenant, now).await?;
-            app.wakes.ring(tenant, after(now, app.config.lease), now).await?;
+            app.wake_ups.dropped(tenant, now).await?;
+            app.wake_ups.book(tenant, after(now, app.config.lease), now).await?;
             return Ok(Some(other));
         }
     }

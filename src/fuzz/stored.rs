@@ -3,14 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "as in tests: what cannot be must end the run")]
 
 use super::{assert_discreet, assert_survives};
+use crate::inbox::{ItemContent, RequestStatus};
 use crate::lease::Holder;
 use crate::manifest::{Latest, Manifest};
 use crate::model::{AppId, CycleId, Mark, Name, RequestId, SnapshotId, SubscriptionId, TenantId};
 use crate::plan::Plan;
+use crate::queue::{Booking, WakeUp};
 use crate::report::{Poison, Report, Status};
 use crate::state::{AccountState, Endpoint, SCHEMA_VERSION, TenantState};
-use crate::store::{BlobKey, NoteName, StoreError, decode};
-use crate::wakes::{Bell, Fate, Message, Note};
+use crate::store::{BlobKey, ItemName, StoreError, decode};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -22,9 +23,9 @@ use uuid::Uuid;
 const NAMES: usize = 20;
 
 pub(super) fn blob(bytes: &[u8]) {
-    read::<Note>(bytes);
-    read::<Bell>(bytes);
-    read::<Fate>(bytes);
+    read::<ItemContent>(bytes);
+    read::<Booking>(bytes);
+    read::<RequestStatus>(bytes);
     read::<Status>(bytes);
     read::<Latest>(bytes);
     read::<Manifest>(bytes);
@@ -44,7 +45,7 @@ pub(super) fn blob(bytes: &[u8]) {
     if let Ok(holder) = serde_json::from_slice::<Holder>(bytes) {
         assert_survives(&holder);
     }
-    if let Ok(message) = serde_json::from_slice::<Message>(bytes) {
+    if let Ok(message) = serde_json::from_slice::<WakeUp>(bytes) {
         assert_survives(&message);
     }
 }
@@ -118,11 +119,11 @@ pub(super) fn names(bytes: &[u8]) {
 
 fn name(text: &str) {
     let tenant = TenantId::new(Uuid::from_u128(1));
-    if let Ok(name) = text.parse::<NoteName>() {
+    if let Ok(name) = text.parse::<ItemName>() {
         assert_eq!(name.to_string(), text, "the blob of this name is another");
     }
     let mut keys = Vec::new();
-    keys.extend(printed::<NoteName>(text).map(|name| BlobKey::Note(tenant, name)));
+    keys.extend(printed::<ItemName>(text).map(|name| BlobKey::InboxItem(tenant, name)));
     keys.extend(printed::<Name>(text).map(BlobKey::Account));
     keys.extend(printed::<TenantId>(text).map(BlobKey::Latest));
     keys.extend(printed::<RequestId>(text).map(|id| BlobKey::Request(tenant, id)));

@@ -55,7 +55,7 @@ impl BlobLease {
         };
         let asked = match call("lease", key, lease).await {
             Ok(asked) => asked,
-            Err(Failed::Leased) => return Ok(Acquired::Taken(read(store, key).await?)),
+            Err(Failed::Leased) => return Ok(Acquired::Held(read(store, key).await?)),
             Err(failed) => return Err(failed.into_error("lease", key)),
         };
         let lease = Self { blob, key: key.clone(), id, lasts, renewed: Mutex::new(Some(asked)) };
@@ -113,7 +113,7 @@ impl BlobLease {
         }
     }
 
-    /// The next bell may come at once, so a stumble is repeated: it would find the account taken, and be dropped.
+    /// The next wake-up may come at once, so a stumble is repeated: it would find the account taken, and be dropped.
     pub(super) async fn release(&self) {
         let release = || async {
             match self.blob.release_lease(self.id.clone(), None).await {

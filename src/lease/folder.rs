@@ -31,7 +31,7 @@ impl FileLease {
                 None => break,
             }
         }
-        Ok(Acquired::Taken(read(&path)))
+        Ok(Acquired::Held(read(&path)))
     }
 
     /// Frees the lock now; closing the file would do it too.

@@ -16,7 +16,7 @@ pub struct Observed {
     pub unreadable: Vec<Unreadable>,
     /// A management group of `EXCLUDE` could not be read, so it is not known what is excluded.
     pub exclusion_unknown: bool,
-    /// Those of them that no list has yet: only a note led to them.
+    /// Those of them that no list has yet: only an inbox item led to them.
     pub unlisted: BTreeSet<SubscriptionId>,
     /// Noted subscriptions that no list had, as read directly.
     pub direct: BTreeMap<SubscriptionId, Direct>,

@@ -30,12 +30,12 @@ pub struct Gap {
     pub cause: String,
 }
 
-pub(super) fn coverage(seen: &Observed, memory: &TenantState, policy: &Policy, now: Timestamp) -> Coverage {
+pub(super) fn coverage(seen: &Observed, state: &TenantState, policy: &Policy, now: Timestamp) -> Coverage {
     let mut coverage = Coverage::default();
     let mut causes = std::collections::BTreeMap::new();
     for connector in seen.connectors.values() {
         let Some(subscription) = connector.covers() else { continue };
-        let stuck = memory.connectors.get(&connector.id).is_some_and(|memory| memory.is_stuck(now));
+        let stuck = state.connectors.get(&connector.id).is_some_and(|sync| sync.is_stuck(now));
         let health = if stuck { Err("its sync is stuck".to_owned()) } else { policy.health(connector, now) };
         let cause = health.err().map(|cause| format!("connector {}: {cause}", connector.id));
         // One healthy connector is enough.

@@ -18,7 +18,7 @@ pub enum Mode {
     Observe,
     /// Carries plans out.
     Enforce,
-    /// No call to Qualys; notes stay.
+    /// No call to Qualys; inbox items stay.
     Paused,
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Policy, Why};
 use crate::model::{Connector, ConnectorState, SyncClass, after, elapsed};
-use crate::state::{SyncMemory, backoff};
+use crate::state::{SyncState, backoff};
 use jiff::Timestamp;
 
 /// Runs of a failing connector in 24 hours.
@@ -16,51 +16,49 @@ pub(super) enum Sync {
 /// Decides about one connector of ours whose subscription is in use.
 pub(super) fn decide(
     connector: &Connector,
-    memory: Option<&SyncMemory>,
+    sync: Option<&SyncState>,
     requested: Option<Timestamp>,
     policy: &Policy,
     now: Timestamp,
 ) -> Sync {
-    let nothing = SyncMemory::default();
-    let memory = memory.unwrap_or(&nothing);
+    let nothing = SyncState::default();
+    let sync = sync.unwrap_or(&nothing);
     if connector.disabled {
         return Sync::Keep(Why::Disabled);
     }
-    if let Some(until) =
-        memory.refused.map(|at| after(at, backoff(memory.refusals))).filter(|until| now < *until)
+    if let Some(until) = sync.refused.map(|at| after(at, backoff(sync.refusals))).filter(|until| now < *until)
     {
-        return Sync::Keep(Why::FailedWaits { failures: memory.refusals, until });
+        return Sync::Keep(Why::FailedWaits { failures: sync.refusals, until });
     }
     let run = |awaited: bool, reason: String| Sync::Run { awaited, reason };
     match connector.state.class() {
         SyncClass::NotPossible => Sync::Keep(Why::RunNotPossible),
         SyncClass::InProgress | SyncClass::Unknown => {
-            if let Some(since) = memory.queued_since {
+            if let Some(since) = sync.queued_since {
                 return if elapsed(now, since) >= policy.follow_up {
                     run(true, format!("new and still waiting since {since}"))
                 } else {
                     Sync::Keep(Why::JustCreated)
                 };
             }
-            match (&connector.state, memory.busy_since) {
-                (_, Some(since)) if memory.is_stuck(now) => Sync::Keep(Why::Stuck { since }),
+            match (&connector.state, sync.busy_since) {
+                (_, Some(since)) if sync.is_stuck(now) => Sync::Keep(Why::Stuck { since }),
                 (ConnectorState::Other(_), _) => {
                     Sync::Keep(Why::UnknownState { state: connector.state.as_str().to_owned() })
                 }
                 _ => Sync::Keep(Why::InProgress),
             }
         }
-        SyncClass::EndedWell | SyncClass::EndedBadly if memory.run.is_some() => {
+        SyncClass::EndedWell | SyncClass::EndedBadly if sync.pending_run.is_some() => {
             Sync::Keep(Why::RunNotVisibleYet)
         }
         class => {
-            let since_request =
-                |at: Timestamp| connector.last_sync < Some(at) && memory.last_run() < Some(at);
+            let since_request = |at: Timestamp| connector.last_sync < Some(at) && sync.last_run() < Some(at);
             if let Some(at) = requested.filter(|at| since_request(*at)) {
                 return run(true, format!("requested {at}"));
             }
             if class == SyncClass::EndedBadly {
-                return failed(connector, memory, now);
+                return failed(connector, sync, now);
             }
             match connector.last_sync {
                 None => run(true, "it has never synced".into()),
@@ -73,12 +71,12 @@ pub(super) fn decide(
     }
 }
 
-fn failed(connector: &Connector, memory: &SyncMemory, now: Timestamp) -> Sync {
-    let failures = memory.failures.max(1);
-    if memory.runs.len() >= TRIES_A_DAY {
+fn failed(connector: &Connector, sync: &SyncState, now: Timestamp) -> Sync {
+    let failures = sync.failures.max(1);
+    if sync.runs.len() >= TRIES_A_DAY {
         return Sync::Keep(Why::FailedTooOften { failures });
     }
-    let until = after(memory.failed.unwrap_or(now), backoff(failures));
+    let until = after(sync.failed.unwrap_or(now), backoff(failures));
     if now < until {
         Sync::Keep(Why::FailedWaits { failures, until })
     } else {

@@ -10,7 +10,7 @@ use super::*;
 use crate::model::{
     AppId, Asked, ConnectorState, RequestId, SubscriptionState, SyncRequest, TenantId, after,
 };
-use crate::state::{RunMark, SyncMemory};
+use crate::state::{PendingRun, SyncState};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -52,7 +52,7 @@ fn policy() -> Policy {
 #[derive(Debug)]
 struct Case {
     seen: Observed,
-    memory: TenantState,
+    state: TenantState,
     policy: Policy,
 }
 
@@ -69,7 +69,7 @@ impl Case {
                 connectors: BTreeMap::new(),
                 requests: vec![],
             },
-            memory: TenantState::default(),
+            state: TenantState::default(),
             policy: policy(),
         };
         for number in 1..=subscriptions {
@@ -124,8 +124,8 @@ impl Case {
     fn plan(&mut self, minute: u32) -> Plan {
         let ours: Vec<_> =
             self.seen.connectors.values().filter(|c| self.policy.is_ours(c)).cloned().collect();
-        self.memory.notice(ours.iter(), at(minute));
-        plan(&self.seen, &self.memory, &self.policy, at(minute)).unwrap()
+        self.state.notice(ours.iter(), at(minute));
+        plan(&self.seen, &self.state, &self.policy, at(minute)).unwrap()
     }
 
     /// The lines of the plan but for the head and the hash.

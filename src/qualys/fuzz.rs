@@ -2,8 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "as in tests: what cannot be must end the run")]
 
-use super::hosts::{self, Window};
-use super::{Pace, Qualys, QualysError, Setup, error, wire};
+use super::hosts::{self, IdRange};
+use super::{CallBudget, Qualys, QualysError, Setup, error, wire};
 use crate::fuzz::assert_discreet;
 use crate::model::{ConnectorId, Mark, after};
 use crate::report::chain;
@@ -36,14 +36,14 @@ static QUALYS: LazyLock<Qualys> = LazyLock::new(|| {
         password: PASSWORD.to_owned().into(),
         write_timeout: Duration::ZERO,
         deadline: Instant::now(),
-        pace: pace(),
+        calls: call_budget(),
         may_send: Arc::new(|_| false),
     })
 });
 
-fn pace() -> Pace {
+fn call_budget() -> CallBudget {
     let store = Store::Folder(FolderStore::new("nowhere"));
-    Pace::new(store, "default".parse().unwrap(), (300, 30, 2), Timestamp::UNIX_EPOCH)
+    CallBudget::new(store, "default".parse().unwrap(), (300, 30, 2), Timestamp::UNIX_EPOCH)
 }
 
 /// The body of the request that the answer is to, with the client secret.
@@ -73,8 +73,8 @@ pub(crate) fn answer(bytes: &[u8]) {
     }
     waits(&headers, wait.or_else(|| wire::seconds_to_wait(body)));
     connectors(body);
-    for window in [Window { after: 0, before: None }, Window { after: 10, before: Some(1000) }] {
-        hosts(body, window);
+    for range in [IdRange { after: 0, before: None }, IdRange { after: 10, before: Some(1000) }] {
+        hosts(body, range);
     }
     let _ = wire::key_in(body);
 }
@@ -92,14 +92,14 @@ fn refusal(error: &QualysError) {
 
 /// No wait is longer than a day, whatever Qualys asks for, and none inside a cycle longer than some seconds.
 fn waits(headers: &HeaderMap, wait: Option<Duration>) {
-    let pace = pace();
-    pace.hear(Endpoint::HostSearch, headers);
-    pace.pause(wait);
-    let latest = after(pace.now(), Duration::from_hours(24));
-    assert!(pace.paused_until().is_some_and(|until| until <= latest));
+    let budget = call_budget();
+    budget.hear(Endpoint::HostSearch, headers);
+    budget.pause(wait);
+    let latest = after(budget.now(), Duration::from_hours(24));
+    assert!(budget.paused_until().is_some_and(|until| until <= latest));
     if let Some(wait) = wait {
         assert!(!wait.is_zero());
-        pace.hold(wait);
+        budget.hold(wait);
         assert!(delay(1, Again::After(wait), 1.0).is_none_or(|slept| slept >= wait && slept <= 2 * LONGEST));
     }
 }
@@ -138,8 +138,8 @@ fn connectors(body: &[u8]) {
     }
 }
 
-fn hosts(body: &[u8], window: Window) {
-    let page = match hosts::page(&Bytes::copy_from_slice(body), window) {
+fn hosts(body: &[u8], range: IdRange) {
+    let page = match hosts::page(&Bytes::copy_from_slice(body), range) {
         Ok(page) => page,
         Err(what) => return assert_discreet(&what),
     };
@@ -147,10 +147,10 @@ fn hosts(body: &[u8], window: Window) {
     assert_eq!(declared.and_then(|count| usize::try_from(count).ok()), Some(page.rows.len()));
     assert!(page.rows.is_sorted_by_key(|row| row.id));
     for row in &page.rows {
-        assert!(row.id > window.after && window.before.is_none_or(|before| row.id < before));
+        assert!(row.id > range.after && range.before.is_none_or(|before| row.id < before));
         assert!(!row.json.contains(&b'\n') && !row.json.contains(&b'\r'), "a record is one line");
         let record: &serde_json::value::RawValue = serde_json::from_slice(&row.json).unwrap();
         assert_eq!(wire::id_of(record), Ok(row.id));
     }
-    assert!(page.next_after.is_none_or(|next| next > window.after));
+    assert!(page.next_after.is_none_or(|next| next > range.after));
 }

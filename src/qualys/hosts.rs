@@ -21,7 +21,7 @@ const FIELDS: &str = "id,name,created,modified,type,qwebHostId,fqdn,os,dnsHostNa
 
 /// The hosts with an id greater than `after` and, if it has an end, less than `before`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Window {
+pub struct IdRange {
     /// Exclusive.
     pub after: i64,
     /// Exclusive; none: to the end.
@@ -75,7 +75,7 @@ struct AzureSource {
     subscription_id: Option<String>,
 }
 
-impl Window {
+impl IdRange {
     fn criteria(self) -> Vec<serde_json::Value> {
         let criterion = |field: &str, operator: &str, value: String| json!({ "field": field, "operator": operator, "value": value });
         let mut criteria = vec![criterion("cloudProviderType", "EQUALS", "AZURE".into())];
@@ -86,27 +86,27 @@ impl Window {
 }
 
 impl Qualys {
-    /// The first page of a window.
+    /// The first page of a range.
     ///
     /// # Errors
     /// When it fails, or is not what it says.
-    pub async fn hosts(&self, window: Window) -> Result<HostPage, QualysError> {
+    pub async fn hosts(&self, range: IdRange) -> Result<HostPage, QualysError> {
         let endpoint = Endpoint::HostSearch;
         let request = json!({ "ServiceRequest": {
-            "preferences": { "limitResults": PAGE }, "filters": { "Criteria": window.criteria() } } });
+            "preferences": { "limitResults": PAGE }, "filters": { "Criteria": range.criteria() } } });
         let path = format!("/qps/rest/2.0/search/am/hostasset?fields={FIELDS}");
         let body = Some(request.to_string().into());
         let bytes = self.send(Call { endpoint, method: Method::POST, path, body }).await?;
-        page(&bytes, window).map_err(|what| QualysError::Malformed { endpoint, what })
+        page(&bytes, range).map_err(|what| QualysError::Malformed { endpoint, what })
     }
 
     /// How many hosts a window has, as Qualys counts them.
     ///
     /// # Errors
     /// When it fails.
-    pub async fn count_hosts(&self, window: Window) -> Result<u64, QualysError> {
+    pub async fn count_hosts(&self, range: IdRange) -> Result<u64, QualysError> {
         let endpoint = Endpoint::HostCount;
-        let request = json!({ "ServiceRequest": { "filters": { "Criteria": window.criteria() } } });
+        let request = json!({ "ServiceRequest": { "filters": { "Criteria": range.criteria() } } });
         let path = "/qps/rest/2.0/count/am/hostasset".into();
         let bytes = self
             .send(Call { endpoint, method: Method::POST, path, body: Some(request.to_string().into()) })
@@ -118,7 +118,7 @@ impl Qualys {
     }
 }
 
-pub(super) fn page(bytes: &Bytes, window: Window) -> Result<HostPage, String> {
+pub(super) fn page(bytes: &Bytes, range: IdRange) -> Result<HostPage, String> {
     let answer = wire::response(bytes)?;
     let mut rows = answer
         .rows(NOUN, PAGE)?
@@ -127,11 +127,11 @@ pub(super) fn page(bytes: &Bytes, window: Window) -> Result<HostPage, String> {
         .collect::<Result<Vec<_>, _>>()?;
     rows.sort_by_key(|row| row.id);
     if let (Some(first), Some(last)) = (rows.first(), rows.last())
-        && (first.id <= window.after || window.before.is_some_and(|before| last.id >= before))
+        && (first.id <= range.after || range.before.is_some_and(|before| last.id >= before))
     {
         return Err("it has records outside what was asked for".into());
     }
-    let next_after = answer.next_after(rows.last().map(|row| row.id), Some(window.after))?;
+    let next_after = answer.next_after(rows.last().map(|row| row.id), Some(range.after))?;
     Ok(HostPage { rows, next_after })
 }
 

@@ -25,8 +25,8 @@ async fn bench_with(calls_per_hour: u32, reserve_percent: u32) -> Bench {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::Folder(FolderStore::new(folder.path()));
     let now: Timestamp = "2026-11-23T04:00:00Z".parse().unwrap();
-    let pace =
-        Pace::new(store.clone(), "default".parse().unwrap(), (calls_per_hour, reserve_percent, 2), now);
+    let budget =
+        CallBudget::new(store.clone(), "default".parse().unwrap(), (calls_per_hour, reserve_percent, 2), now);
     let qualys = Qualys::new(Setup {
         http: reqwest::Client::new(),
         base: server.uri().parse().unwrap(),
@@ -34,7 +34,7 @@ async fn bench_with(calls_per_hour: u32, reserve_percent: u32) -> Bench {
         password: "s3cret-password".to_owned().into(),
         write_timeout: Duration::from_secs(2),
         deadline: Instant::now() + Duration::from_secs(20),
-        pace,
+        calls: budget,
         may_send: std::sync::Arc::new(|_| true),
     });
     Bench { server, qualys, store, _folder: folder }
@@ -164,7 +164,7 @@ async fn a_documented_refusal_keeps_its_text_and_loses_secrets() {
     const BASIC: &str = "dXNlcjpzM2NyZXQtcGFzc3dvcmQ=";
     let bench = bench().await;
     bench.answer(ok(fixture("qps-error-response.json"))).await;
-    let error = bench.qualys.count_hosts(Window { after: 0, before: None }).await.unwrap_err();
+    let error = bench.qualys.count_hosts(IdRange { after: 0, before: None }).await.unwrap_err();
     insta::assert_snapshot!(error, @"Qualys refused the host asset count: INVALID_REQUEST (Criteria: Invalid value format for criteria 'qwebHostId' (abc123).)");
     for echoed in ["cl1ent/s3cret", "cl1ent%2Fs3cret", "Y2wxZW50L3MzY3JldA==", "s3cret-password", BASIC] {
         let bench = bench_with(300, 30).await;
@@ -289,7 +289,7 @@ async fn what_was_booked_and_not_used_is_given_back() {
         account.booked.values().flatten().map(|booking| booking.calls).sum::<u32>()
     };
     assert_eq!(booked().await, 20, "a kill here under-uses the hour");
-    let used = bench.qualys.pace().finish().await.unwrap();
+    let used = bench.qualys.calls().finish().await.unwrap();
     assert_eq!((used.total, used.left, booked().await), (1, Some(209), 1));
 }
 
@@ -363,7 +363,7 @@ async fn the_documented_host_is_kept_as_it_came_on_one_line() {
         .respond_with(ok(fixture("hostasset-azure-response.json")))
         .mount(&bench.server)
         .await;
-    let page = bench.qualys.hosts(Window { after: 0, before: None }).await.unwrap();
+    let page = bench.qualys.hosts(IdRange { after: 0, before: None }).await.unwrap();
     assert_eq!((page.rows.len(), page.next_after), (1, None));
     let row = &page.rows[0];
     assert_eq!((row.id, row.subscription), (2_584_223, Some(SubscriptionId::new(Uuid::from_u128(1)))));
@@ -377,9 +377,9 @@ async fn the_documented_host_is_kept_as_it_came_on_one_line() {
 async fn hosts_outside_the_window_are_an_error() {
     let bench = bench().await;
     bench.answer(ok(success(1, &json!([{ "HostAsset": { "id": 5 } }])).to_string())).await;
-    assert!(bench.qualys.hosts(Window { after: 4, before: None }).await.is_ok());
-    assert!(bench.qualys.hosts(Window { after: 5, before: None }).await.is_err());
-    assert!(bench.qualys.hosts(Window { after: 1, before: Some(5) }).await.is_err());
+    assert!(bench.qualys.hosts(IdRange { after: 4, before: None }).await.is_ok());
+    assert!(bench.qualys.hosts(IdRange { after: 5, before: None }).await.is_err());
+    assert!(bench.qualys.hosts(IdRange { after: 1, before: Some(5) }).await.is_err());
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use crate::manifest::FileEntry;
 use crate::model::hex;
-use crate::store::{BlobKey, Draft, Store, StoreError};
+use crate::store::{BlobKey, NewBlob, Store, StoreError};
 use bytes::Bytes;
 use flate2::{Compression, GzBuilder, write::GzEncoder};
 use sha2::{Digest, Sha256};
@@ -17,7 +17,7 @@ const PIECE: usize = 1024 * 1024;
 #[must_use = "a part that is not published is thrown away"]
 pub(super) struct Part {
     path: String,
-    draft: Draft,
+    draft: NewBlob,
     encoder: GzEncoder<Vec<u8>>,
     hash: Sha256,
     rows: u64,
@@ -29,7 +29,7 @@ impl Part {
         let path = key.path();
         // No name and no time in the header: the same rows give the same bytes.
         let encoder = GzBuilder::new().write(Vec::new(), Compression::default());
-        Ok(Self { path, draft: store.draft(key).await?, encoder, hash: Sha256::new(), rows: 0, bytes: 0 })
+        Ok(Self { path, draft: store.new_blob(key).await?, encoder, hash: Sha256::new(), rows: 0, bytes: 0 })
     }
 
     /// Adds one record, which is one line.

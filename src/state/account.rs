@@ -21,7 +21,7 @@ pub struct AccountState {
     pub schema_version: u32,
     /// Calls booked in the last hour, by endpoint.
     #[serde(default)]
-    pub booked: BTreeMap<Endpoint, Vec<Booking>>,
+    pub booked: BTreeMap<Endpoint, Vec<BookedCalls>>,
     /// No call before this moment: Qualys told us to wait.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub pause_until: Option<Timestamp>,
@@ -74,7 +74,7 @@ impl fmt::Display for Endpoint {
 /// Calls booked together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Booking {
+pub struct BookedCalls {
     /// When.
     #[cfg_attr(test, schemars(with = "String"))]
     pub at: Timestamp,
@@ -132,7 +132,7 @@ impl AccountState {
             let oldest = bookings.iter().map(|booking| booking.at).min().unwrap_or(now);
             return Err(crate::model::after(oldest, WINDOW));
         }
-        bookings.push(Booking { at: now, calls });
+        bookings.push(BookedCalls { at: now, calls });
         Ok(calls)
     }
 
@@ -164,7 +164,7 @@ impl AccountState {
 }
 
 /// The calls of some bookings. Somebody may have changed the blob: more than can be counted is a full hour, never a free one.
-fn in_all<'a>(bookings: impl Iterator<Item = &'a Booking>) -> u32 {
+fn in_all<'a>(bookings: impl Iterator<Item = &'a BookedCalls>) -> u32 {
     bookings.fold(0, |calls, booking| calls.saturating_add(booking.calls))
 }
 
@@ -200,7 +200,7 @@ mod tests {
     fn more_bookings_than_can_be_counted_are_a_full_hour() {
         let now: Timestamp = "2026-11-23T04:05:00Z".parse().unwrap();
         let endpoint = Endpoint::HostCount;
-        let bookings = [u32::MAX, 2].map(|calls| Booking { at: now, calls });
+        let bookings = [u32::MAX, 2].map(|calls| BookedCalls { at: now, calls });
         let mut account = AccountState { booked: [(endpoint, bookings.into())].into(), ..Default::default() };
         assert_eq!(account.used(endpoint, now), u32::MAX);
         assert_eq!(account.book(endpoint, 20, 30, now), Err(after(now, WINDOW)));

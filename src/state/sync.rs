@@ -20,7 +20,7 @@ const RUN_WINDOW: Duration = Duration::from_hours(24);
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
-pub struct SyncMemory {
+pub struct SyncState {
     /// The subscription it covers.
     pub subscription: Option<SubscriptionId>,
     /// When we made it.
@@ -41,7 +41,7 @@ pub struct SyncMemory {
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub busy_since: Option<Timestamp>,
     /// Our last run, as long as its end was not seen.
-    pub run: Option<RunMark>,
+    pub pending_run: Option<PendingRun>,
     /// Our runs of the last 24 hours.
     #[cfg_attr(test, schemars(with = "Vec<String>"))]
     pub runs: Vec<Timestamp>,
@@ -53,7 +53,7 @@ pub struct SyncMemory {
     /// A first or requested sync has not ended.
     pub awaited: bool,
     /// The last end of a sync that was seen.
-    pub ended: Option<Ended>,
+    pub ended: Option<SyncEnd>,
     /// `lastSync` as last seen.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub last_sync: Option<Timestamp>,
@@ -62,7 +62,7 @@ pub struct SyncMemory {
 /// A run of ours whose end was not seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct RunMark {
+pub struct PendingRun {
     /// When we sent it.
     #[cfg_attr(test, schemars(with = "String"))]
     pub at: Timestamp,
@@ -82,7 +82,7 @@ pub struct RunMark {
 /// The end of a sync.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Ended {
+pub struct SyncEnd {
     /// When we saw it.
     #[cfg_attr(test, schemars(with = "String"))]
     pub at: Timestamp,
@@ -93,7 +93,7 @@ pub struct Ended {
     pub well: bool,
 }
 
-impl RunMark {
+impl PendingRun {
     /// The mark of a run of this connector, as it was before.
     pub fn new(before: &Connector, at: Timestamp, unclear: bool) -> Self {
         Self {
@@ -107,14 +107,14 @@ impl RunMark {
     }
 }
 
-impl RunMark {
+impl PendingRun {
     /// Whether its answer was unclear and nothing has shown since.
     fn is_lost(&self, now: Timestamp) -> bool {
         self.unclear && !self.busy_seen && elapsed(now, self.at) >= UNCLEAR_RUN_LASTS
     }
 }
 
-impl SyncMemory {
+impl SyncState {
     /// Takes in one observation. True when a first or requested sync was seen to end well.
     pub fn notice(&mut self, connector: &Connector, now: Timestamp) -> bool {
         self.runs.retain(|at| elapsed(now, *at) < RUN_WINDOW);
@@ -139,7 +139,7 @@ impl SyncMemory {
                 self.queued_since = None;
                 self.busy_since.get_or_insert(now);
                 self.awaited |= never && connector.state.class() == SyncClass::InProgress;
-                if let Some(run) = &mut self.run {
+                if let Some(run) = &mut self.pending_run {
                     // The state before the run proves nothing about the run.
                     run.busy_seen |= connector.state.as_str() != run.state;
                 }
@@ -148,7 +148,7 @@ impl SyncMemory {
             SyncClass::EndedWell => self.terminal(connector, moved, true, now),
             SyncClass::EndedBadly => self.terminal(connector, moved, false, now),
             SyncClass::NotPossible => {
-                if self.run.is_some() || self.busy_since.is_some() {
+                if self.pending_run.is_some() || self.busy_since.is_some() {
                     self.end(false, now);
                 }
                 self.awaited = false;
@@ -158,7 +158,7 @@ impl SyncMemory {
     }
 
     fn terminal(&mut self, connector: &Connector, moved: bool, well: bool, now: Timestamp) -> bool {
-        let over = match &self.run {
+        let over = match &self.pending_run {
             // A failed run may leave `lastSync` where it was (no source says), so a changed state or error counts too.
             Some(run) => {
                 run.busy_seen
@@ -171,7 +171,7 @@ impl SyncMemory {
         if over {
             return self.end(well, now);
         }
-        match &self.run {
+        match &self.pending_run {
             Some(run) if run.is_lost(now) => {
                 self.forget_run();
                 self.awaited &= connector.last_sync.is_none();
@@ -188,33 +188,33 @@ impl SyncMemory {
 
     /// Whether a run of ours of this waiting connector counts; one that was lost is forgotten, and the wait begins anew.
     fn runs_queued(&mut self, now: Timestamp) -> bool {
-        if self.run.as_ref().is_some_and(|run| run.is_lost(now)) {
+        if self.pending_run.as_ref().is_some_and(|run| run.is_lost(now)) {
             self.forget_run();
             (self.busy_since, self.queued_since) = (None, Some(now));
         }
-        self.run.is_some()
+        self.pending_run.is_some()
     }
 
     /// A run of which nothing came may be sent again.
     fn forget_run(&mut self) {
-        if let Some(run) = self.run.take() {
+        if let Some(run) = self.pending_run.take() {
             self.runs.retain(|at| *at != run.at);
         }
     }
 
     fn end(&mut self, well: bool, now: Timestamp) -> bool {
-        let run = self.run.take().map(|run| run.at);
+        let run = self.pending_run.take().map(|run| run.at);
         (self.queued_since, self.busy_since) = (None, None);
-        self.ended = Some(Ended { at: now, run, well });
+        self.ended = Some(SyncEnd { at: now, run, well });
         (self.failures, self.failed) =
             if well { (0, None) } else { (self.failures.saturating_add(1), Some(now)) };
         std::mem::take(&mut self.awaited) && well
     }
 
     /// Remembers a run that we sent. `awaited`: somebody, or the first snapshot, waits for its end.
-    pub fn ran(&mut self, run: RunMark, awaited: bool) {
+    pub fn ran(&mut self, run: PendingRun, awaited: bool) {
         self.runs.push(run.at);
-        self.run = Some(run);
+        self.pending_run = Some(run);
         self.queued_since = None;
         (self.refusals, self.refused) = (0, None);
         self.awaited |= awaited;
@@ -272,67 +272,64 @@ mod tests {
     #[test]
     fn a_run_is_not_over_while_the_old_state_still_shows() {
         let old = connector("FINISHED_SUCCESS", Some(0));
-        let mut memory = SyncMemory::default();
-        memory.notice(&old, at(10));
-        memory.ran(RunMark::new(&old, at(10), false), true);
-        assert!(!memory.notice(&old, at(11)));
-        assert!(memory.run.is_some() && memory.awaited, "the old end is not the new one");
-        assert!(!memory.notice(&connector("PROCESSING", Some(0)), at(12)));
-        assert!(
-            memory.notice(&connector("FINISHED_SUCCESS", Some(0)), at(13)),
-            "seen in progress since: over"
-        );
-        assert_eq!(memory.ended, Some(Ended { at: at(13), run: Some(at(10)), well: true }));
+        let mut sync = SyncState::default();
+        sync.notice(&old, at(10));
+        sync.ran(PendingRun::new(&old, at(10), false), true);
+        assert!(!sync.notice(&old, at(11)));
+        assert!(sync.pending_run.is_some() && sync.awaited, "the old end is not the new one");
+        assert!(!sync.notice(&connector("PROCESSING", Some(0)), at(12)));
+        assert!(sync.notice(&connector("FINISHED_SUCCESS", Some(0)), at(13)), "seen in progress since: over");
+        assert_eq!(sync.ended, Some(SyncEnd { at: at(13), run: Some(at(10)), well: true }));
     }
 
     #[test]
     fn a_run_is_over_when_last_sync_moved_even_if_nobody_saw_it_run() {
         let old = connector("FINISHED_SUCCESS", Some(0));
-        let mut memory = SyncMemory::default();
-        memory.ran(RunMark::new(&old, at(10), false), false);
-        assert!(!memory.notice(&connector("FINISHED_SUCCESS", Some(12)), at(13)), "nobody waited for it");
-        assert!(memory.run.is_none() && memory.ended.is_some());
+        let mut sync = SyncState::default();
+        sync.ran(PendingRun::new(&old, at(10), false), false);
+        assert!(!sync.notice(&connector("FINISHED_SUCCESS", Some(12)), at(13)), "nobody waited for it");
+        assert!(sync.pending_run.is_none() && sync.ended.is_some());
     }
 
     #[test]
     fn a_run_of_which_nothing_shows_for_an_hour_counts_as_failed() {
         let old = connector("FINISHED_SUCCESS", Some(0));
-        let mut memory = SyncMemory::default();
-        memory.ran(RunMark::new(&old, at(10), false), true);
-        memory.notice(&old, at(69));
-        assert!(memory.run.is_some());
-        memory.notice(&old, at(70));
-        assert_eq!((memory.run.is_none(), memory.failures, memory.awaited), (true, 1, false));
+        let mut sync = SyncState::default();
+        sync.ran(PendingRun::new(&old, at(10), false), true);
+        sync.notice(&old, at(69));
+        assert!(sync.pending_run.is_some());
+        sync.notice(&old, at(70));
+        assert_eq!((sync.pending_run.is_none(), sync.failures, sync.awaited), (true, 1, false));
     }
 
     #[test]
     fn an_unclear_run_is_forgotten_after_five_minutes_without_counting_as_a_failure() {
         let old = connector("FINISHED_SUCCESS", Some(0));
-        let mut memory = SyncMemory::default();
-        memory.ran(RunMark::new(&old, at(10), true), true);
-        memory.notice(&old, at(15));
-        assert_eq!((memory.run.is_none(), memory.failures), (true, 0));
+        let mut sync = SyncState::default();
+        sync.ran(PendingRun::new(&old, at(10), true), true);
+        sync.notice(&old, at(15));
+        assert_eq!((sync.pending_run.is_none(), sync.failures), (true, 0));
     }
 
     #[test]
     fn a_new_connector_that_waits_is_awaited_until_it_ended() {
-        let mut memory = SyncMemory::default();
-        assert!(!memory.notice(&connector("QUEUED", None), at(0)));
-        assert_eq!((memory.queued_since, memory.awaited), (Some(at(0)), true));
-        assert!(!memory.notice(&connector("RUNNING", None), at(1)));
-        assert_eq!((memory.queued_since, memory.busy_since), (None, Some(at(1))));
-        assert!(memory.notice(&connector("FINISHED_SUCCESS", Some(2)), at(3)));
+        let mut sync = SyncState::default();
+        assert!(!sync.notice(&connector("QUEUED", None), at(0)));
+        assert_eq!((sync.queued_since, sync.awaited), (Some(at(0)), true));
+        assert!(!sync.notice(&connector("RUNNING", None), at(1)));
+        assert_eq!((sync.queued_since, sync.busy_since), (None, Some(at(1))));
+        assert!(sync.notice(&connector("FINISHED_SUCCESS", Some(2)), at(3)));
     }
 
     #[test]
     fn failures_count_once_a_sync_and_a_good_end_clears_them() {
-        let mut memory = SyncMemory::default();
-        memory.notice(&connector("FINISHED_ERRORS", Some(0)), at(1));
-        memory.notice(&connector("FINISHED_ERRORS", Some(0)), at(2));
-        assert_eq!((memory.failures, memory.failed), (1, Some(at(1))));
-        memory.notice(&connector("FINISHED_ERRORS", Some(3)), at(4));
-        assert_eq!((memory.failures, memory.failed), (2, Some(at(4))));
-        memory.notice(&connector("FINISHED_SUCCESS", Some(5)), at(6));
-        assert_eq!((memory.failures, memory.failed), (0, None));
+        let mut sync = SyncState::default();
+        sync.notice(&connector("FINISHED_ERRORS", Some(0)), at(1));
+        sync.notice(&connector("FINISHED_ERRORS", Some(0)), at(2));
+        assert_eq!((sync.failures, sync.failed), (1, Some(at(1))));
+        sync.notice(&connector("FINISHED_ERRORS", Some(3)), at(4));
+        assert_eq!((sync.failures, sync.failed), (2, Some(at(4))));
+        sync.notice(&connector("FINISHED_SUCCESS", Some(5)), at(6));
+        assert_eq!((sync.failures, sync.failed), (0, None));
     }
 }

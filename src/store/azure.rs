@@ -156,8 +156,8 @@ impl AzureStore {
         Ok(found)
     }
 
-    pub(super) fn draft(&self, key: BlobKey) -> AzureDraft {
-        AzureDraft { store: self.clone(), key, id: Uuid::new_v4().simple().to_string(), blocks: Vec::new() }
+    pub(super) fn new_blob(&self, key: BlobKey) -> NewAzureBlob {
+        NewAzureBlob { store: self.clone(), key, id: Uuid::new_v4().simple().to_string(), blocks: Vec::new() }
     }
 
     /// The version of a blob if this write made it.
@@ -180,14 +180,14 @@ impl AzureStore {
 /// A blob in the making: blocks that nobody sees until the list of them is committed. Azure forgets uncommitted blocks
 /// after a week.
 #[derive(Debug)]
-pub struct AzureDraft {
+pub struct NewAzureBlob {
     store: AzureStore,
     key: BlobKey,
     id: String,
     blocks: Vec<Vec<u8>>,
 }
 
-impl AzureDraft {
+impl NewAzureBlob {
     pub(super) async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError> {
         let client = self.store.blob(&self.key).block_blob_client();
         // All ids of a blob have one length, and another draft of the same blob has others.

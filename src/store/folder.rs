@@ -126,10 +126,10 @@ impl FolderStore {
         .await
     }
 
-    pub(super) async fn draft(&self, key: BlobKey) -> Result<FolderDraft, StoreError> {
+    pub(super) async fn new_blob(&self, key: BlobKey) -> Result<NewFolderBlob, StoreError> {
         let (file, path, container) = (self.file(&key), key.path(), self.container(key.container()));
         blocking(move || match Temporary::beside(&file) {
-            Ok(temporary) => Ok(FolderDraft { temporary: Some(temporary), file, path, container }),
+            Ok(temporary) => Ok(NewFolderBlob { temporary: Some(temporary), file, path, container }),
             Err(error) => Err(failed("write", path, error)),
         })
         .await
@@ -142,14 +142,14 @@ impl FolderStore {
 
 /// A file in the making.
 #[derive(Debug)]
-pub struct FolderDraft {
+pub struct NewFolderBlob {
     temporary: Option<Temporary>,
     file: PathBuf,
     path: String,
     container: PathBuf,
 }
 
-impl FolderDraft {
+impl NewFolderBlob {
     pub(super) async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError> {
         let Some(mut temporary) = self.temporary.take() else {
             return Err(failed("write", self.path.clone(), io::Error::other("an earlier write failed")));

@@ -57,15 +57,15 @@ pub enum BlobKey {
     State(TenantId),
     /// The newest plan.
     Plan(TenantId),
-    /// The next bell.
-    Bell(TenantId),
+    /// The next wake-up.
+    WakeUp(TenantId),
     /// What a trigger left.
-    Note(TenantId, NoteName),
+    InboxItem(TenantId, ItemName),
     /// What became of a request made by hand.
     Request(TenantId, RequestId),
     /// What a cycle did.
     Report(TenantId, CycleId),
-    /// A message that was no bell, or one that could not be served.
+    /// A message that was no wake-up, or one that could not be served.
     Poison(TenantId, RequestId),
     /// What `doctor` writes, reads and removes.
     Doctor(TenantId),
@@ -102,8 +102,8 @@ impl BlobKey {
             Self::Status(tenant) => format!("tenant={tenant}/status.json"),
             Self::State(tenant) => format!("tenant={tenant}/state.json"),
             Self::Plan(tenant) => format!("tenant={tenant}/plan.json"),
-            Self::Bell(tenant) => format!("tenant={tenant}/bell.json"),
-            Self::Note(tenant, note) => format!("tenant={tenant}/notes/{note}"),
+            Self::WakeUp(tenant) => format!("tenant={tenant}/wake-up.json"),
+            Self::InboxItem(tenant, item) => format!("tenant={tenant}/inbox/{item}"),
             Self::Request(tenant, request) => format!("tenant={tenant}/requests/{request}.json"),
             Self::Report(tenant, cycle) => format!("tenant={tenant}/reports/{cycle}.json"),
             Self::Poison(tenant, id) => format!("tenant={tenant}/poison/{id}.json"),
@@ -120,9 +120,9 @@ impl BlobKey {
         }
     }
 
-    /// The place below which a tenant's notes lie.
-    pub fn notes(tenant: TenantId) -> String {
-        format!("tenant={tenant}/notes")
+    /// The folder of a tenant's inbox.
+    pub fn inbox(tenant: TenantId) -> String {
+        format!("tenant={tenant}/inbox")
     }
 
     /// The place below which the tenants lie that wait for an account.
@@ -131,9 +131,9 @@ impl BlobKey {
     }
 }
 
-/// The name of a note: one each, so that duplicates fold.
+/// The name of an inbox item: one each, so that duplicates fold.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum NoteName {
+pub enum ItemName {
     /// The timer ticked.
     Timer,
     /// A secret changed.
@@ -144,7 +144,7 @@ pub enum NoteName {
     Request(RequestId),
 }
 
-impl fmt::Display for NoteName {
+impl fmt::Display for ItemName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Timer => f.write_str("timer"),
@@ -155,7 +155,7 @@ impl fmt::Display for NoteName {
     }
 }
 
-impl FromStr for NoteName {
+impl FromStr for ItemName {
     type Err = ();
     fn from_str(text: &str) -> Result<Self, ()> {
         let name = match text.split_once('=') {

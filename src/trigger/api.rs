@@ -2,15 +2,15 @@
 
 use super::body::Whole;
 use super::now;
-use super::problem::Problem;
+use super::problem::ProblemDocument;
 use crate::app::App;
+use crate::inbox::RequestStatus;
 use crate::lease::Lease;
 use crate::model::{Asked, CycleId, RequestId, SubscriptionId, TenantId};
 use crate::plan::Plan;
 use crate::report::{Report, Status, chain};
 use crate::retry::chance;
 use crate::store::{BlobKey, StoreError};
-use crate::wakes::Fate;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
@@ -27,7 +27,7 @@ const MOST_SUBSCRIPTIONS: usize = 1000;
 
 /// What a request for a sync may say, from its query or its body.
 #[derive(Debug, Default)]
-pub(super) struct Wish {
+pub(super) struct SyncParameters {
     tenant: Option<TenantId>,
     subscriptions: BTreeSet<SubscriptionId>,
     snapshot: Option<bool>,
@@ -39,33 +39,33 @@ pub(super) async fn sync(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,
     Whole(body): Whole,
-) -> Result<Response, Problem> {
+) -> Result<Response, ProblemDocument> {
     let tenant = app.config.policy.tenant;
-    let asked = Wish::read(&query.unwrap_or_default(), &body)?.asked(tenant)?;
+    let asked = SyncParameters::read(&query.unwrap_or_default(), &body)?.asked(tenant)?;
     let now = now();
     let id = RequestId::new(now, chance());
-    app.wakes.request(tenant, &id, &asked, "manual-sync", now).await.map_err(|error| unavailable(&error))?;
-    let location = format!("/api/wakes/{id}");
+    app.leave_request(tenant, &id, &asked, "manual-sync", now).await.map_err(|error| unavailable(&error))?;
+    let location = format!("/api/requests/{id}");
     let body = Json(json!({ "id": id, "tenant": tenant, "asked": asked, "status": location }));
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], body).into_response())
 }
 
-impl Wish {
+impl SyncParameters {
     /// What a request says in its query and its body.
-    pub(super) fn read(query: &str, body: &[u8]) -> Result<Self, Problem> {
-        let mut wish = Self::default();
-        wish.take_query(query)?;
-        wish.take_body(body)?;
-        Ok(wish)
+    pub(super) fn read(query: &str, body: &[u8]) -> Result<Self, ProblemDocument> {
+        let mut parameters = Self::default();
+        parameters.take_query(query)?;
+        parameters.take_body(body)?;
+        Ok(parameters)
     }
 
     /// What it asks of this tenant.
-    pub(super) fn asked(self, tenant: TenantId) -> Result<Asked, Problem> {
+    pub(super) fn asked(self, tenant: TenantId) -> Result<Asked, ProblemDocument> {
         if self.tenant.is_some_and(|other| other != tenant) {
-            return Err(Problem::bad("`tenant` is not one that this deployment watches"));
+            return Err(ProblemDocument::bad("`tenant` is not one that this deployment watches"));
         }
         if self.subscriptions.len() > MOST_SUBSCRIPTIONS {
-            return Err(Problem::bad(format!(
+            return Err(ProblemDocument::bad(format!(
                 "at most {MOST_SUBSCRIPTIONS} subscriptions; leave them out to sync all"
             )));
         }
@@ -76,7 +76,7 @@ impl Wish {
         Ok(Asked { all, subscriptions, snapshot: snapshot || all, plan_only })
     }
 
-    fn take_query(&mut self, query: &str) -> Result<(), Problem> {
+    fn take_query(&mut self, query: &str) -> Result<(), ProblemDocument> {
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             match name.as_ref() {
                 // The host joins repeated names with commas.
@@ -92,25 +92,28 @@ impl Wish {
         Ok(())
     }
 
-    fn take_body(&mut self, body: &[u8]) -> Result<(), Problem> {
+    fn take_body(&mut self, body: &[u8]) -> Result<(), ProblemDocument> {
         if body.trim_ascii().is_empty() {
             return Ok(());
         }
         let value: Value = serde_json::from_slice(body).map_err(|error| {
-            Problem::bad(format!(
+            ProblemDocument::bad(format!(
                 "the body is not JSON (line {}, column {}): send an object such as {{\"snapshot\": true}}, or nothing",
                 error.line(),
                 error.column()
             ))
         })?;
-        let Value::Object(members) = value else { return Err(Problem::bad("the body is not a JSON object")) };
+        let Value::Object(members) = value else {
+            return Err(ProblemDocument::bad("the body is not a JSON object"));
+        };
         for (name, value) in members {
             match (name.as_str(), value) {
                 ("subscription", Value::String(id)) => self.take_subscription(&id)?,
                 ("subscription", Value::Array(ids)) => {
                     for id in ids {
                         self.take_subscription(
-                            id.as_str().ok_or_else(|| Problem::bad("`subscription` must hold texts"))?,
+                            id.as_str()
+                                .ok_or_else(|| ProblemDocument::bad("`subscription` must hold texts"))?,
                         )?;
                     }
                 }
@@ -118,7 +121,7 @@ impl Wish {
                 ("snapshot", Value::Bool(value)) => once("snapshot", &mut self.snapshot, value)?,
                 ("plan_only", Value::Bool(value)) => once("plan_only", &mut self.plan_only, value)?,
                 ("subscription" | "tenant" | "snapshot" | "plan_only", _) => {
-                    return Err(Problem::bad(format!("`{name}` has a value of the wrong kind")));
+                    return Err(ProblemDocument::bad(format!("`{name}` has a value of the wrong kind")));
                 }
                 _ => return Err(unknown()),
             }
@@ -126,37 +129,37 @@ impl Wish {
         Ok(())
     }
 
-    fn take_subscription(&mut self, id: &str) -> Result<(), Problem> {
-        let id = id.parse().map_err(|error| Problem::bad(format!("`subscription`: {error}")))?;
+    fn take_subscription(&mut self, id: &str) -> Result<(), ProblemDocument> {
+        let id = id.parse().map_err(|error| ProblemDocument::bad(format!("`subscription`: {error}")))?;
         self.subscriptions.insert(id);
         Ok(())
     }
 
-    fn take_tenant(&mut self, id: &str) -> Result<(), Problem> {
-        let id = id.parse().map_err(|error| Problem::bad(format!("`tenant`: {error}")))?;
+    fn take_tenant(&mut self, id: &str) -> Result<(), ProblemDocument> {
+        let id = id.parse().map_err(|error| ProblemDocument::bad(format!("`tenant`: {error}")))?;
         once("tenant", &mut self.tenant, id)
     }
 }
 
 /// Takes a value that may be said more than once, but not in two ways.
-fn once<T: PartialEq>(name: &str, place: &mut Option<T>, value: T) -> Result<(), Problem> {
+fn once<T: PartialEq>(name: &str, place: &mut Option<T>, value: T) -> Result<(), ProblemDocument> {
     if place.as_ref().is_some_and(|before| *before != value) {
-        return Err(Problem::bad(format!("`{name}` is there twice, with two values")));
+        return Err(ProblemDocument::bad(format!("`{name}` is there twice, with two values")));
     }
     *place = Some(value);
     Ok(())
 }
 
-fn flag(name: &str, value: &str) -> Result<bool, Problem> {
+fn flag(name: &str, value: &str) -> Result<bool, ProblemDocument> {
     match value {
         "" | "true" | "1" => Ok(true),
         "false" | "0" => Ok(false),
-        _ => Err(Problem::bad(format!("`{name}` must be true or false"))),
+        _ => Err(ProblemDocument::bad(format!("`{name}` must be true or false"))),
     }
 }
 
-fn unknown() -> Problem {
-    Problem::bad("there is a name here that is none of tenant, subscription, snapshot, plan_only")
+fn unknown() -> ProblemDocument {
+    ProblemDocument::bad("there is a name here that is none of tenant, subscription, snapshot, plan_only")
 }
 
 /// How far a request is.
@@ -173,13 +176,13 @@ enum Progress {
     Done,
 }
 
-/// `GET /api/wakes/{id}`.
-pub(super) async fn wake(
+/// `GET /api/requests/{id}`.
+pub(super) async fn request_status(
     State(app): State<Arc<App>>,
     id: Result<Path<String>, PathRejection>,
-) -> Result<Response, Problem> {
+) -> Result<Response, ProblemDocument> {
     let missing = || {
-        Problem::new(
+        ProblemDocument::new(
             StatusCode::NOT_FOUND,
             "there is no such request; POST /api/sync answers with its address",
         )
@@ -187,19 +190,19 @@ pub(super) async fn wake(
     let Path(id) = id.map_err(|_| missing())?;
     let id: RequestId = id.parse().map_err(|_| missing())?;
     let tenant = app.config.policy.tenant;
-    let fate = app
+    let request_status = app
         .store
-        .read::<Fate>(&BlobKey::Request(tenant, id.clone()))
+        .read::<RequestStatus>(&BlobKey::Request(tenant, id.clone()))
         .await
         .map_err(|error| unavailable(&error))?;
-    let (fate, _) = fate.ok_or_else(missing)?;
+    let (request_status, _) = request_status.ok_or_else(missing)?;
     let mut reports = Vec::new();
-    for cycle in &fate.cycles {
+    for cycle in &request_status.cycles {
         let report = app.store.read::<Report>(&BlobKey::Report(tenant, cycle.clone())).await;
         reports.push((cycle.clone(), report.map_err(|error| unavailable(&error))?.map(|(report, _)| report)));
     }
     let mut died = None;
-    let progress = if fate.settled.is_some() {
+    let progress = if request_status.settled.is_some() {
         Progress::Done
     } else {
         match reports.last() {
@@ -217,8 +220,8 @@ pub(super) async fn wake(
     let cycles: Vec<_> =
         reports.iter().map(|(cycle, report)| json!({ "cycle": cycle, "report": report })).collect();
     Ok(Json(json!({
-        "id": id, "tenant": tenant, "state": progress, "left": fate.left, "asked": fate.asked,
-        "settled": fate.settled, "died": died, "cycles": cycles
+        "id": id, "tenant": tenant, "state": progress, "left": request_status.left, "asked": request_status.asked,
+        "settled": request_status.settled, "died": died, "cycles": cycles
     }))
     .into_response())
 }
@@ -228,18 +231,18 @@ async fn holds(app: &App, cycle: &CycleId) -> Result<bool, StoreError> {
 }
 
 /// `GET /api/status`.
-pub(super) async fn status(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+pub(super) async fn status(State(app): State<Arc<App>>) -> Result<Response, ProblemDocument> {
     let policy = &app.config.policy;
     let status = app
         .store
         .read::<Status>(&BlobKey::Status(policy.tenant))
         .await
         .map_err(|error| unavailable(&error))?;
-    let bell = app.wakes.bell(policy.tenant).await.map_err(|error| unavailable(&error))?;
+    let wake_up = app.wake_ups.booking(policy.tenant).await.map_err(|error| unavailable(&error))?;
     let tenant = match status {
-        Some((status, _)) => json!(Status { next_bell: bell.due, ..status }),
+        Some((status, _)) => json!(Status { next_wake_up: wake_up.due, ..status }),
         None => {
-            json!({ "tenant": policy.tenant, "mode": policy.mode, "next_bell": bell.due, "note": "no cycle has ended yet" })
+            json!({ "tenant": policy.tenant, "mode": policy.mode, "next_wake_up": wake_up.due, "note": "no cycle has ended yet" })
         }
     };
     Ok(Json(json!({ "tenants": [tenant] })).into_response())
@@ -250,7 +253,7 @@ pub(super) async fn plan(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-) -> Result<Response, Problem> {
+) -> Result<Response, ProblemDocument> {
     let plan = app
         .store
         .read::<Plan>(&BlobKey::Plan(app.config.policy.tenant))
@@ -267,7 +270,7 @@ pub(super) async fn plan(
     })
 }
 
-fn unavailable(cause: &(dyn std::error::Error + 'static)) -> Problem {
+fn unavailable(cause: &(dyn std::error::Error + 'static)) -> ProblemDocument {
     let text = chain(cause);
     error!(error = text, "Could not answer: {text}");
     let detail = match cause.downcast_ref::<StoreError>() {
@@ -275,5 +278,5 @@ fn unavailable(cause: &(dyn std::error::Error + 'static)) -> Problem {
         Some(known @ (StoreError::Unreadable { .. } | StoreError::Newer { .. })) => known.to_string(),
         _ => "the storage could not be used; the log has the cause".to_owned(),
     };
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    ProblemDocument::new(StatusCode::SERVICE_UNAVAILABLE, detail)
 }

@@ -2,7 +2,7 @@
 //!
 //! To the end, because an answer before it closes the connection that the host is still writing to.
 
-use super::problem::Problem;
+use super::problem::ProblemDocument;
 use crate::model::hex;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
@@ -80,9 +80,9 @@ impl IntoResponse for Unread {
                 let detail = format!(
                     "the body is larger than {LIMIT} bytes: leave the subscriptions out to sync all of them"
                 );
-                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).into_response()
+                ProblemDocument::new(StatusCode::PAYLOAD_TOO_LARGE, detail).into_response()
             }
-            Self::Cut => Problem::bad("the body ended too early: send it again").into_response(),
+            Self::Cut => ProblemDocument::bad("the body ended too early: send it again").into_response(),
         }
     }
 }

@@ -3,9 +3,10 @@
 use super::{functions, now};
 use crate::app::App;
 use crate::host::Answer;
+use crate::inbox::ItemContent;
+use crate::queue::{QueueError, Received, WakeUp};
 use crate::report::chain;
-use crate::store::NoteName;
-use crate::wakes::{Message, Note, QueueError, Taken};
+use crate::store::ItemName;
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, warn};
@@ -27,13 +28,13 @@ pub async fn drain(app: &App) -> std::convert::Infallible {
         tokio::select! {
             _ = tick.tick() => {
                 let now = now();
-                if let Err(error) = app.wakes.leave(tenant, NoteName::Timer, &Note::new(now, "serve"), now).await {
-                    error!(error = chain(&error), "Could not leave the timer's note");
+                if let Err(error) = app.leave(tenant, ItemName::Timer, &ItemContent::new(now, "serve"), now).await {
+                    error!(error = chain(&error), "Could not leave the timer's item");
                 }
             }
             _ = poll.tick() => {
                 if let Err(error) = deliver(app).await {
-                    error!(error = chain(&error), "Could not take a bell; it is tried again");
+                    error!(error = chain(&error), "Could not take a wake-up; it is tried again");
                 }
             }
         }
@@ -42,7 +43,7 @@ pub async fn drain(app: &App) -> std::convert::Infallible {
 
 /// Takes the next message that is due, if any, and serves it.
 async fn deliver(app: &App) -> Result<(), QueueError> {
-    let queue = app.wakes.queue();
+    let queue = app.wake_ups.queue();
     if let Some(taken) = queue.take(COMES_BACK, now()).await?
         && serve(app, &taken).await
     {
@@ -52,13 +53,13 @@ async fn deliver(app: &App) -> Result<(), QueueError> {
 }
 
 /// Serves one message. True when it is done with.
-async fn serve(app: &App, taken: &Taken) -> bool {
-    match serde_json::from_str::<Message>(&taken.text) {
+async fn serve(app: &App, taken: &Received) -> bool {
+    match serde_json::from_str::<WakeUp>(&taken.text) {
         Ok(message) if message.tenant == app.config.policy.tenant => {
             matches!(functions::run(app).await, Answer::Ok(_))
         }
         _ => {
-            warn!("Removed a message that is no bell of ours");
+            warn!("Removed a message that is no wake-up of ours");
             true
         }
     }

@@ -23,7 +23,7 @@ const OPERATIONS: [&str; 10] = [
 
 /// What an event says to us.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Said {
+pub(super) enum EventSubject {
     /// Look at this subscription.
     Subscription(SubscriptionId),
     /// Look at the secrets.
@@ -94,17 +94,17 @@ impl<'a> Event<'a> {
 }
 
 /// What an event about subscriptions says.
-pub(super) fn about_subscriptions(event: &Event<'_>, tenant: TenantId) -> Said {
+pub(super) fn about_subscriptions(event: &Event<'_>, tenant: TenantId) -> EventSubject {
     let kind = event.kind.to_lowercase();
     let known = if kind.starts_with("microsoft.policyinsights.policystate") {
         true
     } else if kind.starts_with("microsoft.resources.resource") {
         let operation = event.text("operationName").unwrap_or_default().to_lowercase();
         if !OPERATIONS.contains(&operation.as_str()) {
-            return Said::Nothing("an operation that says nothing about a subscription");
+            return EventSubject::Nothing("an operation that says nothing about a subscription");
         }
         if !kind.ends_with("success") {
-            return Said::Nothing("an operation that did not succeed");
+            return EventSubject::Nothing("an operation that did not succeed");
         }
         true
     } else {
@@ -114,29 +114,29 @@ pub(super) fn about_subscriptions(event: &Event<'_>, tenant: TenantId) -> Said {
             .any(|end| kind.ends_with(end))
     };
     if !known {
-        return Said::Nothing("a type that says nothing about a subscription");
+        return EventSubject::Nothing("a type that says nothing about a subscription");
     }
     if event.text("tenantId").and_then(|id| id.parse::<TenantId>().ok()).is_some_and(|other| other != tenant)
     {
-        return Said::Nothing("an event of another directory");
+        return EventSubject::Nothing("an event of another directory");
     }
     let named = event.text("subscriptionId").and_then(|id| id.parse().ok());
     match named
         .or_else(|| in_path(event.subject))
         .or_else(|| in_path(event.text("resourceUri").unwrap_or_default()))
     {
-        Some(subscription) => Said::Subscription(subscription),
-        None => Said::Nothing("an event that names no subscription"),
+        Some(subscription) => EventSubject::Subscription(subscription),
+        None => EventSubject::Nothing("an event that names no subscription"),
     }
 }
 
 /// What an event of a key vault says. Expiry itself is read by the cycle.
-pub(super) fn about_secrets(event: &Event<'_>, _tenant: TenantId) -> Said {
+pub(super) fn about_secrets(event: &Event<'_>, _tenant: TenantId) -> EventSubject {
     let known = ["secretnewversioncreated", "secretnearexpiry", "secretexpired"];
     let kind = event.kind.to_lowercase();
     match kind.strip_prefix("microsoft.keyvault.") {
-        Some(rest) if known.contains(&rest) => Said::Secret,
-        _ => Said::Nothing("a type that says nothing about a secret"),
+        Some(rest) if known.contains(&rest) => EventSubject::Secret,
+        _ => EventSubject::Nothing("a type that says nothing about a secret"),
     }
 }
 
@@ -163,13 +163,13 @@ mod tests {
         TenantId::new(Uuid::from_u128(1))
     }
 
-    fn said(event: &Value) -> Said {
+    fn said(event: &Value) -> EventSubject {
         about_subscriptions(all(event)[0].as_ref().unwrap(), tenant())
     }
 
     #[test]
     fn a_subscription_is_found_in_both_schemas_and_all_three_places() {
-        let found = Said::Subscription(SUBSCRIPTION.parse().unwrap());
+        let found = EventSubject::Subscription(SUBSCRIPTION.parse().unwrap());
         let path = format!("/subscriptions/{}", SUBSCRIPTION.to_uppercase());
         let grid = json!({ "eventType": "Microsoft.PolicyInsights.PolicyStateCreated", "topic": "/t", "subject": path, "data": {} });
         assert_eq!(said(&grid), found);
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_nothing_to_us_leaves_no_note() {
+    fn what_says_nothing_to_us_leaves_no_item() {
         for (event, why) in [
             (
                 json!({ "eventType": "Microsoft.Storage.BlobCreated", "topic": "/t" }),
@@ -208,7 +208,7 @@ mod tests {
                 "an event of another directory",
             ),
         ] {
-            assert_eq!(said(&event), Said::Nothing(why), "{event}");
+            assert_eq!(said(&event), EventSubject::Nothing(why), "{event}");
         }
         assert!(all(&json!({ "hello": 1 }))[0].is_none());
         assert!(all(&json!("text"))[0].is_none());

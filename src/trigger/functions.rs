@@ -1,17 +1,18 @@
 //! The functions that speak the host's envelope.
 
 use super::body::{Digested, LIMIT, Unread, Whole};
-use super::events::{self, Said};
+use super::events::{self, EventSubject};
 use super::now;
 use crate::app::App;
-use crate::cycle::{self, Ended, Woken};
+use crate::cycle::{self, CycleResult, StartedBy};
 use crate::host::{Answer, Invocation, invocation_id};
+use crate::inbox::ItemContent;
 use crate::model::{RequestId, TenantId};
+use crate::queue::{WakeUp, WakeUpError};
 use crate::report::{Poison, chain};
 use crate::retry::chance;
 use crate::state::SCHEMA_VERSION;
-use crate::store::{BlobKey, Condition, NoteName};
-use crate::wakes::{Message, Note, WakeError};
+use crate::store::{BlobKey, Condition, ItemName};
 use axum::extract::State;
 use axum::http::HeaderMap;
 use serde_json::Value;
@@ -30,7 +31,7 @@ fn span(function: &'static str, headers: &HeaderMap) -> tracing::Span {
 /// A timer's tick. Whatever its body holds, it says "now"; it is read all the same, because an answer before the end of a
 /// chunked request closes the connection that the host is still writing to.
 pub(super) async fn schedule(State(app): State<Arc<App>>, headers: HeaderMap, _body: Given) -> Answer {
-    leave(&app, "schedule", vec![(NoteName::Timer, "schedule".to_owned())])
+    leave(&app, "schedule", vec![(ItemName::Timer, "schedule".to_owned())])
         .instrument(span("schedule", &headers))
         .await
 }
@@ -54,14 +55,14 @@ async fn events(
     function: &'static str,
     headers: &HeaderMap,
     body: Given,
-    read: fn(&events::Event<'_>, TenantId) -> Said,
+    read: fn(&events::Event<'_>, TenantId) -> EventSubject,
 ) -> Answer {
     let work = async {
         let payload = match invocation(headers, body) {
             Ok((invocation, _)) => invocation.payload().unwrap_or(Value::Null),
             Err(unusable) => return unusable.record(app, function).await,
         };
-        let mut notes = BTreeSet::new();
+        let mut items = BTreeSet::new();
         for event in events::all(&payload) {
             let Some(event) = event else {
                 warn!("Left out what is no event of either schema");
@@ -71,52 +72,52 @@ async fn events(
             let said = if event.is_from(&app.config.event_sources) {
                 read(&event, app.config.policy.tenant)
             } else {
-                Said::Nothing("an event of a source that EVENT_SOURCES does not name")
+                EventSubject::Nothing("an event of a source that EVENT_SOURCES does not name")
             };
             match said {
-                Said::Subscription(id) => {
-                    notes.insert((NoteName::Subscription(id), format!("{function}: {kind}")));
+                EventSubject::Subscription(id) => {
+                    items.insert((ItemName::Subscription(id), format!("{function}: {kind}")));
                 }
-                Said::Secret => {
-                    notes.insert((NoteName::Secret, format!("{function}: {kind}")));
+                EventSubject::Secret => {
+                    items.insert((ItemName::Secret, format!("{function}: {kind}")));
                 }
-                Said::Nothing(why) => info!(event.kind = kind, "Left out {why}: `{kind}`"),
+                EventSubject::Nothing(why) => info!(event.kind = kind, "Left out {why}: `{kind}`"),
             }
         }
-        leave(app, function, notes.into_iter().collect()).await
+        leave(app, function, items.into_iter().collect()).await
     };
     work.instrument(span(function, headers)).await
 }
 
-/// Leaves notes; only unreachable storage is a failure.
-async fn leave(app: &App, function: &str, notes: Vec<(NoteName, String)>) -> Answer {
+/// Leaves inbox items; only unreachable storage is a failure.
+async fn leave(app: &App, function: &str, items: Vec<(ItemName, String)>) -> Answer {
     let now = now();
-    let count = notes.len();
-    for (name, by) in notes {
-        match app.wakes.leave(app.config.policy.tenant, name.clone(), &Note::new(now, by), now).await {
-            Ok(_) => info!(note = %name, "Left note `{name}`"),
+    let count = items.len();
+    for (name, by) in items {
+        match app.leave(app.config.policy.tenant, name.clone(), &ItemContent::new(now, by), now).await {
+            Ok(_) => info!(item = %name, "Left item `{name}`"),
             Err(error) => return failed(function, &error),
         }
     }
-    Answer::Ok(format!("{count} notes left"))
+    Answer::Ok(format!("{count} inbox items left"))
 }
 
-fn failed(function: &str, error: &WakeError) -> Answer {
+fn failed(function: &str, error: &WakeUpError) -> Answer {
     let text = chain(error);
-    error!(function, error = text, "Could not leave a note: {text}");
+    error!(function, error = text, "Could not leave an inbox item: {text}");
     Answer::Failed(text)
 }
 
-/// A bell from the queue: runs a cycle.
+/// A wake-up from the queue: runs a cycle.
 pub(super) async fn cycle(State(app): State<Arc<App>>, headers: HeaderMap, body: Given) -> Answer {
     let work = async {
         let (invocation, body) = match invocation(&headers, body) {
             Ok(given) => given,
             Err(unusable) => return unusable.record(&app, "cycle").await,
         };
-        let why = match bell(&invocation) {
+        let why = match wake_up(&invocation) {
             Ok(tenant) if tenant == app.config.policy.tenant => return run(&app).await,
-            Ok(tenant) => format!("a bell of tenant {tenant}, which is not ours"),
+            Ok(tenant) => format!("a wake-up of tenant {tenant}, which is not ours"),
             Err(why) => why,
         };
         Unusable { why, body: Some(Digested::of(&body.0)) }.record(&app, "cycle").await
@@ -139,19 +140,19 @@ fn invocation(headers: &HeaderMap, body: Given) -> Result<(Invocation, Whole), U
     }
 }
 
-/// The tenant of a bell.
-pub(super) fn bell(invocation: &Invocation) -> Result<TenantId, String> {
+/// The tenant of a wake-up.
+pub(super) fn wake_up(invocation: &Invocation) -> Result<TenantId, String> {
     let payload = invocation.payload().ok_or("a message without content")?;
-    serde_json::from_value::<Message>(payload)
+    serde_json::from_value::<WakeUp>(payload)
         .map(|message| message.tenant)
-        .map_err(|_| "a message that is no bell".into())
+        .map_err(|_| "a message that is no wake-up".into())
 }
 
-/// Runs a cycle for a bell; what serves without a host calls it too.
+/// Runs a cycle for a wake-up; what serves without a host calls it too.
 pub(super) async fn run(app: &App) -> Answer {
-    match cycle::run(app, Woken::ByBell, now()).await {
-        Ok(Ended::Ran(ran)) => Answer::Ok(ran.report.to_string()),
-        Ok(Ended::Dropped { because, .. }) => Answer::Ok(format!("dropped: {because}")),
+    match cycle::run(app, StartedBy::WakeUp, now()).await {
+        Ok(CycleResult::Ran(ran)) => Answer::Ok(ran.report.to_string()),
+        Ok(CycleResult::Dropped { because, .. }) => Answer::Ok(format!("dropped: {because}")),
         Err(error) => {
             let text = chain(&error);
             error!(error = text, "A cycle could not write down its outcome: {text}");
@@ -160,7 +161,7 @@ pub(super) async fn run(app: &App) -> Answer {
     }
 }
 
-/// A bell that failed too often, or a message that the host could not read. Always 200: a poison queue has no poison
+/// A wake-up that failed too often, or a message that the host could not read. Always 200: a poison queue has no poison
 /// queue.
 pub(super) async fn cycle_poison(State(app): State<Arc<App>>, headers: HeaderMap, body: Given) -> Answer {
     let work = async {
@@ -170,9 +171,9 @@ pub(super) async fn cycle_poison(State(app): State<Arc<App>>, headers: HeaderMap
         };
         error!(
             dequeue_count = count,
-            "A bell could not be served, again and again; its notes lie and the timer rings next"
+            "A wake-up could not be served, again and again; its inbox items stay, and the next timer tick goes on"
         );
-        let why = "a bell that could not be served, again and again".to_owned();
+        let why = "a wake-up that could not be served, again and again".to_owned();
         match (Unusable { why, body }).record(&app, "cycle-poison").await {
             Answer::Ok(text) | Answer::Failed(text) => Answer::Ok(text),
         }

@@ -2,13 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "as in tests: what cannot be must end the run")]
 
-use super::api::Wish;
-use super::events::{self, Said};
-use super::functions::bell;
+use super::api::SyncParameters;
+use super::events::{self, EventSubject};
+use super::functions::wake_up;
 use crate::fuzz::{assert_discreet, assert_survives, head};
 use crate::host::{Invocation, invocation_id};
 use crate::model::TenantId;
-use crate::wakes::Message;
+use crate::queue::WakeUp;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
@@ -35,10 +35,10 @@ pub(crate) fn envelope(bytes: &[u8]) {
         Err(why) => return assert_discreet(&why),
     };
     let _ = read.dequeue_count();
-    match bell(&read) {
+    match wake_up(&read) {
         Ok(tenant) => {
-            let sent = json!({ "Data": { "bell": Message { tenant } } }).to_string();
-            assert_eq!(bell(&invocation(sent).unwrap()), Ok(tenant));
+            let sent = json!({ "Data": { "wakeUp": WakeUp { tenant } } }).to_string();
+            assert_eq!(wake_up(&invocation(sent).unwrap()), Ok(tenant));
         }
         Err(why) => assert_discreet(&why),
     }
@@ -76,16 +76,18 @@ pub(crate) fn event(bytes: &[u8]) {
         assert!(!event.is_from(&[]));
         match events::about_subscriptions(&event, tenant()) {
             // It comes from the event, and is no guess.
-            Said::Subscription(id) => {
+            EventSubject::Subscription(id) => {
                 assert!(payload.to_string().to_ascii_lowercase().contains(&id.to_string()), "{id}");
             }
-            Said::Nothing(why) => assert_discreet(&why),
-            Said::Secret => unreachable!("not asked for"),
+            EventSubject::Nothing(why) => assert_discreet(&why),
+            EventSubject::Secret => unreachable!("not asked for"),
         }
         match events::about_secrets(&event, tenant()) {
-            Said::Secret => assert!(kind.to_ascii_lowercase().starts_with("microsoft.keyvault.secret")),
-            Said::Nothing(why) => assert_discreet(&why),
-            Said::Subscription(_) => unreachable!("not asked for"),
+            EventSubject::Secret => {
+                assert!(kind.to_ascii_lowercase().starts_with("microsoft.keyvault.secret"))
+            }
+            EventSubject::Nothing(why) => assert_discreet(&why),
+            EventSubject::Subscription(_) => unreachable!("not asked for"),
         }
     }
 }
@@ -94,7 +96,7 @@ pub(crate) fn request(bytes: &[u8]) {
     /// A refusal repeats the start of one id, and says what an id is.
     const LONGEST: usize = 400;
     let (query, body) = head(bytes);
-    match Wish::read(&query, body).and_then(|wish| wish.asked(tenant())) {
+    match SyncParameters::read(&query, body).and_then(|parameters| parameters.asked(tenant())) {
         Ok(asked) => {
             assert_survives(&asked);
             assert!(asked.subscriptions.len() <= 1000);
@@ -104,7 +106,8 @@ pub(crate) fn request(bytes: &[u8]) {
                 "plan_only": asked.plan_only, "tenant": tenant() });
             // Saying the same in the other form asks for the same.
             if !asked.all {
-                let again = Wish::read("", said.to_string().as_bytes()).and_then(|wish| wish.asked(tenant()));
+                let again = SyncParameters::read("", said.to_string().as_bytes())
+                    .and_then(|parameters| parameters.asked(tenant()));
                 assert_eq!(again.ok(), Some(asked));
             }
         }

@@ -7,12 +7,12 @@ use serde_json::json;
 
 /// What is wrong, and what to do.
 #[derive(Debug)]
-pub(super) struct Problem {
+pub(super) struct ProblemDocument {
     status: StatusCode,
     detail: String,
 }
 
-impl Problem {
+impl ProblemDocument {
     pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self { status, detail: detail.into() }
     }
@@ -22,7 +22,7 @@ impl Problem {
     }
 }
 
-impl IntoResponse for Problem {
+impl IntoResponse for ProblemDocument {
     fn into_response(self) -> Response {
         let title = self.status.canonical_reason().unwrap_or("Error");
         let body = Json(json!({

@@ -2,8 +2,8 @@
 
 use crate::stage::WorldIdentity;
 use qualys_azure_inventory::model::{Name, TenantId};
+use qualys_azure_inventory::queue::{AzureQueue, FolderQueue, Queue};
 use qualys_azure_inventory::store::{AzureStore, FolderStore, Store};
-use qualys_azure_inventory::wakes::{AzureQueue, FolderQueue, Queue};
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use world::azurite::{Azurite, blob_host, queue_host};

@@ -3,12 +3,12 @@
 
 use crate::stage::{Stage, subscription_of};
 use jiff::SignedDuration;
-use qualys_azure_inventory::cycle::{self, Ended, Woken};
+use qualys_azure_inventory::cycle::{self, CycleResult, StartedBy};
+use qualys_azure_inventory::inbox::ItemContent;
 use qualys_azure_inventory::lease::{Acquired, Holder, Lease};
 use qualys_azure_inventory::manifest::Manifest;
 use qualys_azure_inventory::model::CycleId;
-use qualys_azure_inventory::store::NoteName;
-use qualys_azure_inventory::wakes::Note;
+use qualys_azure_inventory::store::ItemName;
 use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;
@@ -50,8 +50,8 @@ impl AzureStage {
         Some(serde_json::from_slice(&bytes).unwrap())
     }
 
-    pub fn notes(&self) -> Vec<String> {
-        self.azurite.blobs("control", &format!("tenant={}/notes/", self.stage.settings["TENANT_ID"])).unwrap()
+    pub fn inbox(&self) -> Vec<String> {
+        self.azurite.blobs("control", &format!("tenant={}/inbox/", self.stage.settings["TENANT_ID"])).unwrap()
     }
 
     /// The rows of the newest snapshot; every file has the manifest's hash.
@@ -82,7 +82,7 @@ impl AzureStage {
     }
 
     async fn quiet(&self) {
-        self.stage.wait("the notes to go", async || self.notes().is_empty().then_some(())).await;
+        self.stage.wait("the inbox items to go", async || self.inbox().is_empty().then_some(())).await;
     }
 
     pub fn assert_no_secret(&self) {
@@ -130,7 +130,7 @@ async fn timer_event_and_request_do_the_main_job_on_azures_edges() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_processes_on_one_account_one_works_and_the_other_drops_its_bell() {
+async fn of_two_processes_on_one_account_one_works_and_the_other_drops_its_wake_up() {
     let Some(azure) = azure_stage() else { return };
     let world = azure.stage.world.clone();
     world.subscriptions("s", 6);
@@ -190,7 +190,7 @@ async fn a_stolen_lease_stops_all_calls_to_qualys() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_storage_fault_loses_no_note_and_is_named_with_what_to_mend() {
+async fn each_storage_fault_loses_no_item_and_is_named_with_what_to_mend() {
     let Some(azure) = azure_stage() else { return };
     let world = azure.stage.world.clone();
     world.subscription("a").with_machines(1);
@@ -251,10 +251,12 @@ async fn each_storage_fault_loses_no_note_and_is_named_with_what_to_mend() {
         }
         assert!(host.fire_timer("schedule", TimerKind::OnTime).await.succeeded());
         azure.quiet().await;
-        // While a bell is pending, a trigger sends none, and would not meet the next fault.
+        // While a wake-up is pending, a trigger sends none, and would not meet the next fault.
         azure
             .stage
-            .wait("no bell to be pending", async || azure.json("bell.json")?["due"].is_null().then_some(()))
+            .wait("no wake-up to be pending", async || {
+                azure.json("wake-up.json")?["due"].is_null().then_some(())
+            })
             .await;
     }
     assert_eq!(world.connectors().len(), 1);
@@ -328,9 +330,9 @@ async fn at_a_desk_an_applications_secret_signs_in_and_the_plan_is_printed() {
     assert!(log.contains("check the identity (AZURE_IDENTITY)"), "{log}");
 }
 
-/// The holder gives the lease back and looks for notes just then: the bell still counts as pending, and nobody else would ring.
+/// The holder gives the lease back and looks for inbox items just then: the wake-up still counts as pending, and nobody else would book one.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bell_that_is_refused_while_the_holder_already_looks_for_notes_is_not_lost() {
+async fn a_wake_up_that_is_refused_while_the_holder_already_looks_for_items_is_not_lost() {
     let Some(azure) = azure_stage() else { return };
     let (world, stage) = (&azure.stage.world, &azure.stage);
     let app = stage.app().await;
@@ -338,14 +340,14 @@ async fn a_bell_that_is_refused_while_the_holder_already_looks_for_notes_is_not_
     let us = Holder { cycle: CycleId::new(now, 1), tenant, since: now };
     let held = Lease::acquire(&app.store, &app.config.account, &us, app.config.lease).await.unwrap();
     assert!(matches!(held, Acquired::Ours(_)));
-    app.wakes.leave(tenant, NoteName::Timer, &Note::new(now, "schedule"), now).await.unwrap();
-    let taken = app.wakes.queue().take(Duration::from_secs(90), now).await.unwrap().unwrap();
+    app.leave(tenant, ItemName::Timer, &ItemContent::new(now, "schedule"), now).await.unwrap();
+    let taken = app.wake_ups.queue().take(Duration::from_secs(90), now).await.unwrap().unwrap();
     let holder = world.clone();
     world.on_answer_to(CallKind::BlobLease, "/lease", 1, move |_| {
         let ours = holder.steal_lease("control", "account=default/lease");
         holder.give_back_lease("control", "account=default/lease", &ours);
     });
-    assert!(matches!(cycle::run(&app, Woken::ByBell, now).await.unwrap(), Ended::Dropped { .. }));
-    app.wakes.queue().finish(taken).await.unwrap();
-    assert_eq!(azure.messages(), 1, "a bell stands for the note");
+    assert!(matches!(cycle::run(&app, StartedBy::WakeUp, now).await.unwrap(), CycleResult::Dropped { .. }));
+    app.wake_ups.queue().finish(taken).await.unwrap();
+    assert_eq!(azure.messages(), 1, "a wake-up stands for the item");
 }

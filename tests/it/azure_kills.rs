@@ -1,13 +1,14 @@
 //! Kills on Azure's edges: the real binary dies by SIGKILL between two writes to storage that belong together. Its lease ends by
-//! itself, its bell comes back, and the same is reached as without.
+//! itself, its wake-up comes back, and the same is reached as without.
 
 use crate::azure_job::{AzureStage, azure_stage};
 use crate::kills::kill;
 use futures::stream::{self, StreamExt};
+use qualys_azure_inventory::inbox::ItemContent;
 use qualys_azure_inventory::lease::{Acquired, Holder, Lease};
 use qualys_azure_inventory::model::CycleId;
-use qualys_azure_inventory::store::NoteName;
-use qualys_azure_inventory::wakes::{FolderQueue, Note, Queue, Wakes};
+use qualys_azure_inventory::queue::{FolderQueue, Queue, WakeUps};
+use qualys_azure_inventory::store::ItemName;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,11 +38,11 @@ const fn point(between: &'static str, kind: CallKind, part: &'static str, n: u64
 }
 
 const POINTS: [Point; 20] = [
-    point("note and bell", BlobPut, "/notes/subscription=", 1),
-    point("`bell.json` and its message", BlobPut, "/bell.json", 1),
+    point("item and wake-up", BlobPut, "/inbox/subscription=", 1),
+    point("`wake-up.json` and its message", BlobPut, "/wake-up.json", 1),
     point("the message and the trigger's answer", QueueSend, "cycles", 1),
     point("taking the lease and writing the name on it", BlobLease, "/lease", 1),
-    point("clearing the bell and the cycle's beginning", BlobPut, "/bell.json", 2),
+    point("clearing the wake-up and the cycle's beginning", BlobPut, "/wake-up.json", 2),
     point("the cycle's beginning and its work", BlobPut, "/state.json", 1),
     point("booking calls and making them", BlobPut, "/account=default/state.json", 2),
     point("plan and intent", BlobPut, "/plan.json", 1),
@@ -51,12 +52,12 @@ const POINTS: [Point; 20] = [
     point("memory and audit", BlobPut, "/tenant=", 5),
     point("the last part and the manifest", BlockListPut, "/part-", 1),
     point("manifest and `latest.json`", BlobPut, "/manifest.json", 1),
-    point("`latest.json` and the next bell", BlobPut, "/latest.json", 1),
-    point("the next bell's `bell.json` and its message", BlobPut, "/bell.json", 3),
+    point("`latest.json` and the next wake-up", BlobPut, "/latest.json", 1),
+    point("the next wake-up's `wake-up.json` and its message", BlobPut, "/wake-up.json", 3),
     point("report and status", BlobPut, "/reports/", 1),
-    point("report and removal of the note", BlobPut, "/status.json", 1),
-    point("removal of the note and the cycle's end", BlobDelete, "/notes/", 1),
-    point("the next bell's message and the report", QueueSend, "cycles", 2),
+    point("report and removal of the item", BlobPut, "/status.json", 1),
+    point("removal of the item and the cycle's end", BlobDelete, "/inbox/", 1),
+    point("the next wake-up's message and the report", QueueSend, "cycles", 2),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,7 +112,7 @@ async fn killed(point: &Point) {
     azure.assert_no_secret();
 }
 
-/// What Azure's queue and Event Grid do next, by the world's clock: the bell comes back; an event that was not accepted comes again.
+/// What Azure's queue and Event Grid do next, by the world's clock: the wake-up comes back; an event that was not accepted comes again.
 async fn goes_on(azure: &AzureStage, accepted: bool, point: &Point) {
     let stage = &azure.stage;
     let mut app = stage.app().await;
@@ -124,33 +125,33 @@ async fn goes_on(azure: &AzureStage, accepted: bool, point: &Point) {
                     lease.release().await;
                     Some(())
                 }
-                Acquired::Taken(_) => None,
+                Acquired::Held(_) => None,
             }
         })
         .await;
     let messages = azure.messages();
     let queue = FolderQueue::new(stage.folder.path().join("queue"));
-    app.wakes = Wakes::new(app.store.clone(), Queue::Folder(queue), app.config.gap);
+    app.wake_ups = WakeUps::new(app.store.clone(), Queue::Folder(queue), app.config.gap);
     stage.world.set_time(stage.now());
     for _ in 0..messages {
-        app.wakes.queue().send(tenant, Duration::from_secs(90), stage.now()).await.unwrap();
+        app.wake_ups.queue().send(tenant, Duration::from_secs(90), stage.now()).await.unwrap();
     }
     if !accepted {
-        let note = app.wakes.notes(tenant).await.unwrap().0.into_iter().next();
-        let name = note.map_or(NoteName::Timer, |note| note.name);
-        app.wakes.leave(tenant, name, &Note::new(stage.now(), "event"), stage.now()).await.unwrap();
+        let item = app.inbox.read(tenant).await.unwrap().0.into_iter().next();
+        let name = item.map_or(ItemName::Timer, |item| item.name);
+        app.leave(tenant, name, &ItemContent::new(stage.now(), "event"), stage.now()).await.unwrap();
     } else {
-        assert!(messages > 0, "killed between {}: a bell was lost", point.between);
+        assert!(messages > 0, "killed between {}: a wake-up was lost", point.between);
     }
     for minute in 0.. {
-        assert!(minute < 60, "killed between {}: no rest; notes {:?}", point.between, azure.notes());
-        // A message that was never sent leaves only the timer to find the note.
+        assert!(minute < 60, "killed between {}: no rest; inbox items {:?}", point.between, azure.inbox());
+        // A message that was never sent leaves only the timer to find the item.
         if minute % 15 == 14 {
             let now = stage.now();
-            app.wakes.leave(tenant, NoteName::Timer, &Note::new(now, "schedule"), now).await.unwrap();
+            app.leave(tenant, ItemName::Timer, &ItemContent::new(now, "schedule"), now).await.unwrap();
         }
-        stage.serve_bells(&app).await;
-        if stage.queued() == 0 && azure.notes().is_empty() && !stage.world.syncing() {
+        stage.serve_wake_ups(&app).await;
+        if stage.queued() == 0 && azure.inbox().is_empty() && !stage.world.syncing() {
             break;
         }
         stage.pass(MINUTE);

@@ -75,7 +75,7 @@ async fn still_works(stage: &Stage, host: &Host, pid: Option<u32>) {
     let event = events::vending(VENDING, &new, stage.now());
     assert_eq!(host.deliver("subscription-event", &[event]).await, 202);
     stage.wait_for_machines(&[(new.id().to_owned(), 2)]).await;
-    stage.wait("the notes to go", async || stage.notes().is_empty().then_some(())).await;
+    stage.wait("the inbox items to go", async || stage.inbox().is_empty().then_some(())).await;
     assert_eq!(host.handler_pid(), pid, "the same process all along");
     stage.assert_clean(host).await;
 }
@@ -122,11 +122,11 @@ async fn every_function_answers_any_body_writes_it_down_and_lives() {
             let needs_it = function != "schedule";
             poison += usize::from(needs_it && (why.is_some() || function.starts_with("cycle")));
             match (function, why) {
-                ("schedule", _) => assert_eq!(said, "1 notes left"),
+                ("schedule", _) => assert_eq!(said, "1 inbox items left"),
                 ("cycle-poison", _) => assert!(said.starts_with("recorded: "), "{said}"),
                 (_, Some(why)) => assert!(said.starts_with("recorded: ") && said.contains(why), "{said}"),
-                ("cycle", None) => assert_eq!(said, "recorded: a message that is no bell"),
-                (_, None) => assert_eq!(said, "0 notes left"),
+                ("cycle", None) => assert_eq!(said, "recorded: a message that is no wake-up"),
+                (_, None) => assert_eq!(said, "0 inbox items left"),
             }
         }
     }
@@ -168,7 +168,7 @@ async fn methods_kinds_and_headers_that_nobody_should_send_do_no_harm() {
     let routes = functions.iter().map(|path| (path.as_str(), "POST"));
     let api = [
         ("/api/sync", "POST"),
-        ("/api/wakes/20261123T040500Z-1f2e3d4c", "GET,HEAD"),
+        ("/api/requests/20261123T040500Z-1f2e3d4c", "GET,HEAD"),
         ("/api/status", "GET,HEAD"),
         ("/api/plan", "GET,HEAD"),
     ];
@@ -188,8 +188,8 @@ async fn methods_kinds_and_headers_that_nobody_should_send_do_no_harm() {
         "/api/sync/",
         "//api/sync",
         "/API/SYNC",
-        "/api/wakes",
-        "/api/wakes/",
+        "/api/requests",
+        "/api/requests/",
         "/admin",
         "/%00",
         "/%ff",
@@ -197,11 +197,11 @@ async fn methods_kinds_and_headers_that_nobody_should_send_do_no_harm() {
     ] {
         for method in [Method::GET, Method::POST] {
             let said = door.ask(method, path, &[], "").await.problem(404);
-            assert!(said.contains("try POST /api/sync, GET /api/wakes/{id}"), "{path}: {said}");
+            assert!(said.contains("try POST /api/sync, GET /api/requests/{id}"), "{path}: {said}");
         }
     }
     for id in ["%ff", "%00", "..%2Fstate", "20261123T040500Z-1f2e3d4c", &"x".repeat(4000)] {
-        let said = door.ask(Method::GET, &format!("/api/wakes/{id}"), &[], "").await.problem(404);
+        let said = door.ask(Method::GET, &format!("/api/requests/{id}"), &[], "").await.problem(404);
         assert!(said.contains("no such request; POST /api/sync answers with its address"), "{said}");
     }
     still_works(&stage, &host, pid).await;

@@ -164,7 +164,7 @@ async fn a_token_that_arm_does_not_accept_is_told_with_what_to_check() {
 }
 
 #[tokio::test]
-async fn a_long_wait_ends_the_cycle_with_a_later_bell_and_nothing_sleeps() {
+async fn a_long_wait_ends_the_cycle_with_a_later_wake_up_and_nothing_sleeps() {
     let stage = still();
     stage.world.subscriptions("s", 3);
     stage.world.fault(
@@ -176,8 +176,8 @@ async fn a_long_wait_ends_the_cycle_with_a_later_bell_and_nothing_sleeps() {
     let begun = std::time::Instant::now();
     let ran = stage.cycle(&app).await;
     assert!(begun.elapsed() < Duration::from_secs(10));
-    let bell = ran.report.next_bell.unwrap();
-    let wait = bell.duration_since(stage.now());
+    let wake_up = ran.report.next_wake_up.unwrap();
+    let wait = wake_up.duration_since(stage.now());
     assert!((68_900..69_000).contains(&wait.as_secs()), "{wait}");
     stage.world.clear_calls();
     stage.pass(MINUTE * 60);
@@ -198,7 +198,7 @@ async fn a_used_up_hour_ends_the_cycle_and_the_reserve_is_respected() {
     let app = stage.app().await;
     let ran = stage.cycle(&app).await;
     assert_eq!(stage.world.connectors().len(), 7, "ten an hour, three of them reserved");
-    assert!(ran.report.next_bell.unwrap() > stage.now());
+    assert!(ran.report.next_wake_up.unwrap() > stage.now());
     stage.pass(59 * MINUTE);
     stage.cycle(&app).await;
     assert_eq!(stage.world.connectors().len(), 7);

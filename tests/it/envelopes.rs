@@ -22,9 +22,9 @@ async fn every_invocation_is_answered_whatever_its_binding_is_called() {
         messages += usize::from(name.starts_with("queue"));
         let (kind, _) = name.split_once('-').unwrap();
         let (function, wanted) = match kind {
-            "timer" => ("schedule", "1 notes left"),
-            "eventgrid" => ("subscription-event", "0 notes left"),
-            "queue" => ("cycle", "recorded: a message that is no bell"),
+            "timer" => ("schedule", "1 inbox items left"),
+            "eventgrid" => ("subscription-event", "0 inbox items left"),
+            "queue" => ("cycle", "recorded: a message that is no wake-up"),
             // HTTP functions are forwarded; that this form decodes too is a test beside the decoder.
             "http" => continue,
             _ => panic!("{name}"),
@@ -38,7 +38,7 @@ async fn every_invocation_is_answered_whatever_its_binding_is_called() {
     assert_eq!(
         names_in(&stage.control("poison")).len(),
         messages,
-        "each message that is no bell is recorded"
+        "each message that is no wake-up is recorded"
     );
     stage.assert_clean(&host).await;
 }
@@ -93,7 +93,7 @@ async fn whatever_arrives_on_any_route_there_is_an_answer_and_the_process_lives(
     }
     for id in ["x", "20261123T040500Z-1f2e3d4c", "..%2F..%2Fstate"] {
         assert_eq!(
-            http.get(format!("{}/api/wakes/{id}", host.url())).send().await.unwrap().status(),
+            http.get(format!("{}/api/requests/{id}", host.url())).send().await.unwrap().status(),
             404,
             "{id}"
         );

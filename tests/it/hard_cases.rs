@@ -1,16 +1,16 @@
 //! Hard cases: each was a defect once, found by a reader.
 
-mod bells;
 mod connectors;
 mod credentials;
 mod limits;
 mod snapshots;
 mod syncs;
+mod wake_ups;
 
 use crate::stage::Stage;
 use qualys_azure_inventory::app::App;
-use qualys_azure_inventory::store::NoteName;
-use qualys_azure_inventory::wakes::Note;
+use qualys_azure_inventory::inbox::ItemContent;
+use qualys_azure_inventory::store::ItemName;
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -23,5 +23,5 @@ fn still() -> Stage {
 
 async fn leave(app: &App, stage: &Stage) {
     let now = stage.now();
-    app.wakes.leave(app.config.policy.tenant, NoteName::Timer, &Note::new(now, "test"), now).await.unwrap();
+    app.leave(app.config.policy.tenant, ItemName::Timer, &ItemContent::new(now, "test"), now).await.unwrap();
 }

@@ -1,12 +1,12 @@
-//! Kills: the real binary dies by SIGKILL after its n-th request, wherever that is. What bells alone then lead to is the same
+//! Kills: the real binary dies by SIGKILL after its n-th request, wherever that is. What wake-ups alone then lead to is the same
 //! world as without.
 
 use crate::stage::{Stage, subscription_of};
 use futures::stream::{self, StreamExt};
 use jiff::SignedDuration;
+use qualys_azure_inventory::inbox::ItemContent;
 use qualys_azure_inventory::model::{Asked, RequestId, SubscriptionId};
-use qualys_azure_inventory::store::NoteName;
-use qualys_azure_inventory::wakes::Note;
+use qualys_azure_inventory::store::ItemName;
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,10 +37,10 @@ struct End {
     connectors: BTreeMap<String, Vec<(String, String, String, bool)>>,
     /// Rows of the newest snapshot, by subscription.
     rows: BTreeMap<String, usize>,
-    notes: Vec<String>,
+    items: Vec<String>,
 }
 
-/// A world in which the next cycle creates, runs and takes a snapshot; and what was asked for lies in notes.
+/// A world in which the next cycle creates, runs and takes a snapshot; and what was asked for lies in inbox items.
 struct Scene {
     stage: Stage,
     names: BTreeMap<String, String>,
@@ -57,7 +57,7 @@ async fn scene() -> Scene {
     stage.world.manners(|manners| {
         // Whoever believed the next search would double what the killed one had made.
         manners.search_lag = SignedDuration::from_mins(5);
-        // No machine turns up while the first cycle counts, however slow it is: a slice would be read again.
+        // No machine turns up while the first cycle counts, however slow it is: a range would be read again.
         manners.auto_start = Some(SignedDuration::from_mins(1));
     });
     let mut names = BTreeMap::new();
@@ -75,19 +75,19 @@ async fn scene() -> Scene {
     // All that triggers leave lies there before the program starts, so that each run's first cycle is the same.
     let app = stage.app().await;
     let (tenant, now) = (app.config.policy.tenant, stage.now());
-    let noted: SubscriptionId = stale[0].id().parse().unwrap();
-    let asked = Asked { subscriptions: [noted].into(), snapshot: true, ..Asked::default() };
+    let in_inbox: SubscriptionId = stale[0].id().parse().unwrap();
+    let asked = Asked { subscriptions: [in_inbox].into(), snapshot: true, ..Asked::default() };
     let request = RequestId::new(now, 1);
-    app.wakes.request(tenant, &request, &asked, "manual-sync", now).await.unwrap();
-    for note in [NoteName::Timer, NoteName::Secret, NoteName::Subscription(noted)] {
-        app.wakes.leave(tenant, note, &Note::new(now, "test"), now).await.unwrap();
+    app.leave_request(tenant, &request, &asked, "manual-sync", now).await.unwrap();
+    for item in [ItemName::Timer, ItemName::Secret, ItemName::Subscription(in_inbox)] {
+        app.leave(tenant, item, &ItemContent::new(now, "test"), now).await.unwrap();
     }
-    assert_eq!((stage.notes().len(), stage.queued()), (4, 1));
+    assert_eq!((stage.inbox().len(), stage.queued()), (4, 1));
     Scene { stage, names, request }
 }
 
 impl Scene {
-    /// The first bell is served as far as it goes: to the end, or to the answer of the `n`-th request, which arrives at nobody.
+    /// The first wake-up is served as far as it goes: to the end, or to the answer of the `n`-th request, which arrives at nobody.
     async fn first_cycle(&self, n: Option<u64>) {
         let (dead, pid) = (Arc::new(AtomicBool::new(false)), Arc::new(OnceLock::new()));
         if let Some(n) = n {
@@ -109,21 +109,29 @@ impl Scene {
         host.stop().await;
     }
 
-    /// Nobody but bells goes on, until there is none.
+    /// Nobody but wake-ups goes on, until there is none.
     async fn until_quiet(self) -> End {
         let Self { stage, names, request } = self;
         stage.world.set_time(stage.now());
         let app = stage.app().await;
         for minute in 0.. {
-            assert!(minute < 90, "it does not become quiet; notes: {:?}\n{}", stage.notes(), stage.tree());
-            stage.serve_bells(&app).await;
+            assert!(
+                minute < 90,
+                "it does not become quiet; inbox items: {:?}\n{}",
+                stage.inbox(),
+                stage.tree()
+            );
+            stage.serve_wake_ups(&app).await;
             if stage.queued() == 0 && !stage.world.syncing() {
                 break;
             }
             stage.pass(MINUTE);
         }
-        let fate = stage.json(&format!("requests/{request}.json")).unwrap();
-        assert!(fate["settled"].is_string(), "what was asked for was done, and told: {fate}");
+        let request_status = stage.json(&format!("requests/{request}.json")).unwrap();
+        assert!(
+            request_status["settled"].is_string(),
+            "what was asked for was done, and told: {request_status}"
+        );
         let mut connectors: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for one in stage.world.connectors() {
             let name = names[&one.subscription_id].clone();
@@ -137,7 +145,7 @@ impl Scene {
             *rows.entry(names[&subscription_of(row).unwrap()].clone()).or_default() += 1;
         }
         stage.assert_no_secret();
-        End { connectors, rows, notes: stage.notes() }
+        End { connectors, rows, items: stage.inbox() }
     }
 }
 
@@ -154,7 +162,7 @@ async fn a_kill_after_any_request_ends_in_the_same_world_as_none() {
     assert!(points >= 40, "{points} points");
     let wanted = whole.until_quiet().await;
     assert_eq!(wanted.connectors.len(), NEW + STALE);
-    assert!(wanted.connectors.values().all(|of_one| of_one.len() == 1) && wanted.notes.is_empty());
+    assert!(wanted.connectors.values().all(|of_one| of_one.len() == 1) && wanted.items.is_empty());
     assert_eq!(wanted.rows.values().sum::<usize>(), HOSTS + NEW);
     let wanted = &wanted;
     stream::iter(1..=points)

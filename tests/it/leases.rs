@@ -22,14 +22,14 @@ fn holder(number: u128) -> Holder {
 async fn ours(store: &Store, account: &Name, number: u128) -> Lease {
     match Lease::acquire(store, account, &holder(number), LASTS).await.unwrap() {
         Acquired::Ours(lease) => lease,
-        Acquired::Taken(by) => panic!("taken by {by:?}"),
+        Acquired::Held(by) => panic!("taken by {by:?}"),
     }
 }
 
 async fn taken(store: &Store, account: &Name) -> Option<Holder> {
     match Lease::acquire(store, account, &holder(9), LASTS).await.unwrap() {
         Acquired::Ours(_) => panic!("it should be taken"),
-        Acquired::Taken(by) => by,
+        Acquired::Held(by) => by,
     }
 }
 

@@ -37,7 +37,7 @@ async fn a_write_whose_answer_was_lost_is_recognised_as_our_own() {
         resource_type: "VIRTUAL_MACHINE".into(),
         part: 0,
     };
-    let mut draft = store.draft(part.clone()).await.unwrap();
+    let mut draft = store.new_blob(part.clone()).await.unwrap();
     draft.write("row\n".into()).await.unwrap();
     world.fault(Fault::new(CallKind::BlockListPut, Kind::ResetAfter));
     draft.publish().await.unwrap();
@@ -72,7 +72,7 @@ async fn a_lease_outlives_lost_answers_and_is_given_back_in_spite_of_them() {
     for kind in [Kind::ResetBefore, Kind::ResetAfter] {
         world.fault(Fault::new(CallKind::BlobLease, kind.clone()));
         let got = Lease::acquire(&store, &account, &holder, LASTS).await;
-        assert!(matches!(got, Ok(Acquired::Taken(_))), "{kind:?}");
+        assert!(matches!(got, Ok(Acquired::Held(_))), "{kind:?}");
     }
     world.fault(Fault::new(CallKind::BlobLease, Kind::ResetBefore));
     lease.release().await;

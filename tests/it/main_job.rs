@@ -31,9 +31,9 @@ async fn a_timer_tick_leads_to_connectors_syncs_and_a_proven_snapshot() {
     assert_eq!(world.connectors_of(&foreign)[0].id, by_hand);
     assert!(world.connectors_of(&off).is_empty());
     assert!(world.qualys_writes().iter().all(|call| call.connector_id != Some(by_hand)), "never touched");
-    let slices = snapshot.manifest["slices"].as_array().unwrap();
-    assert!(slices.iter().all(|slice| slice["declared"] == slice["read"] && slice["proved"] == true));
-    stage.wait("quiet", async || stage.notes().is_empty().then_some(())).await;
+    let ranges = snapshot.manifest["ranges"].as_array().unwrap();
+    assert!(ranges.iter().all(|range| range["declared"] == range["read"] && range["proved"] == true));
+    stage.wait("quiet", async || stage.inbox().is_empty().then_some(())).await;
     stage.assert_clean(&host).await;
 }
 
@@ -47,7 +47,7 @@ async fn announced(event: impl Fn(&Stage, &str) -> Value, function_sees: &str) {
     let host = stage.host().await;
     host.fire_timer("schedule", TimerKind::OnTime).await;
     let before = stage.wait_for_machines(&[(old.id().to_owned(), 1)]).await;
-    stage.wait("the timer's note to go", async || stage.notes().is_empty().then_some(())).await;
+    stage.wait("the timer's item to go", async || stage.inbox().is_empty().then_some(())).await;
     host.quiet().await;
 
     let new = stage.world.subscription("new").with_machines(4);
@@ -60,7 +60,7 @@ async fn announced(event: impl Fn(&Stage, &str) -> Value, function_sees: &str) {
     let after = stage.wait_for_machines(&[(new.id().to_owned(), 4)]).await;
     assert_ne!(after.id, before.id);
     assert_eq!(stage.world.connectors_of(&new)[0].state, "FINISHED_SUCCESS");
-    stage.wait("the note to go", async || stage.notes().is_empty().then_some(())).await;
+    stage.wait("the item to go", async || stage.inbox().is_empty().then_some(())).await;
     stage.assert_clean(&host).await;
 }
 
@@ -103,7 +103,7 @@ async fn the_same_event_ten_times_and_unknown_events_change_nothing_else() {
         assert_eq!(host.deliver("subscription-event", &[event]).await, 202);
     }
     stage.wait_for_machines(&[(new.id().to_owned(), 2)]).await;
-    stage.wait("quiet", async || stage.notes().is_empty().then_some(())).await;
+    stage.wait("quiet", async || stage.inbox().is_empty().then_some(())).await;
     host.quiet().await;
     assert_eq!(stage.world.connectors().len(), 1);
     let creates =
@@ -143,7 +143,7 @@ async fn a_manual_sync_is_followed_to_its_end() {
     let runs = || stage.world.connectors_of(&new)[0].runs;
     let before = runs();
     stage.wait("the requested sync", async || (runs() == before + 1).then_some(())).await;
-    stage.wait("quiet", async || stage.notes().is_empty().then_some(())).await;
+    stage.wait("quiet", async || stage.inbox().is_empty().then_some(())).await;
     for path in ["/api/status", "/api/plan"] {
         let answer = http.get(format!("{}{path}", host.url())).send().await.unwrap();
         assert_eq!(answer.status(), 200, "{path}");

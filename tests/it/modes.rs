@@ -1,7 +1,7 @@
 //! Modes: observe shows everything and writes nothing; paused calls nobody; plan-only requests plan.
 
 use crate::stage::Stage;
-use qualys_azure_inventory::cycle::{self, Ended, Woken};
+use qualys_azure_inventory::cycle::{self, CycleResult, StartedBy};
 use world::Service;
 use world::host::TimerKind;
 
@@ -23,14 +23,14 @@ async fn observe_sends_no_write_to_qualys_shows_the_whole_plan_and_takes_snapsho
     assert!(plan.contains("+ create connector `new ("), "{plan}");
     let answer = reqwest::Client::new().post(format!("{}/api/sync", host.url())).send().await.unwrap();
     assert_eq!(answer.status(), 202);
-    stage.wait("the request to be refused", async || stage.notes().is_empty().then_some(())).await;
+    stage.wait("the request to be refused", async || stage.inbox().is_empty().then_some(())).await;
     host.quiet().await;
     assert!(world.qualys_writes().is_empty(), "{:?}", world.qualys_writes());
     stage.assert_clean(&host).await;
 }
 
 #[tokio::test]
-async fn paused_makes_no_call_to_qualys_and_notes_stay() {
+async fn paused_makes_no_call_to_qualys_and_items_stay() {
     let stage = Stage::new().set("MODE", "paused");
     stage.world.subscription("new");
     let host = stage.host().await;
@@ -38,7 +38,7 @@ async fn paused_makes_no_call_to_qualys_and_notes_stay() {
     stage.wait("a status", async || stage.json("status.json")).await;
     host.quiet().await;
     assert!(stage.world.calls().iter().all(|call| call.service != Service::Qualys));
-    assert_eq!(stage.notes(), ["timer"]);
+    assert_eq!(stage.inbox(), ["timer"]);
     stage.assert_clean(&host).await;
 }
 
@@ -50,11 +50,11 @@ async fn a_plan_only_request_plans_and_writes_nothing() {
     let answer =
         reqwest::Client::new().post(format!("{}/api/sync?plan_only=true", host.url())).send().await.unwrap();
     assert_eq!(answer.status(), 202);
-    stage.wait("the request to be settled", async || stage.notes().is_empty().then_some(())).await;
+    stage.wait("the request to be settled", async || stage.inbox().is_empty().then_some(())).await;
     host.quiet().await;
     assert!(stage.world.qualys_writes().is_empty() && stage.latest().is_none());
     let report = &stage.reports()[0];
-    assert!(report["notes"][0]["settled"].as_str().unwrap().starts_with("planned: "), "{report}");
+    assert!(report["inbox"][0]["settled"].as_str().unwrap().starts_with("planned: "), "{report}");
     assert_eq!(report["planned"]["creates"], 1);
 }
 
@@ -63,7 +63,8 @@ async fn the_plan_command_writes_nothing_but_the_accounts_call_window() {
     let stage = Stage::new();
     stage.world.subscription("new");
     let app = stage.app().await;
-    let Ended::Ran(ran) = cycle::run(&app, Woken::ByHand { plan_only: true }, stage.now()).await.unwrap()
+    let CycleResult::Ran(ran) =
+        cycle::run(&app, StartedBy::Command { plan_only: true }, stage.now()).await.unwrap()
     else {
         panic!()
     };

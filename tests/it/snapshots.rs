@@ -19,13 +19,13 @@ async fn an_inventory_of_many_windows_is_read_whole_and_in_order() {
     let ran = stage.cycle(&stage.app().await).await;
     assert_eq!(ran.report.snapshot.unwrap().rows, 33_500);
     let snapshot = stage.latest().unwrap();
-    let slices = snapshot.manifest["slices"].as_array().unwrap();
-    assert_eq!(slices.len(), 2);
-    assert_eq!((&slices[0]["pages"], &slices[0]["read"]), (&32.into(), &32_000.into()));
+    let ranges = snapshot.manifest["ranges"].as_array().unwrap();
+    assert_eq!(ranges.len(), 2);
+    assert_eq!((&ranges[0]["pages"], &ranges[0]["read"]), (&32.into(), &32_000.into()));
     assert_eq!(
-        slices[0]["before"].as_i64().unwrap() - 1,
-        slices[1]["after"].as_i64().unwrap(),
-        "no gap between slices"
+        ranges[0]["before"].as_i64().unwrap() - 1,
+        ranges[1]["after"].as_i64().unwrap(),
+        "no gap between ranges"
     );
     assert_eq!(snapshot.manifest["rows_by_subscription"][subscription.id()], 33_500);
     assert_eq!(snapshot.manifest["calls"].as_u64().unwrap(), 34 + 2);
@@ -38,7 +38,7 @@ async fn an_empty_inventory_is_a_proven_snapshot_too() {
     stage.cycle(&stage.app().await).await;
     let snapshot = stage.latest().unwrap();
     assert!(snapshot.rows.is_empty());
-    assert_eq!(snapshot.manifest["slices"][0]["declared"], 0);
+    assert_eq!(snapshot.manifest["ranges"][0]["declared"], 0);
 }
 
 #[tokio::test]
@@ -50,7 +50,7 @@ async fn a_slice_that_does_not_agree_is_read_again() {
         stage.world.fault(Fault::new(CallKind::HostCount, kind));
         stage.cycle(&stage.app().await).await;
         let snapshot = stage.latest().unwrap();
-        assert_eq!((snapshot.rows.len(), &snapshot.manifest["slices"][0]["attempts"]), (10, &2.into()));
+        assert_eq!((snapshot.rows.len(), &snapshot.manifest["ranges"][0]["attempts"]), (10, &2.into()));
     }
 }
 
@@ -115,8 +115,8 @@ async fn rows_of_another_tenant_are_dropped_and_counted() {
     stage.cycle(&stage.app().await).await;
     let snapshot = stage.latest().unwrap();
     assert_eq!(snapshot.rows.len(), 3);
-    let slice = &snapshot.manifest["slices"][0];
-    assert_eq!((&slice["read"], &slice["kept"], &slice["dropped"]), (&9.into(), &3.into(), &6.into()));
+    let range = &snapshot.manifest["ranges"][0];
+    assert_eq!((&range["read"], &range["kept"], &range["dropped"]), (&9.into(), &3.into(), &6.into()));
 }
 
 #[tokio::test]
@@ -128,7 +128,7 @@ async fn a_snapshot_that_is_cut_short_publishes_nothing_and_is_taken_later() {
     let ran = stage.cycle(&app).await;
     assert!(stage.latest().is_none());
     assert_eq!(ran.report.problems[0].stage, "snapshot");
-    assert!(ran.report.next_bell.unwrap() > stage.now());
+    assert!(ran.report.next_wake_up.unwrap() > stage.now());
     let parts = crate::stage::files_below(&stage.folder.path().join("store/inventory"));
     assert!(parts.is_empty(), "{parts:?}");
 }

@@ -9,7 +9,7 @@ pub use identity::WorldIdentity;
 use jiff::{SignedDuration, Timestamp};
 use qualys_azure_inventory::app::App;
 use qualys_azure_inventory::config::Config;
-use qualys_azure_inventory::cycle::{self, Ended, Ran, Woken};
+use qualys_azure_inventory::cycle::{self, CycleResult, Ran, StartedBy};
 use qualys_azure_inventory::lease::{Acquired, Holder, Lease};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -168,18 +168,18 @@ impl Stage {
 
     /// One cycle by hand, at the world's time.
     pub async fn cycle(&self, app: &App) -> Ran {
-        match cycle::run(app, Woken::ByHand { plan_only: false }, self.now()).await.unwrap() {
-            Ended::Ran(ran) => *ran,
-            Ended::Dropped { because, .. } => panic!("dropped: {because}"),
+        match cycle::run(app, StartedBy::Command { plan_only: false }, self.now()).await.unwrap() {
+            CycleResult::Ran(ran) => *ran,
+            CycleResult::Dropped { because, .. } => panic!("dropped: {because}"),
         }
     }
 
-    /// Serves the bells that are due at the world's time; how many cycles ran.
-    pub async fn serve_bells(&self, app: &App) -> usize {
-        let queue = app.wakes.queue();
+    /// Serves the wake-ups that are due at the world's time; how many cycles ran.
+    pub async fn serve_wake_ups(&self, app: &App) -> usize {
+        let queue = app.wake_ups.queue();
         let mut ran = 0;
         while let Some(taken) = queue.take(Duration::from_secs(90), self.now()).await.unwrap() {
-            if let Ended::Ran(_) = cycle::run(app, Woken::ByBell, self.now()).await.unwrap() {
+            if let CycleResult::Ran(_) = cycle::run(app, StartedBy::WakeUp, self.now()).await.unwrap() {
                 ran += 1;
             }
             queue.finish(taken).await.unwrap();
@@ -193,7 +193,7 @@ impl Stage {
         let holder = Holder { cycle, tenant: app.config.policy.tenant, since: self.now() };
         match Lease::acquire(&app.store, &app.config.account, &holder, app.config.lease).await.unwrap() {
             Acquired::Ours(lease) => lease,
-            Acquired::Taken(by) => panic!("taken by {by:?}"),
+            Acquired::Held(by) => panic!("taken by {by:?}"),
         }
     }
 
@@ -234,8 +234,8 @@ impl Stage {
         Some(serde_json::from_slice(&bytes).unwrap())
     }
 
-    pub fn notes(&self) -> Vec<String> {
-        names_in(&self.control("notes"))
+    pub fn inbox(&self) -> Vec<String> {
+        names_in(&self.control("inbox"))
     }
 
     pub fn reports(&self) -> Vec<Value> {

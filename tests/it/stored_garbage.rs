@@ -3,11 +3,11 @@
 
 use crate::stage::{Stage, names_in};
 use qualys_azure_inventory::app::App;
-use qualys_azure_inventory::cycle::{self, Ended, Woken};
+use qualys_azure_inventory::cycle::{self, CycleResult, StartedBy};
+use qualys_azure_inventory::inbox::ItemContent;
 use qualys_azure_inventory::model::Asked;
 use qualys_azure_inventory::report::chain;
-use qualys_azure_inventory::store::NoteName;
-use qualys_azure_inventory::wakes::Note;
+use qualys_azure_inventory::store::ItemName;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -68,21 +68,23 @@ impl Case {
         case
     }
 
-    /// A tick every quarter of an hour, and every bell that is due.
+    /// A tick every quarter of an hour, and every wake-up that is due.
     async fn hours(&mut self, hours: u32) {
         for minute in 0..hours * 60 {
             let now = self.stage.now();
             let tenant = self.app.config.policy.tenant;
             if minute % 15 == 0
                 && let Err(error) =
-                    self.app.wakes.leave(tenant, NoteName::Timer, &Note::new(now, "test"), now).await
+                    self.app.leave(tenant, ItemName::Timer, &ItemContent::new(now, "test"), now).await
             {
                 self.errors.push(chain(&error));
             }
-            let queue = self.app.wakes.queue();
+            let queue = self.app.wake_ups.queue();
             while let Some(taken) = queue.take(Duration::from_secs(90), now).await.unwrap() {
-                match cycle::run(&self.app, Woken::ByBell, now).await {
-                    Ok(Ended::Ran(_) | Ended::Dropped { .. }) => queue.finish(taken).await.unwrap(),
+                match cycle::run(&self.app, StartedBy::WakeUp, now).await {
+                    Ok(CycleResult::Ran(_) | CycleResult::Dropped { .. }) => {
+                        queue.finish(taken).await.unwrap()
+                    }
                     // It comes back.
                     Err(error) => self.errors.push(chain(&error)),
                 }
@@ -114,7 +116,7 @@ async fn spoil(name: &str, told_anew: bool) -> Vec<String> {
         let tenant = case.app.config.policy.tenant;
         let now = case.stage.now();
         let asked = Asked { all: true, ..Asked::default() };
-        case.app.wakes.request(tenant, &REQUEST.parse().unwrap(), &asked, "test", now).await.unwrap();
+        case.app.leave_request(tenant, &REQUEST.parse().unwrap(), &asked, "test", now).await.unwrap();
         let new = case.stage.world.subscription("new").with_machines(3);
         let name = name.replace("{new}", new.id());
         let place = case.stage.control(&name);
@@ -171,7 +173,7 @@ async fn spoil(name: &str, told_anew: bool) -> Vec<String> {
             "put right, and the new subscription has no connector",
         );
         check(!doubled(&case), "a connector is doubled when it is put right");
-        check(case.stage.notes().is_empty(), &format!("the notes lie: {:?}", case.stage.notes()));
+        check(case.stage.inbox().is_empty(), &format!("the inbox items lie: {:?}", case.stage.inbox()));
         let good = case.stage.json("status.json").is_some_and(|status| !status["last_good"].is_null());
         check(good, "no cycle ended well");
         check(
@@ -193,20 +195,20 @@ macro_rules! rules {
 }
 
 rules! {
-    a_bell_is_told_anew: "bell.json", true;
+    a_wake_up_is_told_anew: "wake-up.json", true;
     a_plan_is_told_anew: "plan.json", true;
     a_status_is_told_anew: "status.json", true;
     what_names_the_newest_snapshot_is_told_anew: "latest.json", true;
     another_tenants_wait_stops_nobody: format!("../account=default/waiting/{OTHER}.json"), false;
     the_tenants_memory_is_kept: "state.json", false;
     the_accounts_memory_is_kept: "../account=default/state.json", false;
-    a_note_is_kept: "notes/subscription={new}", false;
-    a_request_is_kept: format!("notes/request={REQUEST}"), false;
+    an_item_is_kept: "inbox/subscription={new}", false;
+    a_request_is_kept: format!("inbox/request={REQUEST}"), false;
     the_page_of_a_request_is_kept: format!("requests/{REQUEST}.json"), false;
 }
 
 #[tokio::test]
-async fn a_message_that_is_no_bell_of_ours_is_removed_and_said() {
+async fn a_message_that_is_no_wake_up_of_ours_is_removed_and_said() {
     let stage = Stage::new();
     stage.world.subscription("a");
     let app = stage.app().await;
@@ -225,7 +227,11 @@ async fn a_message_that_is_no_bell_of_ours_is_removed_and_said() {
         () = stage.wait("the garbage to go", garbage_is_gone) => {}
     }
     let said = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
-    assert_eq!(said.matches("Removed a message that is no bell of ours").count(), garbage().len(), "{said}");
+    assert_eq!(
+        said.matches("Removed a message that is no wake-up of ours").count(),
+        garbage().len(),
+        "{said}"
+    );
 }
 
 #[tokio::test]

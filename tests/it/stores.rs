@@ -16,7 +16,7 @@ async fn a_blob_that_is_not_there_is_none_and_a_place_without_blobs_is_empty() {
     for Place { store, .. } in places() {
         let tenant = tenant();
         assert!(store.get(&BlobKey::State(tenant)).await.unwrap().is_none());
-        assert!(store.list(Container::Control, &BlobKey::notes(tenant)).await.unwrap().is_empty());
+        assert!(store.list(Container::Control, &BlobKey::inbox(tenant)).await.unwrap().is_empty());
     }
 }
 
@@ -24,12 +24,12 @@ async fn a_blob_that_is_not_there_is_none_and_a_place_without_blobs_is_empty() {
 async fn each_write_has_a_version_of_its_own_even_with_the_same_content() {
     for Place { store, .. } in places() {
         let tenant = tenant();
-        let key = BlobKey::Note(tenant, NoteName::Timer);
+        let key = BlobKey::InboxItem(tenant, ItemName::Timer);
         let first = store.put(&key, text("{}"), Condition::Any).await.unwrap();
         let second = store.put(&key, text("{}"), Condition::Any).await.unwrap();
         assert_ne!(first, second);
         assert_eq!(store.get(&key).await.unwrap().unwrap().etag, second);
-        let listed = store.list(Container::Control, &BlobKey::notes(tenant)).await.unwrap();
+        let listed = store.list(Container::Control, &BlobKey::inbox(tenant)).await.unwrap();
         assert_eq!(listed, [("timer".to_owned(), second.clone())], "a listing tells the same version");
         assert!(!store.remove(&key, &first).await.unwrap(), "a newer version stays");
         assert!(store.remove(&key, &second).await.unwrap());
@@ -84,17 +84,17 @@ async fn a_draft_shows_nothing_until_it_is_published_and_never_replaces() {
         let tenant = tenant();
         let snapshot = SnapshotId::new(Timestamp::UNIX_EPOCH, 1);
         let key = BlobKey::Raw { tenant, snapshot, resource_type: "VIRTUAL_MACHINE".into(), part: 0 };
-        let mut dropped = store.draft(key.clone()).await.unwrap();
+        let mut dropped = store.new_blob(key.clone()).await.unwrap();
         dropped.write(text("half")).await.unwrap();
         drop(dropped);
         assert!(store.get(&key).await.unwrap().is_none());
-        let mut draft = store.draft(key.clone()).await.unwrap();
+        let mut draft = store.new_blob(key.clone()).await.unwrap();
         draft.write(text("one ")).await.unwrap();
         draft.write(text("two")).await.unwrap();
         assert!(store.get(&key).await.unwrap().is_none());
         draft.publish().await.unwrap();
         assert_eq!(store.get(&key).await.unwrap().unwrap().bytes, "one two");
-        let second = store.draft(key.clone()).await.unwrap();
+        let second = store.new_blob(key.clone()).await.unwrap();
         assert!(matches!(second.publish().await, Err(StoreError::Conflict { .. })));
         if let Some(folder) = &folder {
             let part = folder.path().join("store/inventory").join(key.path());
@@ -108,13 +108,13 @@ async fn a_draft_shows_nothing_until_it_is_published_and_never_replaces() {
 async fn a_listing_has_names_in_order_and_nothing_deeper() {
     for Place { store, .. } in places() {
         let tenant = tenant();
-        for note in [NoteName::Timer, NoteName::Secret] {
-            store.put(&BlobKey::Note(tenant, note), text("{}"), Condition::Any).await.unwrap();
+        for item in [ItemName::Timer, ItemName::Secret] {
+            store.put(&BlobKey::InboxItem(tenant, item), text("{}"), Condition::Any).await.unwrap();
         }
         store.put(&BlobKey::Status(tenant), text("{}"), Condition::Any).await.unwrap();
         let names = |found: Vec<(String, ETag)>| found.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
         assert_eq!(
-            names(store.list(Container::Control, &BlobKey::notes(tenant)).await.unwrap()),
+            names(store.list(Container::Control, &BlobKey::inbox(tenant)).await.unwrap()),
             ["secret", "timer"]
         );
         let above = store.list(Container::Control, &format!("tenant={}", tenant)).await.unwrap();
@@ -141,17 +141,17 @@ async fn garbage_and_newer_versions_are_named_and_stay_where_they_are() {
 }
 
 #[test]
-fn note_names_read_back_as_they_are_written() {
+fn item_names_read_back_as_they_are_written() {
     let id = RequestId::new(Timestamp::UNIX_EPOCH, 7);
     let subscription = SubscriptionId::new(uuid::Uuid::from_u128(9));
-    for note in
-        [NoteName::Timer, NoteName::Secret, NoteName::Subscription(subscription), NoteName::Request(id)]
+    for item in
+        [ItemName::Timer, ItemName::Secret, ItemName::Subscription(subscription), ItemName::Request(id)]
     {
-        assert_eq!(note.to_string().parse(), Ok(note));
+        assert_eq!(item.to_string().parse(), Ok(item));
     }
-    assert_eq!("subscription=../../x".parse::<NoteName>(), Err(()));
-    // Its blob would be looked for under the other spelling, and the note lie unread for ever.
-    assert_eq!("subscription=AAAAAAAA-0000-0000-0000-000000000001".parse::<NoteName>(), Err(()));
+    assert_eq!("subscription=../../x".parse::<ItemName>(), Err(()));
+    // Its blob would be looked for under the other spelling, and the item lie unread for ever.
+    assert_eq!("subscription=AAAAAAAA-0000-0000-0000-000000000001".parse::<ItemName>(), Err(()));
 }
 
 #[tokio::test]
@@ -161,7 +161,7 @@ async fn a_part_of_many_pieces_is_joined_in_their_order() {
         let key =
             BlobKey::Raw { tenant: tenant(), snapshot, resource_type: "VIRTUAL_MACHINE".into(), part: 0 };
         let pieces: Vec<Vec<u8>> = (0..20_u8).map(|number| vec![number; 100_000]).collect();
-        let mut draft = store.draft(key.clone()).await.unwrap();
+        let mut draft = store.new_blob(key.clone()).await.unwrap();
         for piece in &pieces {
             draft.write(piece.clone().into()).await.unwrap();
         }

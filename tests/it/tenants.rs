@@ -1,8 +1,8 @@
 //! Two tenants on one Qualys account: two configurations, one store.
 
 use crate::stage::Stage;
-use qualys_azure_inventory::store::NoteName;
-use qualys_azure_inventory::wakes::Note;
+use qualys_azure_inventory::inbox::ItemContent;
+use qualys_azure_inventory::store::ItemName;
 use std::time::Duration;
 
 /// Two stages that share the world and the store, each with a tenant and a queue of its own.
@@ -65,7 +65,7 @@ fn stage_reports(store: &Stage, tenant: &Stage) -> Vec<serde_json::Value> {
         .collect()
 }
 
-/// The first tenant has something to do at every moment and holds the account whenever it can; the second has one note.
+/// The first tenant has something to do at every moment and holds the account whenever it can; the second has one item.
 #[tokio::test]
 async fn a_busy_tenant_does_not_starve_the_other() {
     let (first, second) = two();
@@ -74,8 +74,7 @@ async fn a_busy_tenant_does_not_starve_the_other() {
     let (busy, patient) = (first.app().await, second.app().await);
     let leave = async |app: &qualys_azure_inventory::app::App| {
         let now = first.now();
-        app.wakes
-            .leave(app.config.policy.tenant, NoteName::Timer, &Note::new(now, "test"), now)
+        app.leave(app.config.policy.tenant, ItemName::Timer, &ItemContent::new(now, "test"), now)
             .await
             .unwrap();
     };
@@ -84,14 +83,14 @@ async fn a_busy_tenant_does_not_starve_the_other() {
     let (mut busy_cycles, mut patient_cycles) = (0, 0);
     for _ in 0..60 {
         leave(&busy).await;
-        // The busy one's cycle lasts as long as the patient one's bell needs to be dropped.
+        // The busy one's cycle lasts as long as the patient one's wake-up needs to be dropped.
         use qualys_azure_inventory::lease::{Acquired, Holder, Lease};
         let holder = Holder {
             cycle: "20261123T040500Z-1f2e3d4c".parse().unwrap(),
             tenant: busy.config.policy.tenant,
             since: first.now(),
         };
-        let ran = first.serve_bells(&busy).await;
+        let ran = first.serve_wake_ups(&busy).await;
         busy_cycles += ran;
         if ran > 0 {
             let Acquired::Ours(lease) =
@@ -99,10 +98,10 @@ async fn a_busy_tenant_does_not_starve_the_other() {
             else {
                 panic!()
             };
-            patient_cycles += first.serve_bells(&patient).await;
+            patient_cycles += first.serve_wake_ups(&patient).await;
             drop(lease);
         } else {
-            patient_cycles += first.serve_bells(&patient).await;
+            patient_cycles += first.serve_wake_ups(&patient).await;
         }
         first.pass(Duration::from_secs(30));
     }

@@ -1,9 +1,9 @@
 //! Floods of events lead to a handful of cycles, and lose nothing.
 
 use crate::stage::Stage;
-use qualys_azure_inventory::cycle::{self, Ended, Woken};
-use qualys_azure_inventory::store::NoteName;
-use qualys_azure_inventory::wakes::Note;
+use qualys_azure_inventory::cycle::{self, CycleResult, StartedBy};
+use qualys_azure_inventory::inbox::ItemContent;
+use qualys_azure_inventory::store::ItemName;
 use std::time::Duration;
 
 #[tokio::test]
@@ -16,9 +16,9 @@ async fn five_thousand_events_in_a_minute_start_at_most_three_cycles_in_two_minu
     let mut starts = Vec::new();
     let began = stage.now();
     let mut deliver = async || {
-        let queue = app.wakes.queue();
+        let queue = app.wake_ups.queue();
         while let Some(taken) = queue.take(Duration::from_secs(90), stage.now()).await.unwrap() {
-            if let Ended::Ran(_) = cycle::run(&app, Woken::ByBell, stage.now()).await.unwrap() {
+            if let CycleResult::Ran(_) = cycle::run(&app, StartedBy::WakeUp, stage.now()).await.unwrap() {
                 starts.push(stage.now().duration_since(began).as_secs());
             }
             queue.finish(taken).await.unwrap();
@@ -31,9 +31,9 @@ async fn five_thousand_events_in_a_minute_start_at_most_three_cycles_in_two_minu
         } else {
             known[event % known.len()].id().to_owned()
         };
-        let name = NoteName::Subscription(id.parse().unwrap());
+        let name = ItemName::Subscription(id.parse().unwrap());
         let now = stage.now();
-        app.wakes.leave(tenant, name, &Note::new(now, "test"), now).await.unwrap();
+        app.leave(tenant, name, &ItemContent::new(now, "test"), now).await.unwrap();
         stage.pass(Duration::from_millis(12));
         if event % 50 == 0 {
             deliver().await;
@@ -46,9 +46,9 @@ async fn five_thousand_events_in_a_minute_start_at_most_three_cycles_in_two_minu
     let early = starts.iter().filter(|at| **at <= 120).count();
     assert!(early <= 3, "{starts:?}");
     assert_eq!(stage.world.connectors().len(), 200, "each subscription has its connector");
-    let notes = stage.notes();
+    let items = stage.inbox();
     assert!(
-        notes.iter().all(|note| note.starts_with("subscription=eeeeeeee")) && notes.len() == 5,
-        "{notes:?}"
+        items.iter().all(|item| item.starts_with("subscription=eeeeeeee")) && items.len() == 5,
+        "{items:?}"
     );
 }

@@ -1,33 +1,33 @@
-//! The end of a pass: the next bell, the report, the status; then the settled notes go.
+//! The end of a pass: the next wake-up, the report, the status; then the settled inbox items go.
 
 use super::{CycleError, Memory, Pass};
 use crate::cycle::{Ran, earliest, in_a_while};
 use crate::manifest::Latest;
 use crate::model::after;
 use crate::plan::{Kept, Mode, Plan, Step, Subject, Why};
-use crate::report::{Done, NoteLine, Report, Status};
+use crate::queue::Booked;
+use crate::report::{Done, InboxLine, Report, Status};
 use crate::state::{CREATE_SETTLES, SCHEMA_VERSION};
-use crate::store::{BlobKey, Condition, NoteName, StoreError};
-use crate::wakes::Rung;
+use crate::store::{BlobKey, Condition, ItemName, StoreError};
 use jiff::Timestamp;
 use tracing::info;
 
 impl Pass<'_> {
-    /// The next bell, the report, the status; then the settled notes go.
+    /// The next wake-up, the report, the status; then the settled inbox items go.
     pub(super) async fn close(self, mut memory: Memory) -> Result<Ran, CycleError> {
         let app = self.app;
         let policy = &app.config.policy;
         let paused = policy.mode == Mode::Paused;
         let settled: Vec<Option<String>> = {
-            let evidence = self.evidence(&memory.state);
-            self.notes.iter().map(|found| if paused { None } else { evidence.settles(found) }).collect()
+            let facts = self.facts(&memory.state);
+            self.items.iter().map(|found| if paused { None } else { facts.settles(found) }).collect()
         };
-        let next_bell = self.book_next(&memory).await?;
+        let next_wake_up = self.book_next(&memory).await?;
         let now = self.time.at();
-        let notes = self.notes.iter().zip(&settled);
-        let lines = notes
+        let items = self.items.iter().zip(&settled);
+        let lines = items
             .clone()
-            .map(|(found, settled)| NoteLine { note: found.name.to_string(), settled: settled.clone() });
+            .map(|(found, settled)| InboxLine { item: found.name.to_string(), settled: settled.clone() });
         let plan = self.work.plan.as_ref();
         let report = Report {
             schema_version: SCHEMA_VERSION,
@@ -38,7 +38,7 @@ impl Pass<'_> {
             mode: policy.mode,
             began: self.time.now,
             duration_ms: u64::try_from(self.time.begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-            notes: lines.collect(),
+            inbox: lines.collect(),
             plan: plan.map(|plan| plan.hash.clone()),
             planned: plan.map(|plan| plan.cost.clone()).unwrap_or_default(),
             withheld: plan.map(withheld).unwrap_or_default(),
@@ -50,13 +50,13 @@ impl Pass<'_> {
             snapshot: self.work.snapshot.clone(),
             waits_until: self.work.wait_until.filter(|until| *until > now),
             calls: self.work.calls.clone(),
-            next_bell,
+            next_wake_up,
         };
         if self.dry {
             return Ok(Ran { report, plan: self.work.plan });
         }
         log(&report);
-        let only_timer = self.notes.iter().all(|found| found.name == NoteName::Timer);
+        let only_timer = self.items.iter().all(|found| found.name == ItemName::Timer);
         let quiet = only_timer
             && report.outcomes.is_empty()
             && report.snapshot.is_none()
@@ -73,14 +73,15 @@ impl Pass<'_> {
         if memory.frozen {
             return Ok(Ran { report, plan: self.work.plan });
         }
-        for (found, settled) in notes {
+        for (found, settled) in items {
             let Some(how) = settled else { continue };
             if let Some(request) = found.request() {
-                self.fate(&request.id, |fate| fate.settled = Some(how.clone())).await?;
+                self.request_status(&request.id, |request_status| request_status.settled = Some(how.clone()))
+                    .await?;
             }
-            app.wakes.settle(policy.tenant, found).await?;
+            app.inbox.remove(policy.tenant, found).await?;
         }
-        if let Some(cycle) = &mut memory.state.cycle {
+        if let Some(cycle) = &mut memory.state.last_cycle {
             cycle.ended = Some(now);
         }
         memory.save(app).await?;
@@ -93,7 +94,7 @@ impl Pass<'_> {
         let now = self.time.at();
         let tenant = policy.tenant;
         if memory.frozen || policy.mode == Mode::Paused {
-            return Ok(self.app.wakes.bell(tenant).await.ok().and_then(|bell| bell.due));
+            return Ok(self.app.wake_ups.booking(tenant).await.ok().and_then(|wake_up| wake_up.due));
         }
         let enforced = policy.mode == Mode::Enforce;
         let held_back = self.work.plan.as_ref().is_some_and(Plan::holds_back_creations)
@@ -119,9 +120,9 @@ impl Pass<'_> {
         ]);
         let wait = self.work.wait_until.filter(|until| *until > now);
         let Some(at) = wait.or(soon) else {
-            return Ok(self.app.wakes.bell(tenant).await?.due);
+            return Ok(self.app.wake_ups.booking(tenant).await?.due);
         };
-        let (Rung::Sent(at) | Rung::Pending(at)) = self.app.wakes.ring(tenant, at, now).await?;
+        let (Booked::Sent(at) | Booked::Pending(at)) = self.app.wake_ups.book(tenant, at, now).await?;
         Ok(Some(at))
     }
 
@@ -156,7 +157,7 @@ impl Pass<'_> {
             last_good: if good { Some(now) } else { before.as_ref().and_then(|b| b.last_good) },
             coverage: report.coverage.clone().or_else(|| before.and_then(|b| b.coverage)),
             snapshot: latest,
-            next_bell: report.next_bell,
+            next_wake_up: report.next_wake_up,
             needs_a_person: report.needs_a_person(),
             calls_left: report.calls.left,
         };
@@ -179,7 +180,7 @@ fn log(report: &Report) {
         done, failed, unknown, not_started, withheld = report.withheld.len(),
         creates = report.planned.creates, runs = report.planned.runs, removals = report.planned.removals,
         subscriptions = coverage.in_use, covered = coverage.covered,
-        notes = report.notes.len(), problems = report.problems.len(), unreadable = report.unreadable.len(),
+        inbox = report.inbox.len(), problems = report.problems.len(), unreadable = report.unreadable.len(),
         snapshot.rows = snapshot.map(|s| s.rows), snapshot.bytes = snapshot.map(|s| s.bytes),
         snapshot.complete = snapshot.map(|s| s.complete),
         calls = report.calls.total, calls_left = report.calls.left,

@@ -5,16 +5,16 @@ use crate::act::{self, Template};
 use crate::cycle::due;
 use crate::cycle::keys::Keys;
 use crate::cycle::sign_in::{self, SignIn};
+use crate::inbox::InboxItem;
 use crate::model::{Connector, ConnectorId, Observed, SnapshotId, SubscriptionId};
 use crate::observe::{self, Look};
 use crate::plan::{self, Action, Mode, Plan};
 use crate::qualys::{Qualys, QualysError};
 use crate::report::{Done, Outcome};
 use crate::retry::chance;
-use crate::snapshot::{self, Camera, SnapshotError};
-use crate::state::{Endpoint, RunMark, SnapshotMark, SyncMemory, TenantState};
+use crate::snapshot::{self, SnapshotError, SnapshotJob};
+use crate::state::{Endpoint, LastSnapshot, PendingRun, SyncState, TenantState};
 use crate::store::{BlobKey, Condition, StoreError};
-use crate::wakes::Found;
 use serde::de::IgnoredAny;
 use std::collections::{BTreeMap, BTreeSet};
 use tracing::info;
@@ -53,9 +53,9 @@ impl Pass<'_> {
         }
         let qualys = sign_in::client(self.app, &keys.login, self.lease, self.time);
         self.with_qualys(&qualys, &keys, memory, plan_only).await?;
-        self.work.calls = qualys.pace().finish().await?;
-        self.work.wait_until = self.work.wait_until.max(qualys.pace().paused_until());
-        self.work.window_until = qualys.pace().window_until();
+        self.work.calls = qualys.calls().finish().await?;
+        self.work.wait_until = self.work.wait_until.max(qualys.calls().paused_until());
+        self.work.window_until = qualys.calls().window_until();
         known.keep(self.app, self.were_refused(), self.time.at()).await?;
         Ok(())
     }
@@ -72,12 +72,12 @@ impl Pass<'_> {
             tenant: config.policy.tenant,
             scope: &config.scope,
             exclude: &config.exclude,
-            noted: self
-                .notes
+            in_inbox: self
+                .items
                 .iter()
-                .filter_map(|found| Some((found.subscription()?, found.note.left)))
+                .filter_map(|found| Some((found.subscription()?, found.content.left)))
                 .collect(),
-            requests: self.notes.iter().filter_map(Found::request).collect(),
+            requests: self.items.iter().filter_map(InboxItem::request).collect(),
             now: self.time.now,
             deadline: self.time.deadline,
         };
@@ -175,11 +175,14 @@ impl Pass<'_> {
         memory: &mut Memory,
     ) -> Result<(), CycleError> {
         let config = &self.app.config;
-        let evidence = self.evidence(&memory.state);
-        let requests =
-            self.notes.iter().filter_map(Found::request).filter(|r| r.asked.snapshot && !r.asked.plan_only);
+        let facts = self.facts(&memory.state);
+        let requests = self
+            .items
+            .iter()
+            .filter_map(InboxItem::request)
+            .filter(|r| r.asked.snapshot && !r.asked.plan_only);
         let requested =
-            requests.filter(|request| evidence.syncs(request).is_some()).map(|request| request.at).max();
+            requests.filter(|request| facts.syncs(request).is_some()).map(|request| request.at).max();
         let now = self.time.at();
         let why =
             match due::snapshot(&memory.state, requested, config.snapshot_every, config.snapshot_gap, now) {
@@ -192,7 +195,7 @@ impl Pass<'_> {
             };
         let id = SnapshotId::new(now, chance());
         info!(snapshot.id = %id, "Taking snapshot `{id}`: {why}");
-        let camera = Camera {
+        let job = SnapshotJob {
             qualys,
             store: &self.app.store,
             tenant: config.policy.tenant,
@@ -204,9 +207,9 @@ impl Pass<'_> {
             began: now,
             deadline: self.time.deadline,
         };
-        match snapshot::take(&camera).await {
+        match snapshot::take(&job).await {
             Ok(taken) => {
-                memory.state.snapshot = Some(SnapshotMark { id, began: now, complete: taken.complete });
+                memory.state.last_snapshot = Some(LastSnapshot { id, began: now, complete: taken.complete });
                 self.work.snapshot = Some(taken);
             }
             Err(SnapshotError::Qualys(error)) => {
@@ -273,12 +276,12 @@ fn remember(state: &mut TenantState, outcome: &Outcome, connectors: &BTreeMap<Co
             state.covered.insert(*subscription);
             state.refused.remove(subscription);
             if let Done::Done { id, .. } = result {
-                let memory = SyncMemory {
+                let memory = SyncState {
                     subscription: Some(*subscription),
                     made: Some(at),
                     queued_since: Some(at),
                     awaited: true,
-                    ..SyncMemory::default()
+                    ..SyncState::default()
                 };
                 state.connectors.entry(*id).or_insert(memory);
             }
@@ -289,7 +292,7 @@ fn remember(state: &mut TenantState, outcome: &Outcome, connectors: &BTreeMap<Co
         (Action::Run { connector, awaited, .. }, _) => {
             if let Some(before) = connectors.get(connector) {
                 let memory = state.connectors.entry(*connector).or_default();
-                memory.ran(RunMark::new(before, at, unclear), *awaited);
+                memory.ran(PendingRun::new(before, at, unclear), *awaited);
             }
         }
         (Action::Disable { .. }, _) => state.removals.push(at),

@@ -36,7 +36,7 @@ fn a_connector_that_does_not_say_what_it_covers_makes_creates_look_first() {
 fn zero_subscriptions_are_a_refusal() {
     let mut case = Case::new(0);
     case.ours(10, 1);
-    let refused = plan(&case.seen, &case.memory, &case.policy, at(1)).unwrap_err();
+    let refused = plan(&case.seen, &case.state, &case.policy, at(1)).unwrap_err();
     assert_eq!(refused, Refused::NoSubscriptions { unreadable: 0, connectors: 1 });
 }
 
@@ -59,7 +59,7 @@ fn the_creation_brake_holds_the_rest_for_the_next_cycle() {
 #[test]
 fn a_create_with_an_unclear_answer_is_not_repeated_for_ten_minutes() {
     let mut case = Case::new(1);
-    case.memory.create_unclear(sub(1), at(0));
+    case.state.create_unclear(sub(1), at(0));
     assert!(case.plan(9).is_empty());
     assert_eq!(case.plan(10).cost.creates, 1);
 }

@@ -45,6 +45,6 @@ fn a_copied_mark_and_another_deployments_or_tenants_mark_are_not_ours() {
 fn a_connector_that_lost_our_mark_is_named_and_left_alone() {
     let mut case = Case::new(1);
     case.foreign(10, 1);
-    case.memory.connectors.insert(ConnectorId(10), SyncMemory { made: Some(at(0)), ..SyncMemory::default() });
+    case.state.connectors.insert(ConnectorId(10), SyncState { made: Some(at(0)), ..SyncState::default() });
     assert!(case.lines(1).contains("= keep connector 10 of …1: we made it, and it has lost our mark"));
 }

@@ -20,7 +20,7 @@ fn carry_out(case: &mut Case, plan: &Plan, minute: u32) {
             }
             Action::Disable { connector, .. } => {
                 case.seen.connectors.get_mut(&connector).unwrap().disabled = true;
-                case.memory.removals.push(at(minute));
+                case.state.removals.push(at(minute));
             }
         }
     }
@@ -74,7 +74,7 @@ impl Parts {
         }
         let scope = |scope: &&str| Unreadable { scope: (*scope).into(), why: "403".into() };
         case.seen.unreadable = unreadable.iter().map(scope).collect();
-        case.memory.removals = (0..*removed).map(|number| at(300 + number)).collect();
+        case.state.removals = (0..*removed).map(|number| at(300 + number)).collect();
         (case.policy.max_removals, case.policy.max_creates) = (*max_removals, *max_creates);
         case
     }
@@ -129,7 +129,7 @@ proptest! {
             prop_assert!(case.policy.is_ours(&case.seen.connectors[&id]));
         }
         let removals = plan.wanted().filter(|action| action.is_removal()).count();
-        prop_assert!(removals == 0 || case.memory.removals.len() + removals <= limit);
+        prop_assert!(removals == 0 || case.state.removals.len() + removals <= limit);
         prop_assert!(removals == 0 || case.seen.unreadable.is_empty());
     }
 

@@ -31,7 +31,7 @@ fn too_many_removals_are_refused_together_and_the_rest_goes_on() {
     insta::assert_snapshot!(withheld[0].withheld.clone().unwrap(), @"too many removals: 6 wanted and 0 done in 24 hours, 12 connectors of ours are enabled, the limit is 5");
     case.policy.max_removals = Some(6);
     assert!(case.plan(1).steps.iter().all(|step| step.withheld.is_none()));
-    case.memory.removals = vec![at(0)];
+    case.state.removals = vec![at(0)];
     assert_eq!(case.plan(1).cost.withheld, 6, "what was removed today counts");
     assert_eq!(case.plan(24 * 60).cost.withheld, 0, "what was removed yesterday does not");
 }

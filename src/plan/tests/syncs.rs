@@ -25,11 +25,11 @@ fn a_new_connector_that_waits_is_run_once_and_then_joined() {
     assert!(case.plan(1).is_empty());
     let plan = case.plan(2);
     assert!(matches!(plan.steps[0].action, Action::Run { awaited: true, .. }), "{plan}");
-    case.memory
+    case.state
         .connectors
         .get_mut(&ConnectorId(10))
         .unwrap()
-        .ran(RunMark::new(&connector, at(2), false), true);
+        .ran(PendingRun::new(&connector, at(2), false), true);
     for minute in 3..60 {
         assert!(case.plan(minute).is_empty(), "minute {minute}");
     }
@@ -58,11 +58,11 @@ fn a_request_runs_a_connector_once() {
     let connector = case.ours(10, 1).clone();
     case.request(5, Asked { all: true, ..Asked::default() });
     assert_eq!(case.plan(6).cost.runs, 1);
-    case.memory
+    case.state
         .connectors
         .get_mut(&ConnectorId(10))
         .unwrap()
-        .ran(RunMark::new(&connector, at(6), false), true);
+        .ran(PendingRun::new(&connector, at(6), false), true);
     assert!(case.plan(7).is_empty(), "it does not show yet");
     case.seen.connectors.get_mut(&ConnectorId(10)).unwrap().last_sync = Some(at(8));
     assert!(case.plan(9).is_empty(), "it has ended");
@@ -78,11 +78,11 @@ fn a_failed_sync_waits_longer_each_time_and_gives_up_after_four_a_day() {
     for minute in 1..24 * 60 {
         if case.plan(minute).cost.runs == 1 {
             runs.push(minute);
-            case.memory
+            case.state
                 .connectors
                 .get_mut(&ConnectorId(10))
                 .unwrap()
-                .ran(RunMark::new(&connector, at(minute), false), false);
+                .ran(PendingRun::new(&connector, at(minute), false), false);
             // It fails again within a minute.
             connector.last_sync = Some(at(minute));
             case.seen.connectors.insert(connector.id, connector.clone());

@@ -9,12 +9,12 @@ fn any_time() -> impl Strategy<Value = (Timestamp, u32)> {
     (0i64..4_000_000_000, any::<u32>()).prop_map(|(at, chance)| (Timestamp::from_second(at).unwrap(), chance))
 }
 
-fn any_note() -> impl Strategy<Value = NoteName> {
+fn any_note() -> impl Strategy<Value = ItemName> {
     prop_oneof![
-        Just(NoteName::Timer),
-        Just(NoteName::Secret),
-        any::<u128>().prop_map(|id| NoteName::Subscription(SubscriptionId::new(Uuid::from_u128(id)))),
-        any_time().prop_map(|(at, chance)| NoteName::Request(RequestId::new(at, chance))),
+        Just(ItemName::Timer),
+        Just(ItemName::Secret),
+        any::<u128>().prop_map(|id| ItemName::Subscription(SubscriptionId::new(Uuid::from_u128(id)))),
+        any_time().prop_map(|(at, chance)| ItemName::Request(RequestId::new(at, chance))),
     ]
 }
 
@@ -24,7 +24,7 @@ fn any_key() -> impl Strategy<Value = BlobKey> {
     let time = (0i64..2, 0u32..2).prop_map(|(at, chance)| (Timestamp::from_second(at).unwrap(), chance));
     let name = prop::sample::select(vec!["a", "b", "default", "a.b_c-d"]);
     (0usize..17, tenant, time, name, any_note(), 0u32..3).prop_map(
-        |(kind, tenant, (at, chance), name, note, part)| {
+        |(kind, tenant, (at, chance), name, item, part)| {
             let (cycle, request) = (CycleId::new(at, chance), RequestId::new(at, chance));
             let snapshot = SnapshotId::new(at, chance);
             let account: Name = name.parse().unwrap();
@@ -40,8 +40,8 @@ fn any_key() -> impl Strategy<Value = BlobKey> {
                 8 => BlobKey::Status(tenant),
                 9 => BlobKey::State(tenant),
                 10 => BlobKey::Plan(tenant),
-                11 => BlobKey::Bell(tenant),
-                12 => BlobKey::Note(tenant, note),
+                11 => BlobKey::WakeUp(tenant),
+                12 => BlobKey::InboxItem(tenant, item),
                 13 => BlobKey::Request(tenant, request),
                 14 => BlobKey::Report(tenant, cycle),
                 15 => BlobKey::Poison(tenant, request),
@@ -53,18 +53,18 @@ fn any_key() -> impl Strategy<Value = BlobKey> {
 
 proptest! {
     #[test]
-    fn a_note_is_read_by_the_name_it_has(note in any_note()) {
-        prop_assert_eq!(note.to_string().parse::<NoteName>(), Ok(note.clone()));
+    fn an_item_is_read_by_the_name_it_has(item in any_note()) {
+        prop_assert_eq!(item.to_string().parse::<ItemName>(), Ok(item.clone()));
         let tenant = TenantId::new(Uuid::from_u128(1));
-        let path = BlobKey::Note(tenant, note.clone()).path();
-        let name = path.strip_prefix(&format!("{}/", BlobKey::notes(tenant))).unwrap();
-        prop_assert_eq!(name.parse::<NoteName>(), Ok(note));
+        let path = BlobKey::InboxItem(tenant, item.clone()).path();
+        let name = path.strip_prefix(&format!("{}/", BlobKey::inbox(tenant))).unwrap();
+        prop_assert_eq!(name.parse::<ItemName>(), Ok(item));
     }
 
     #[test]
-    fn whatever_is_read_as_a_note_prints_the_same(text in "(subscription=|request=|timer|secret)[0-9a-fTZ=-]{0,36}") {
-        if let Ok(note) = text.parse::<NoteName>() {
-            prop_assert_eq!(note.to_string(), text);
+    fn whatever_is_read_as_a_item_prints_the_same(text in "(subscription=|request=|timer|secret)[0-9a-fTZ=-]{0,36}") {
+        if let Ok(item) = text.parse::<ItemName>() {
+            prop_assert_eq!(item.to_string(), text);
         }
     }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use world::events;
 
 #[tokio::test]
-async fn events_that_say_nothing_to_us_are_logged_by_type_and_leave_no_note() {
+async fn events_that_say_nothing_to_us_are_logged_by_type_and_leave_no_item() {
     let stage = stage();
     let host = stage.host().await;
     let (pid, door) = (host.handler_pid(), Door::of(&host));
@@ -55,7 +55,7 @@ async fn events_that_say_nothing_to_us_are_logged_by_type_and_leave_no_note() {
         let answer = door.post("/subscription-event", body).await;
         assert_eq!(
             (answer.status, answer.json()["Logs"][0].as_str()),
-            (200, Some("0 notes left")),
+            (200, Some("0 inbox items left")),
             "{event}"
         );
     }
@@ -66,7 +66,7 @@ async fn events_that_say_nothing_to_us_are_logged_by_type_and_leave_no_note() {
         .chain([events::vending(VENDING, id, stage.now())])
         .collect();
     let answer = door.post("/subscription-event", json!({ "Data": { "events": batch } }).to_string()).await;
-    assert_eq!(answer.json()["Logs"][0], "1 notes left");
+    assert_eq!(answer.json()["Logs"][0], "1 inbox items left");
     host.quiet().await;
     let lines = host.lines();
     for (said, _) in &cases {
@@ -75,12 +75,12 @@ async fn events_that_say_nothing_to_us_are_logged_by_type_and_leave_no_note() {
     let shown = |word: &str| lines.iter().any(|line| line.text.contains(word));
     assert!(!shown("not-a-guid") && !shown("@contoso"), "only types are logged");
     stage
-        .wait("the note's subscription to be looked for", async || {
+        .wait("the item's subscription to be looked for", async || {
             (!stage.reports().is_empty()).then_some(())
         })
         .await;
-    let left = stage.notes();
+    let left = stage.inbox();
     assert_eq!(left, [format!("subscription={id}")], "one that ARM does not show waits");
-    std::fs::remove_file(stage.control("notes").join(&left[0])).unwrap();
+    std::fs::remove_file(stage.control("inbox").join(&left[0])).unwrap();
     still_works(&stage, &host, pid).await;
 }

@@ -46,7 +46,7 @@ async fn a_bad_request_for_a_sync_says_what_to_do_and_asks_for_nothing() {
         let said = door.post(&format!("/api/sync{query}"), body).await.problem(status);
         assert!(said.contains(detail), "{query}: {said}");
     }
-    assert!(names_in(&stage.control("requests")).is_empty() && stage.notes().is_empty());
+    assert!(names_in(&stage.control("requests")).is_empty() && stage.inbox().is_empty());
     // Said twice in one way is no contradiction.
     let twice = door
         .post(

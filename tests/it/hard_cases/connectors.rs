@@ -1,7 +1,7 @@
 //! Connectors are made once, whatever is lost on the way.
 
 use super::{MINUTE, leave, still};
-use qualys_azure_inventory::cycle::{self, Woken};
+use qualys_azure_inventory::cycle::{self, StartedBy};
 use std::time::Duration;
 use world::{CallKind, Fault, Kind};
 
@@ -46,7 +46,7 @@ async fn a_refused_create_does_not_starve_the_others() {
     );
     leave(&app, &stage).await;
     for _ in 0..24 * 60 {
-        stage.serve_bells(&app).await;
+        stage.serve_wake_ups(&app).await;
         stage.pass(MINUTE);
     }
     let creates = stage.world.calls().iter().filter(|c| c.call == CallKind::ConnectorCreate).count();
@@ -62,7 +62,7 @@ async fn an_unclear_create_is_looked_after_without_a_timer() {
     stage.world.fault(Fault::new(CallKind::ConnectorCreate, Kind::ResetBefore));
     leave(&app, &stage).await;
     for _ in 0..24 * 60 {
-        stage.serve_bells(&app).await;
+        stage.serve_wake_ups(&app).await;
         stage.pass(MINUTE);
     }
     assert_eq!(stage.world.connectors_of(&new).len(), 1, "a day later");
@@ -75,7 +75,7 @@ async fn a_create_without_calls_left_books_the_windows_end() {
     let app = stage.app().await;
     leave(&app, &stage).await;
     for _ in 0..3 * 60 {
-        stage.serve_bells(&app).await;
+        stage.serve_wake_ups(&app).await;
         stage.pass(MINUTE);
     }
     assert_eq!(stage.world.connectors().len(), 8, "three hours later");
@@ -110,7 +110,7 @@ async fn a_create_late_in_a_killed_cycle_is_given_its_ten_minutes() {
         let _ = rx2.recv_timeout(Duration::from_secs(10));
     });
     let killed = tokio::spawn(async move {
-        let _ = cycle::run(&desk, Woken::ByHand { plan_only: false }, now).await;
+        let _ = cycle::run(&desk, StartedBy::Command { plan_only: false }, now).await;
     });
     tokio::task::spawn_blocking(move || rx.recv().unwrap()).await.unwrap();
     killed.abort();
@@ -118,7 +118,7 @@ async fn a_create_late_in_a_killed_cycle_is_given_its_ten_minutes() {
     tx2.send(()).unwrap();
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(stage.world.connectors_of(&new).len(), 1);
-    // The bell comes back and is served 3.5 minutes after the create.
+    // The wake-up comes back and is served 3.5 minutes after the create.
     stage.pass(3 * MINUTE + MINUTE / 2);
     stage.cycle(&app).await;
     assert_eq!(stage.world.connectors_of(&new).len(), 1, "doubled 3.5 minutes after a create");
@@ -131,10 +131,9 @@ async fn a_write_is_not_repeated_after_the_lease_was_lost() {
     let app = stage.app().await;
     stage.world.fault(Fault::new(CallKind::ConnectorCreate, Kind::Conflict409 { code: 1965, wait: Some(3) }));
     let now = stage.now();
-    let task =
-        tokio::spawn(
-            async move { cycle::run(&app, Woken::ByHand { plan_only: false }, now).await.map(|_| ()) },
-        );
+    let task = tokio::spawn(async move {
+        cycle::run(&app, StartedBy::Command { plan_only: false }, now).await.map(|_| ())
+    });
     tokio::time::sleep(Duration::from_millis(1500)).await;
     let lease = stage.folder.path().join("store/control/account=default/lease");
     std::fs::remove_file(&lease).unwrap();

@@ -3,11 +3,11 @@
 use super::{MINUTE, leave, still};
 use crate::stage::Stage;
 use qualys_azure_inventory::app::App;
-use qualys_azure_inventory::cycle::{self, Woken};
+use qualys_azure_inventory::cycle::{self, StartedBy};
 use qualys_azure_inventory::doctor::{self, Findings};
+use qualys_azure_inventory::inbox::ItemContent;
 use qualys_azure_inventory::model::{Asked, RequestId};
-use qualys_azure_inventory::store::NoteName;
-use qualys_azure_inventory::wakes::Note;
+use qualys_azure_inventory::store::ItemName;
 use world::{CallKind, Fault, Kind, Service};
 
 #[tokio::test]
@@ -49,42 +49,42 @@ fn breakers(stage: &Stage) -> usize {
     state["refused"].as_array().unwrap().len()
 }
 
-/// A day with refused credentials: 96 ticks, events, requests and plans by hand in between, each bell served when it is due.
+/// A day with refused credentials: 96 ticks, events, requests and plans by hand in between, each wake-up served when it is due.
 async fn a_day_of_refusal(stage: &Stage, app: &App) {
     let tenant = app.config.policy.tenant;
     let new = stage.world.subscription("new").id().parse().unwrap();
     let mut ran = 0;
     for tick in 0..96 {
         leave(app, stage).await;
-        ran += stage.serve_bells(app).await;
+        ran += stage.serve_wake_ups(app).await;
         stage.pass(5 * MINUTE);
         let now = stage.now();
         if tick % 7 == 3 {
-            for name in [NoteName::Subscription(new), NoteName::Secret] {
-                app.wakes.leave(tenant, name, &Note::new(now, "event"), now).await.unwrap();
+            for name in [ItemName::Subscription(new), ItemName::Secret] {
+                app.leave(tenant, name, &ItemContent::new(now, "event"), now).await.unwrap();
             }
         }
         if tick % 11 == 5 {
             let asked = Asked { all: true, ..Asked::default() };
-            app.wakes.request(tenant, &RequestId::new(now, tick), &asked, "test", now).await.unwrap();
-            cycle::run(app, Woken::ByHand { plan_only: true }, now).await.unwrap();
+            app.leave_request(tenant, &RequestId::new(now, tick), &asked, "test", now).await.unwrap();
+            cycle::run(app, StartedBy::Command { plan_only: true }, now).await.unwrap();
         }
-        ran += stage.serve_bells(app).await;
+        ran += stage.serve_wake_ups(app).await;
         stage.pass(10 * MINUTE);
     }
     assert!(ran > 96, "{ran} cycles");
     assert_eq!((calls(stage), breakers(stage)), (1, 1), "repeated failures lock the user out");
-    let lie = stage.notes();
-    assert!(lie.iter().any(|note| note.starts_with("request=")), "{lie:?}");
-    assert!(lie.iter().any(|note| note.starts_with("subscription=")), "{lie:?}");
+    let lie = stage.inbox();
+    assert!(lie.iter().any(|item| item.starts_with("request=")), "{lie:?}");
+    assert!(lie.iter().any(|item| item.starts_with("subscription=")), "{lie:?}");
     let needs = stage.json("status.json").unwrap()["needs_a_person"].to_string();
     assert!(needs.contains("`qualys-password`") && needs.contains("run `doctor`"), "{needs}");
 }
 
-/// The breaker does not hold the next cycle up, which does what the notes ask for.
+/// The breaker does not hold the next cycle up, which does what the inbox items ask for.
 async fn assert_goes_on(stage: &Stage, app: &App) {
     leave(app, stage).await;
-    assert_eq!(stage.serve_bells(app).await, 1);
+    assert_eq!(stage.serve_wake_ups(app).await, 1);
     assert_eq!(stage.world.connectors().len(), 1);
     let status = stage.json("status.json").unwrap();
     assert!(!status["needs_a_person"].to_string().contains("doctor"), "{status}");
@@ -111,12 +111,12 @@ async fn a_day_with_a_locked_user_costs_one_call_and_only_a_doctor_that_succeeds
     assert_eq!((findings.exit_code(), calls(&stage), breakers(&stage)), (1, 1, 1));
     stage.pass(15 * MINUTE);
     leave(&app, &stage).await;
-    assert_eq!((stage.serve_bells(&app).await, calls(&stage)), (1, 0), "it stays open");
+    assert_eq!((stage.serve_wake_ups(&app).await, calls(&stage)), (1, 0), "it stays open");
 
     stage.world.set_qualys_password(&password);
     stage.pass(15 * MINUTE);
     leave(&app, &stage).await;
-    assert_eq!((stage.serve_bells(&app).await, calls(&stage)), (1, 0), "nobody told us yet");
+    assert_eq!((stage.serve_wake_ups(&app).await, calls(&stage)), (1, 0), "nobody told us yet");
     let findings = doctor::examine(&app, stage.now()).await;
     assert!(sign_in(&findings).contains("cycles use them again"), "{findings}");
     assert_eq!((findings.exit_code(), calls(&stage), breakers(&stage)), (0, 1, 0));

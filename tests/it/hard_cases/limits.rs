@@ -1,7 +1,7 @@
 //! What Qualys says about waiting is obeyed, as far as it can be meant.
 
 use super::still;
-use qualys_azure_inventory::cycle::{self, Woken};
+use qualys_azure_inventory::cycle::{self, StartedBy};
 use std::time::Duration;
 use world::{CallKind, Fault, Kind};
 
@@ -40,10 +40,9 @@ async fn a_wait_that_was_asked_for_is_kept_by_all_calls() {
     let app = stage.app().await;
     stage.world.fault(Fault::new(CallKind::ConnectorCreate, Kind::Conflict409 { code: 1965, wait: Some(6) }));
     let now = stage.now();
-    let task =
-        tokio::spawn(
-            async move { cycle::run(&app, Woken::ByHand { plan_only: false }, now).await.map(|_| ()) },
-        );
+    let task = tokio::spawn(async move {
+        cycle::run(&app, StartedBy::Command { plan_only: false }, now).await.map(|_| ())
+    });
     tokio::time::sleep(Duration::from_secs(3)).await;
     let made = stage.world.connectors().len();
     task.await.unwrap().unwrap();

@@ -55,7 +55,7 @@ async fn a_snapshot_without_calls_does_not_delay_first_syncs() {
     leave(&app, &stage).await;
     let mut minutes = 0;
     for _ in 0..120 {
-        stage.serve_bells(&app).await;
+        stage.serve_wake_ups(&app).await;
         if stage.world.connectors_of(&new).first().is_some_and(|c| c.runs > 0) {
             break;
         }

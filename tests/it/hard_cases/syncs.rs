@@ -3,8 +3,8 @@
 use super::{MINUTE, still};
 use crate::stage::Stage;
 use qualys_azure_inventory::app::App;
-use qualys_azure_inventory::store::NoteName;
-use qualys_azure_inventory::wakes::Note;
+use qualys_azure_inventory::inbox::ItemContent;
+use qualys_azure_inventory::store::ItemName;
 use world::{CallKind, Fault, Kind};
 
 #[tokio::test]
@@ -23,17 +23,17 @@ async fn a_lost_run_of_a_queued_connector_is_sent_again() {
 }
 
 /// A day without any trigger: only what the cycles book themselves.
-async fn rings_seldom(app: &App, stage: &Stage) {
+async fn wakes_up_seldom(app: &App, stage: &Stage) {
     let mut ran = 0;
     for _ in 0..24 * 60 {
         stage.pass(MINUTE);
-        ran += stage.serve_bells(app).await;
+        ran += stage.serve_wake_ups(app).await;
     }
     assert!(ran < 30, "{ran} cycles in a day without any trigger");
 }
 
 #[tokio::test]
-async fn a_queued_connector_that_a_person_disabled_does_not_ring_for_ever() {
+async fn a_queued_connector_that_a_person_disabled_does_not_wake_up_for_ever() {
     let stage = still();
     stage.world.manners(|m| m.auto_start = None);
     let new = stage.world.subscription("new");
@@ -41,11 +41,11 @@ async fn a_queued_connector_that_a_person_disabled_does_not_ring_for_ever() {
     stage.cycle(&app).await;
     let id = stage.world.connectors_of(&new)[0].id;
     stage.world.edit_connector(id, |c| c.disabled = true);
-    rings_seldom(&app, &stage).await;
+    wakes_up_seldom(&app, &stage).await;
 }
 
 #[tokio::test]
-async fn a_queued_connector_whose_subscription_is_disabled_does_not_ring_for_ever() {
+async fn a_queued_connector_whose_subscription_is_disabled_does_not_wake_up_for_ever() {
     let stage = still();
     stage.world.manners(|m| m.auto_start = None);
     let new = stage.world.subscription("new");
@@ -53,7 +53,7 @@ async fn a_queued_connector_whose_subscription_is_disabled_does_not_ring_for_eve
     let app = stage.app().await;
     stage.cycle(&app).await;
     stage.world.edit_subscription(&new, |s| s.state = world::SubscriptionState::Disabled);
-    rings_seldom(&app, &stage).await;
+    wakes_up_seldom(&app, &stage).await;
 }
 
 #[tokio::test]
@@ -66,22 +66,22 @@ async fn a_requested_run_whose_answer_was_lost_is_repeated() {
         stage.pass(3 * MINUTE);
     }
     stage.pass(10 * MINUTE);
-    while stage.serve_bells(&app).await > 0 {
+    while stage.serve_wake_ups(&app).await > 0 {
         stage.pass(3 * MINUTE);
     }
     let before = stage.world.connectors_of(&sub)[0].syncs;
     let now = stage.now();
     let id = "20261123T050000Z-00000001".parse().unwrap();
     let asked = qualys_azure_inventory::model::Asked { all: true, ..Default::default() };
-    app.wakes.request(app.config.policy.tenant, &id, &asked, "test", now).await.unwrap();
+    app.leave_request(app.config.policy.tenant, &id, &asked, "test", now).await.unwrap();
     stage.world.fault(Fault::new(CallKind::ConnectorRun, Kind::ResetBefore));
     let mut ran = 0;
     for _ in 0..180 {
-        ran += stage.serve_bells(&app).await;
+        ran += stage.serve_wake_ups(&app).await;
         stage.pass(MINUTE);
     }
     let after = stage.world.connectors_of(&sub)[0].syncs;
-    assert!(after > before && ran < 30 && stage.notes().is_empty());
+    assert!(after > before && ran < 30 && stage.inbox().is_empty());
 }
 
 #[tokio::test]
@@ -96,7 +96,7 @@ async fn a_refused_run_is_not_sent_every_two_minutes() {
     stage.cycle(&app).await;
     for _ in 0..24 * 60 {
         stage.pass(MINUTE);
-        stage.serve_bells(&app).await;
+        stage.serve_wake_ups(&app).await;
     }
     let runs = stage.world.calls().iter().filter(|c| c.call == CallKind::ConnectorRun).count();
     assert!(runs <= 4, "{runs} runs sent in a day");
@@ -123,7 +123,7 @@ async fn memory_of_a_connector_that_misses_one_answer_is_kept() {
 }
 
 #[tokio::test]
-async fn a_noted_subscription_is_looked_after_while_the_list_lags() {
+async fn a_subscription_in_the_inbox_is_looked_after_while_the_list_lags() {
     let stage = still();
     stage.world.manners(|m| m.auto_start = None);
     stage.world.arm_manners(|m| m.list_lag = jiff::SignedDuration::from_mins(30));
@@ -132,26 +132,29 @@ async fn a_noted_subscription_is_looked_after_while_the_list_lags() {
     let new = stage.world.subscription("new");
     let app = stage.app().await;
     let now = stage.now();
-    app.wakes
-        .leave(
-            app.config.policy.tenant,
-            NoteName::Subscription(new.id().parse().unwrap()),
-            &Note::new(now, "e"),
-            now,
-        )
-        .await
-        .unwrap();
+    app.leave(
+        app.config.policy.tenant,
+        ItemName::Subscription(new.id().parse().unwrap()),
+        &ItemContent::new(now, "e"),
+        now,
+    )
+    .await
+    .unwrap();
     let mut minutes = 0;
     let mut ran = 0;
     for _ in 0..60 {
-        ran += stage.serve_bells(&app).await;
+        ran += stage.serve_wake_ups(&app).await;
         if stage.world.connectors_of(&new).first().is_some_and(|c| c.runs > 0) {
             break;
         }
         stage.pass(MINUTE);
         minutes += 1;
     }
-    assert!(minutes <= 6, "first run after {minutes} minutes and {ran} cycles; notes {:?}", stage.notes());
+    assert!(
+        minutes <= 6,
+        "first run after {minutes} minutes and {ran} cycles; inbox items {:?}",
+        stage.inbox()
+    );
 }
 
 #[tokio::test]
@@ -161,10 +164,10 @@ async fn a_request_is_settled_by_a_sync_that_qualys_dates_into_the_same_second()
     let app = stage.app().await;
     let asked = qualys_azure_inventory::model::Asked { all: true, ..Default::default() };
     let id = "20261123T040000Z-00000001".parse().unwrap();
-    app.wakes.request(app.config.policy.tenant, &id, &asked, "test", stage.now()).await.unwrap();
+    app.leave_request(app.config.policy.tenant, &id, &asked, "test", stage.now()).await.unwrap();
     for _ in 0..30 {
-        stage.serve_bells(&app).await;
+        stage.serve_wake_ups(&app).await;
         stage.pass(MINUTE);
     }
-    assert!(stage.notes().is_empty(), "half an hour later");
+    assert!(stage.inbox().is_empty(), "half an hour later");
 }

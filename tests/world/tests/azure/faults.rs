@@ -243,21 +243,21 @@ async fn a_list_may_lack_a_row() {
 #[tokio::test]
 async fn a_message_that_cannot_be_sent_is_told_and_one_that_is_is_recorded() {
     let Some((world, azurite)) = WATCHED.as_ref() else { return };
-    azurite.create_queue("bells").unwrap();
+    azurite.create_queue("wake-ups").unwrap();
     let options = QueueServiceClientOptions { client_options: options(world), ..Default::default() };
     let url = Url::parse(&format!("https://{}/", queue_host())).unwrap();
     let service = QueueServiceClient::new(url, Some(application(world)), Some(options)).unwrap();
-    let queue = service.queue_client("bells").unwrap();
+    let queue = service.queue_client("wake-ups").unwrap();
     let send = async || {
         let message = QueueMessage { message_text: Some("eyJhIjoxfQ==".to_owned()) };
         queue.send_message(message.try_into()?, None).await.map(|_| ())
     };
-    world.fault(Fault::new(CallKind::QueueSend, Kind::Status(404)).containing("/bells"));
+    world.fault(Fault::new(CallKind::QueueSend, Kind::Status(404)).containing("/wake-ups"));
     assert_eq!(refusal(&send().await.unwrap_err()), (404, "QueueNotFound"));
     send().await.unwrap();
-    assert_eq!(azurite.peek("bells").unwrap(), [r#"{"a":1}"#]);
+    assert_eq!(azurite.peek("wake-ups").unwrap(), [r#"{"a":1}"#]);
     let calls = world.calls();
-    let last = calls.iter().rfind(|call| call.path.starts_with("/bells")).unwrap();
+    let last = calls.iter().rfind(|call| call.path.starts_with("/wake-ups")).unwrap();
     assert_eq!(
         (last.call, &last.sent, last.status),
         (CallKind::QueueSend, &Some(json!({"a": 1})), Some(201))

@@ -45,7 +45,7 @@ fn the_same_files_make_the_same_zip() {
 
 #[test]
 fn what_does_not_belong_there_is_named() {
-    for name in ["local.settings.json", "cycle/notes.txt", "app/cycle/function.json", "/function.json"] {
+    for name in ["local.settings.json", "cycle/inbox.txt", "app/cycle/function.json", "/function.json"] {
         let mut entries = entries();
         entries.push(Entry { name: name.to_owned(), mode: Some(FILE_MODE), content: vec![] });
         assert!(layout(&entries).unwrap_err().to_string().contains(name), "{name}");

@@ -122,7 +122,7 @@ async fn a_queue_output_becomes_messages() {
 #[tokio::test]
 async fn strange_files_are_reported_once() {
     let app = App::new();
-    app.queues.write("work/notes.txt", "x");
+    app.queues.write("work/inbox.txt", "x");
     let host = app.start().await;
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(host.lines().iter().filter(|line| line.text.contains("notes.txt")).count(), 1);

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use std::time::Duration;
 
-/// What Qualys asks to wait in act 4. Up to 5 seconds a cycle waits itself; a longer wait must become a later bell.
+/// What Qualys asks to wait in act 4. Up to 5 seconds a cycle waits itself; a longer wait must become a later wake-up.
 const ASKED_WAIT: Duration = Duration::from_secs(8);
 
 /// Who is there.
@@ -42,7 +42,7 @@ pub(super) async fn a_timer_ticks(stage: &mut Stage) -> Result<()> {
     heading("Act 1: a timer ticks");
     let tick = tick(stage).await?;
     stage.tell(&format!(
-        "The timer ticked; its function left a note, rang and ended after {} ms.",
+        "The timer ticked; its function left an inbox item, booked a wake-up and ended after {} ms.",
         tick.took.as_millis()
     ));
     let plan = stage
@@ -103,7 +103,7 @@ pub(super) async fn somebody_asks(stage: &mut Stage) -> Result<()> {
     heading("Act 3: somebody asks for everything, now");
     let (status, location) = stage.post("/api/sync").await?;
     ensure!(
-        status == 202 && location.starts_with("/api/wakes/"),
+        status == 202 && location.starts_with("/api/requests/"),
         "POST /api/sync answered {status}, `{location}`"
     );
     stage.tell(&format!("POST /api/sync: 202, Location: {location}"));
@@ -142,19 +142,20 @@ pub(super) async fn qualys_says_wait(stage: &mut Stage) -> Result<()> {
         "Subscriptions lab-1 and lab-2 appear. Qualys lets one call of each kind through, then answers 409.",
     );
     tick(stage).await?;
-    let bell = stage
-        .wait("a cycle that was told to wait, and a bell for later", LIMIT, async |stage| {
+    let wake_up = stage
+        .wait("a cycle that was told to wait, and a wake-up for later", LIMIT, async |stage| {
             let refused = stage.qualys_calls().iter().any(|call| call.status == Some(409));
             let idle =
                 stage.host.open_invocations().is_empty() && stage.host.queue("cycles").messages()?.len() == 1;
-            let bell = stage.control("bell.json")?.and_then(|bell| bell["due"].as_str().map(str::to_owned));
-            Ok(if refused && idle { bell } else { None })
+            let wake_up =
+                stage.control("wake-up.json")?.and_then(|wake_up| wake_up["due"].as_str().map(str::to_owned));
+            Ok(if refused && idle { wake_up } else { None })
         })
         .await?;
-    let due: Timestamp = bell.parse().context("the bell's time")?;
+    let due: Timestamp = wake_up.parse().context("the wake-up's time")?;
     let left = due.duration_since(stage.world.now());
     // Some of the wait has passed since Qualys asked for it.
-    ensure!(left > SignedDuration::from_secs(6), "the bell is due in {left:#}, sooner than Qualys asked");
+    ensure!(left > SignedDuration::from_secs(6), "the wake-up is due in {left:#}, sooner than Qualys asked");
     // From here on Qualys would answer again, so only the program's own patience keeps it away.
     stage.world.manners(|manners| manners.rate = None);
     for error in stage.errors_of_latest_cycle()? {
@@ -162,14 +163,14 @@ pub(super) async fn qualys_says_wait(stage: &mut Stage) -> Result<()> {
     }
     let before = stage.qualys_calls().len();
     stage.tell(&format!(
-        "The cycle has ended; nothing sleeps. The next bell is booked for {bell}, {:.0} s from now.",
+        "The cycle has ended; nothing sleeps. The next wake-up is booked for {due}, {:.0} s from now.",
         left.as_secs_f64()
     ));
     stage.tell("A timer ticks meanwhile, as it may.");
     tick(stage).await?;
     let limit = ASKED_WAIT + LIMIT;
     stage
-        .wait("the bell rings and Qualys is called again", limit, async |stage| {
+        .wait("the wake-up arrives and Qualys is called again", limit, async |stage| {
             Ok((stage.qualys_calls().len() > before).then_some(()))
         })
         .await?;

@@ -90,7 +90,7 @@ impl Stage {
         for invocation in ended.iter().skip(self.told).filter(|invocation| invocation.function == "cycle") {
             let took = invocation.took.as_millis();
             match &invocation.outcome {
-                // Bells that find a cycle running, or come too early, are many and say nothing here.
+                // Wake-ups that find a cycle running, or come too early, are many and say nothing here.
                 Outcome::Succeeded { logs, .. } if logs.iter().all(|log| log.starts_with("dropped")) => {}
                 Outcome::Succeeded { logs, .. } => self.tell(&format!("[{took} ms] {}", logs.join(" "))),
                 other => self.tell(&format!("a cycle ended badly: {other:?}")),
@@ -104,20 +104,20 @@ impl Stage {
         self.wait("quiet: no cycle under way or booked", LIMIT, async |stage| {
             let busy = !stage.host.open_invocations().is_empty()
                 || !stage.host.queue("cycles").messages()?.is_empty();
-            let booked = stage.control("bell.json")?.is_some_and(|bell| !bell["due"].is_null());
-            Ok((!busy && !booked && stage.notes() == 0).then_some(()))
+            let booked = stage.control("wake-up.json")?.is_some_and(|wake_up| !wake_up["due"].is_null());
+            Ok((!busy && !booked && stage.inbox() == 0).then_some(()))
         })
         .await
     }
 
-    /// How many notes lie there.
-    fn notes(&self) -> usize {
-        let notes = std::fs::read_dir(self.control_folder().join("notes"));
-        notes
+    /// How many inbox items lie there.
+    fn inbox(&self) -> usize {
+        let items = std::fs::read_dir(self.control_folder().join("inbox"));
+        items
             .into_iter()
             .flatten()
             .flatten()
-            .filter(|note| !note.file_name().as_encoded_bytes().starts_with(b"."))
+            .filter(|item| !item.file_name().as_encoded_bytes().starts_with(b"."))
             .count()
     }
 

@@ -1,7 +1,6 @@
 //! The queue in an Azure storage account, through the official crate.
 
-use super::Message;
-use super::queue::NAME;
+use super::{NAME, WakeUp};
 use crate::azure::chain_of;
 use crate::model::TenantId;
 use crate::retry::{Again, retry};
@@ -19,11 +18,11 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-/// A trigger must answer Event Grid within 30 s, and the note takes its share.
+/// A trigger must answer Event Grid within 30 s, and the item takes its share.
 const LIMIT: Duration = Duration::from_secs(10);
 /// One attempt; see the store's.
 const ATTEMPT: Duration = Duration::from_secs(4);
-/// The longest delay that the service takes; a longer wait rings early, and the bell is booked anew.
+/// The longest delay that the service takes; a longer wait wakes up early, and is booked again.
 const LONGEST_DELAY: Duration = Duration::from_hours(7 * 24 - 1);
 
 /// The queue in an Azure storage account.
@@ -57,8 +56,8 @@ impl AzureQueue {
 
     pub(super) async fn send(&self, tenant: TenantId, wait: Duration) -> Result<(), std::io::Error> {
         // The Functions host expects base64 in its queues (`messageEncoding` in host.json).
-        let text = BASE64_STANDARD.encode(serde_json::to_vec(&Message { tenant })?);
-        // Zero is not taken with a delay; a part of a second rings a little late rather than early.
+        let text = BASE64_STANDARD.encode(serde_json::to_vec(&WakeUp { tenant })?);
+        // Zero is not taken with a delay; a part of a second arrives a little late rather than early.
         let delay = wait.min(LONGEST_DELAY).as_millis().div_ceil(1000);
         let visibility_timeout = i32::try_from(delay).ok().filter(|seconds| *seconds > 0);
         let send = || async {
@@ -116,7 +115,7 @@ pub(super) struct AzureMessage {
     receipt: String,
 }
 
-/// Calls until there is an answer that says something, within the limit. A bell that is sent twice is one too many, and
+/// Calls until there is an answer that says something, within the limit. A wake-up that is sent twice is one too many, and
 /// harmless.
 async fn attempts<T, F>(work: impl Fn() -> F + Sync) -> Result<T, std::io::Error>
 where

@@ -28,7 +28,7 @@ const LONGEST_PAUSE: Duration = Duration::from_hours(24);
 
 /// The limits of one account, as one cycle obeys them.
 #[derive(Debug)]
-pub struct Pace {
+pub struct CallBudget {
     store: Store,
     account: Name,
     allowed: u32,
@@ -56,7 +56,7 @@ struct Ledger {
     calls: u32,
 }
 
-impl Pace {
+impl CallBudget {
     /// The limits for a cycle that began at `now`: so many calls an hour of which a share is reserved, so many at once.
     pub fn new(store: Store, account: Name, limits: (u32, u32, usize), now: Timestamp) -> Self {
         let (calls_per_hour, reserve_percent, concurrency) = limits;

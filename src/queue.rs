@@ -1,9 +1,16 @@
-//! The queue that carries bells.
+//! Wake-ups: queue messages that say "a cycle for this tenant", and the one booking of each tenant.
 //!
-//! [`Queue`] is an `enum` over its two real implementations, a folder and an Azure storage account; both pass one contract.
+//! [`Queue`] is an `enum` over its two real implementations, a folder and an Azure storage account; both pass one
+//! contract.
 
-use super::azure::{AzureMessage, AzureQueue};
+mod azure;
+mod booking;
+
+pub use azure::AzureQueue;
+pub use booking::{Booked, Booking, Start, WakeUpError, WakeUps};
+
 use crate::model::{TenantId, after};
+use azure::AzureMessage;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -14,14 +21,14 @@ use uuid::Uuid;
 /// The queue's name, as the `cycle` function's binding has it.
 pub(crate) const NAME: &str = "cycles";
 
-/// A bell on the wire: it carries only a tenant.
+/// A wake-up on the wire: it carries only a tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Message {
+pub struct WakeUp {
     /// Whose cycle is due.
     pub tenant: TenantId,
 }
 
-/// Why a bell could not be sent or taken.
+/// Why a wake-up could not be sent or taken.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {doing} the queue {place}")]
 pub struct QueueError {
@@ -42,7 +49,7 @@ pub enum Queue {
 
 /// A message that was taken, and comes back unless it is finished.
 #[derive(Debug)]
-pub struct Taken {
+pub struct Received {
     /// What it says.
     pub text: String,
     receipt: Receipt,
@@ -55,7 +62,7 @@ enum Receipt {
 }
 
 impl Queue {
-    /// Sends a bell that becomes visible after `wait`.
+    /// Sends a wake-up that becomes visible after `wait`.
     ///
     /// # Errors
     /// When it cannot be sent.
@@ -70,13 +77,13 @@ impl Queue {
     ///
     /// # Errors
     /// When the queue cannot be read.
-    pub async fn take(&self, hidden: Duration, now: Timestamp) -> Result<Option<Taken>, QueueError> {
+    pub async fn take(&self, hidden: Duration, now: Timestamp) -> Result<Option<Received>, QueueError> {
         match self {
             Self::Folder(folder) => folder.take(hidden, now),
             Self::Azure(azure) => {
                 let message = azure.take(hidden).await.map_err(failed("read"))?;
                 Ok(message
-                    .map(|message| Taken { text: message.text.clone(), receipt: Receipt::Azure(message) }))
+                    .map(|message| Received { text: message.text.clone(), receipt: Receipt::Azure(message) }))
             }
         }
     }
@@ -96,7 +103,7 @@ impl Queue {
     ///
     /// # Errors
     /// When it cannot be removed.
-    pub async fn finish(&self, taken: Taken) -> Result<(), QueueError> {
+    pub async fn finish(&self, taken: Received) -> Result<(), QueueError> {
         match (self, taken.receipt) {
             (Self::Folder(folder), Receipt::Folder(place)) => folder.finish(&place),
             (Self::Azure(azure), Receipt::Azure(message)) => {
@@ -134,7 +141,7 @@ impl FolderQueue {
     async fn send(&self, tenant: TenantId, wait: Duration, now: Timestamp) -> Result<(), QueueError> {
         let folder = self.folder();
         let failed = |source| QueueError { doing: "write to", place: folder.display().to_string(), source };
-        let text = serde_json::to_vec(&Message { tenant }).map_err(|error| failed(error.into()))?;
+        let text = serde_json::to_vec(&WakeUp { tenant }).map_err(|error| failed(error.into()))?;
         let id = Uuid::new_v4().simple();
         let temporary = folder.join(format!(".{id}"));
         let message = folder.join(name(after(now, wait), &id.to_string(), 0));
@@ -146,7 +153,7 @@ impl FolderQueue {
         write.await.map_err(failed)
     }
 
-    fn take(&self, hidden: Duration, now: Timestamp) -> Result<Option<Taken>, QueueError> {
+    fn take(&self, hidden: Duration, now: Timestamp) -> Result<Option<Received>, QueueError> {
         let folder = self.folder();
         let failed = |source| QueueError { doing: "read", place: folder.display().to_string(), source };
         let entries = match std::fs::read_dir(&folder) {
@@ -163,10 +170,10 @@ impl FolderQueue {
             let place = folder.join(name(after(now, hidden), &id, count + 1));
             match std::fs::rename(folder.join(&old), &place) {
                 Ok(()) => {
-                    // Whatever it holds: what is no bell is told so by its content.
+                    // Whatever it holds: what is no wake-up is told so by its content.
                     let bytes = std::fs::read(&place).map_err(failed)?;
                     let text = String::from_utf8_lossy(&bytes).into_owned();
-                    return Ok(Some(Taken { text, receipt: Receipt::Folder(place) }));
+                    return Ok(Some(Received { text, receipt: Receipt::Folder(place) }));
                 }
                 // Somebody else took it.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -1,15 +1,16 @@
-//! No bell is lost, and none rings for ever.
+//! No wake-up is lost, and none goes on for ever.
 
 use super::{MINUTE, leave, still};
-use qualys_azure_inventory::cycle::{self, Ended, Woken};
+use qualys_azure_inventory::cycle::{self, CycleResult, StartedBy};
 use qualys_azure_inventory::doctor;
-use qualys_azure_inventory::store::NoteName;
-use qualys_azure_inventory::wakes::{Note, Start};
+use qualys_azure_inventory::inbox::ItemContent;
+use qualys_azure_inventory::queue::Start;
+use qualys_azure_inventory::store::ItemName;
 use std::time::Duration;
 use world::CallKind;
 
 #[tokio::test]
-async fn an_unreadable_note_does_not_ring_every_minute() {
+async fn an_unreadable_item_does_not_wake_up_every_minute() {
     let stage = still();
     let sub = stage.world.subscription("a");
     let app = stage.app().await;
@@ -17,22 +18,22 @@ async fn an_unreadable_note_does_not_ring_every_minute() {
         stage.cycle(&app).await;
         stage.pass(10 * MINUTE);
     }
-    let note = stage.control("notes").join(format!("subscription={}", sub.id()));
-    std::fs::create_dir_all(stage.control("notes")).unwrap();
-    std::fs::write(&note, "{\"schema_version\": 2}").unwrap();
+    let item = stage.control("inbox").join(format!("subscription={}", sub.id()));
+    std::fs::create_dir_all(stage.control("inbox")).unwrap();
+    std::fs::write(&item, "{\"schema_version\": 2}").unwrap();
     stage.pass(10 * MINUTE);
-    stage.serve_bells(&app).await;
+    stage.serve_wake_ups(&app).await;
     leave(&app, &stage).await;
     let mut ran = 0;
     for _ in 0..60 {
-        ran += stage.serve_bells(&app).await;
+        ran += stage.serve_wake_ups(&app).await;
         stage.pass(MINUTE);
     }
     assert!(ran <= 5, "{ran} cycles in an hour after one tick");
 }
 
 #[tokio::test]
-async fn a_bell_that_meets_a_command_is_not_lost() {
+async fn a_wake_up_that_meets_a_command_is_not_lost() {
     let stage = still();
     stage.world.subscription("a");
     let app = stage.app().await;
@@ -40,10 +41,10 @@ async fn a_bell_that_meets_a_command_is_not_lost() {
         stage.cycle(&app).await;
         stage.pass(10 * MINUTE);
     }
-    stage.serve_bells(&app).await;
+    stage.serve_wake_ups(&app).await;
     stage.pass(10 * MINUTE);
     let new = stage.world.subscription("new");
-    // While `cycle` (or `plan`) at the command line reads Qualys, an event comes and its bell is delivered.
+    // While `cycle` (or `plan`) at the command line reads Qualys, an event comes and its wake-up is delivered.
     let (tx, rx) = std::sync::mpsc::channel::<()>();
     let (tx2, rx2) = std::sync::mpsc::channel::<()>();
     stage.world.on_request(1, move |_| {
@@ -52,33 +53,31 @@ async fn a_bell_that_meets_a_command_is_not_lost() {
     });
     let desk = stage.app().await;
     let now = stage.now();
-    let by_hand =
-        tokio::spawn(
-            async move { cycle::run(&desk, Woken::ByHand { plan_only: true }, now).await.map(|_| ()) },
-        );
+    let by_hand = tokio::spawn(async move {
+        cycle::run(&desk, StartedBy::Command { plan_only: true }, now).await.map(|_| ())
+    });
     tokio::task::spawn_blocking(move || rx.recv().unwrap()).await.unwrap();
-    let note = Note::new(now, "event");
-    app.wakes
-        .leave(app.config.policy.tenant, NoteName::Subscription(new.id().parse().unwrap()), &note, now)
+    let item = ItemContent::new(now, "event");
+    app.leave(app.config.policy.tenant, ItemName::Subscription(new.id().parse().unwrap()), &item, now)
         .await
         .unwrap();
-    let dropped = stage.serve_bells(&app).await;
+    let dropped = stage.serve_wake_ups(&app).await;
     assert_eq!(dropped, 0);
     tx2.send(()).unwrap();
     by_hand.await.unwrap().unwrap();
-    assert_eq!(stage.notes().len(), 1);
-    assert_eq!(stage.queued(), 1, "a bell stands for the note");
+    assert_eq!(stage.inbox().len(), 1);
+    assert_eq!(stage.queued(), 1, "a wake-up stands for the item");
 }
 
 #[tokio::test]
-async fn a_bell_that_meets_doctor_is_not_lost() {
+async fn a_wake_up_that_meets_doctor_is_not_lost() {
     // On the day of its installation a tenant has no memory yet.
     for cycles in [0, 8] {
-        a_bell_meets_doctor(cycles).await;
+        a_wake_up_meets_doctor(cycles).await;
     }
 }
 
-async fn a_bell_meets_doctor(cycles: usize) {
+async fn a_wake_up_meets_doctor(cycles: usize) {
     let stage = still();
     stage.world.subscription("a");
     let app = stage.app().await;
@@ -86,7 +85,7 @@ async fn a_bell_meets_doctor(cycles: usize) {
         stage.cycle(&app).await;
         stage.pass(10 * MINUTE);
     }
-    stage.serve_bells(&app).await;
+    stage.serve_wake_ups(&app).await;
     stage.pass(10 * MINUTE);
     let (arrived, has_arrived) = std::sync::mpsc::channel::<()>();
     let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
@@ -98,35 +97,35 @@ async fn a_bell_meets_doctor(cycles: usize) {
     let looking = tokio::spawn(async move { doctor::examine(&desk, now).await.exit_code() });
     tokio::task::spawn_blocking(move || has_arrived.recv().unwrap()).await.unwrap();
     leave(&app, &stage).await;
-    assert_eq!((stage.serve_bells(&app).await, stage.queued()), (0, 0));
+    assert_eq!((stage.serve_wake_ups(&app).await, stage.queued()), (0, 0));
     go_on.send(()).unwrap();
     assert_eq!(looking.await.unwrap(), 0);
-    assert_eq!(stage.queued(), 1, "a bell stands for the note, after {cycles} cycles");
+    assert_eq!(stage.queued(), 1, "a wake-up stands for the item, after {cycles} cycles");
 }
 
 #[tokio::test]
-async fn a_bell_that_was_saved_and_not_sent_does_not_eat_the_redelivered_one() {
+async fn a_wake_up_that_was_saved_and_not_sent_does_not_eat_the_redelivered_one() {
     let stage = still();
     stage.world.subscription("a");
     let app = stage.app().await;
     let tenant = app.config.policy.tenant;
     leave(&app, &stage).await;
-    let queue = app.wakes.queue();
+    let queue = app.wake_ups.queue();
     let taken = queue.take(Duration::from_secs(90), stage.now()).await.unwrap().unwrap();
-    assert_eq!(app.wakes.start(tenant, stage.now()).await.unwrap(), Start::Now);
-    // The cycle books its follow-up and is killed between `bell.json` and the message.
+    assert_eq!(app.wake_ups.start(tenant, stage.now()).await.unwrap(), Start::Now);
+    // The cycle books its follow-up and is killed between `wake-up.json` and the message.
     stage.pass(MINUTE);
     let due = stage.now() + jiff::SignedDuration::from_mins(2);
-    let mut bell_json: serde_json::Value = stage.json("bell.json").unwrap();
-    bell_json["due"] = due.to_string().into();
-    std::fs::write(stage.control("bell.json"), bell_json.to_string()).unwrap();
+    let mut wake_up_json: serde_json::Value = stage.json("wake-up.json").unwrap();
+    wake_up_json["due"] = due.to_string().into();
+    std::fs::write(stage.control("wake-up.json"), wake_up_json.to_string()).unwrap();
     drop(taken);
     let mut ran = 0;
     for _ in 0..60 {
         stage.pass(MINUTE);
-        ran += stage.serve_bells(&app).await;
+        ran += stage.serve_wake_ups(&app).await;
     }
-    assert!(ran > 0, "no cycle in an hour; {} messages; the note lies: {:?}", stage.queued(), stage.notes());
+    assert!(ran > 0, "no cycle in an hour; {} messages; the item lies: {:?}", stage.queued(), stage.inbox());
 }
 
 #[tokio::test]
@@ -134,7 +133,7 @@ async fn one_unreadable_summary_does_not_stop_the_tenant() {
     let mut failed = Vec::new();
     for name in [
         "latest.json",
-        "bell.json",
+        "wake-up.json",
         "requests/20261123T050000Z-00000001.json",
         "../account=default/waiting/aaaaaaaa-0000-0000-0000-000000000009.json",
     ] {
@@ -143,18 +142,18 @@ async fn one_unreadable_summary_does_not_stop_the_tenant() {
         let app = stage.app().await;
         for _ in 0..3 {
             leave(&app, &stage).await;
-            stage.serve_bells(&app).await;
+            stage.serve_wake_ups(&app).await;
             stage.pass(3 * MINUTE);
         }
         let id = "20261123T050000Z-00000001".parse().unwrap();
         let asked = qualys_azure_inventory::model::Asked { all: true, ..Default::default() };
-        app.wakes.request(app.config.policy.tenant, &id, &asked, "test", stage.now()).await.unwrap();
+        app.leave_request(app.config.policy.tenant, &id, &asked, "test", stage.now()).await.unwrap();
         let place = stage.control(name);
         std::fs::create_dir_all(place.parent().unwrap()).unwrap();
         std::fs::write(&place, "").unwrap();
         stage.pass(5 * MINUTE);
-        let by_bell = cycle::run(&app, Woken::ByBell, stage.now()).await;
-        if let Err(error) = by_bell {
+        let by_wake_up = cycle::run(&app, StartedBy::WakeUp, stage.now()).await;
+        if let Err(error) = by_wake_up {
             failed.push(format!("{name}: {}", qualys_azure_inventory::report::chain(&error)));
         }
     }
@@ -162,21 +161,21 @@ async fn one_unreadable_summary_does_not_stop_the_tenant() {
 }
 
 #[tokio::test]
-async fn a_bell_that_comes_three_seconds_early_is_not_lost() {
+async fn a_wake_up_that_comes_three_seconds_early_is_not_lost() {
     let stage = still();
     stage.world.subscription("a");
     let app = stage.app().await;
     leave(&app, &stage).await;
-    stage.serve_bells(&app).await;
+    stage.serve_wake_ups(&app).await;
     assert_eq!(stage.queued(), 1, "the follow-up");
     // Another instance, whose clock is three seconds slow, gets it when the queue says it is due.
     stage.pass(2 * MINUTE + Duration::from_secs(1));
-    let queue = app.wakes.queue();
+    let queue = app.wake_ups.queue();
     let taken = queue.take(Duration::from_secs(90), stage.now()).await.unwrap().unwrap();
     let slow = stage.now() - jiff::SignedDuration::from_secs(4);
-    let ended = cycle::run(&app, Woken::ByBell, slow).await.unwrap();
+    let ended = cycle::run(&app, StartedBy::WakeUp, slow).await.unwrap();
     queue.finish(taken).await.unwrap();
-    assert!(matches!(ended, Ended::Ran(_)) || stage.queued() > 0, "{ended:?}");
+    assert!(matches!(ended, CycleResult::Ran(_)) || stage.queued() > 0, "{ended:?}");
 }
 
 #[tokio::test]
@@ -186,11 +185,11 @@ async fn a_clock_that_was_ahead_once_does_not_stop_the_tenant() {
     let app = stage.app().await;
     leave(&app, &stage).await;
     let ahead = stage.now() + jiff::SignedDuration::from_hours(24);
-    cycle::run(&app, Woken::ByBell, ahead).await.unwrap();
+    cycle::run(&app, StartedBy::WakeUp, ahead).await.unwrap();
     let mut ran = 0;
     for _ in 0..12 {
         leave(&app, &stage).await;
-        ran += stage.serve_bells(&app).await;
+        ran += stage.serve_wake_ups(&app).await;
         stage.pass(15 * MINUTE);
     }
     assert!(ran > 0, "no cycle in three hours of ticks");
