@@ -5,7 +5,7 @@
 
 use crate::lease::Lease;
 use crate::model::{AppId, Connector, ConnectorId, SubscriptionId, SyncClass, TenantId};
-use crate::plan::Action;
+use crate::plan::{Action, Policy};
 use crate::qualys::{NewConnector, Qualys, QualysError};
 use crate::report::{Done, Outcome, chain};
 use futures::stream::{self, StreamExt};
@@ -38,6 +38,21 @@ pub struct Template {
     pub tags: Vec<i64>,
     /// Minutes between syncs.
     pub run_frequency_minutes: u32,
+}
+
+impl Template {
+    /// What the policy says of new connectors, and the service principal's secret.
+    pub fn new(policy: &Policy, secret: SecretString) -> Self {
+        Self {
+            application: policy.application,
+            directory: policy.tenant,
+            secret,
+            apps: policy.apps.clone(),
+            modules: policy.modules.clone(),
+            tags: policy.tags.clone(),
+            run_frequency_minutes: policy.run_frequency_minutes,
+        }
+    }
 }
 
 /// Carries the actions out, in the plan's order.

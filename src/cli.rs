@@ -92,10 +92,10 @@ impl Cli {
 }
 
 async fn by_hand(app: &App, plan_only: bool, json: bool) -> anyhow::Result<ExitCode> {
-    let ran = match cycle::run(app, StartedBy::Command { plan_only }, now()).await? {
+    let ran = match cycle::run(&app.tenant, StartedBy::Command { plan_only }, now()).await? {
         CycleResult::Ran(ran) => ran,
-        CycleResult::Dropped { because, .. } => {
-            return Ok(say_error(&format!("{because}; try again when it has ended"), 3));
+        CycleResult::Dropped(closed) => {
+            return Ok(say_error(&format!("{closed}; try again when it has ended"), 3));
         }
     };
     let text = match (&ran.plan, plan_only, json) {
@@ -114,8 +114,8 @@ async fn by_hand(app: &App, plan_only: bool, json: bool) -> anyhow::Result<ExitC
         }
     };
     say(&text);
-    let (_, failed, ..) = ran.report.counts();
-    Ok(if ran.report.problems.is_empty() && failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    let failed = !ran.report.problems.is_empty() || ran.report.counts().failed > 0;
+    Ok(if failed { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
 async fn examine(app: &App, json: bool) -> anyhow::Result<ExitCode> {
@@ -130,7 +130,7 @@ async fn serve(app: Arc<App>, config: ServeConfig) -> anyhow::Result<ExitCode> {
         Some(port) => ((std::net::Ipv4Addr::LOCALHOST, port).into(), Caller::Host),
         None if config.listen.ip().is_loopback() => (config.listen, Caller::Anybody { token: None }),
         None => {
-            let token = app.secrets.get(secrets::API_TOKEN).await.context(
+            let token = app.tenant.secrets.get(secrets::API_TOKEN).await.context(
                 "LISTEN is not on this machine alone, so callers must show a token: add the secret `api-token`, or listen on 127.0.0.1",
             )?;
             (config.listen, Caller::Anybody { token: Some(token.value) })

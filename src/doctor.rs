@@ -1,13 +1,14 @@
-//! `doctor`: checks what a cycle needs, one after the other, and says what to do about what fails.
+//! `doctor`: checks what a cycle needs, one thing after the other, and says what to do about each failure.
 //!
-//! Guarantees: it changes nothing but a small blob of its own, which it removes, and what the account remembers of its one call
-//! to Qualys; no secret is in what it says; what cannot be checked because something else failed is said to be skipped.
+//! Guarantees: it changes nothing but a small blob of its own, which it removes, and the account's state, which counts its one
+//! call to Qualys. No secret is in its output. A check that another failure makes impossible is reported as skipped.
 
 mod azure;
+mod qualys;
 
+use crate::account::{Login, advice};
 use crate::app::App;
-use crate::cycle::keys::{self, Login, NEEDED};
-use crate::cycle::sign_in::{self, SignedIn};
+use crate::cycle::secrets::{NEEDED, read_each};
 use crate::model::{after, elapsed};
 use crate::plan::Mode;
 use crate::qualys::QualysError;
@@ -15,44 +16,40 @@ use crate::report::chain;
 use crate::state::SCHEMA_VERSION;
 use crate::store::{BlobKey, Condition, Container, StoreError};
 use jiff::Timestamp;
+use qualys::Tried;
 use serde::Serialize;
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-/// A secret that ends sooner is warned of: time enough for most change procedures.
+/// A secret that expires sooner gets a warning: time enough for most change procedures.
 const SOON: Duration = Duration::from_hours(30 * 24);
 
-/// All that was found.
+/// What `doctor` found.
 #[derive(Debug, Default, Serialize)]
 pub struct Findings {
-    /// The checks, in order.
+    /// In the order in which they were made.
     pub checks: Vec<Check>,
-    /// A cycle holds the account, so that Qualys was not asked.
+    /// Another visitor holds the account, so Qualys was not asked.
     pub held: bool,
 }
 
-/// One check.
+/// One check and its result.
 #[derive(Debug, Serialize)]
 pub struct Check {
     /// What was checked.
     pub check: String,
-    /// How it ended.
     pub result: Verdict,
-    /// What was found.
-    pub told: String,
-    /// What to do; with `ok`: a warning.
+    pub found: String,
+    /// What to do about a failure. With `ok` it is a warning.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to_do: Option<String>,
 }
 
-/// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// As it should be.
     Ok,
-    /// Not as it should be.
     Failed,
     /// Not checked.
     Skipped,
@@ -61,11 +58,11 @@ pub enum Verdict {
 /// Checks everything.
 pub async fn examine(app: &App, now: Timestamp) -> Findings {
     let mut findings = Findings::default();
-    let mode = format!("{:?}", app.config.policy.mode).to_lowercase();
+    let mode = format!("{:?}", app.tenant.policy.mode).to_lowercase();
     findings.ok("settings", format!("complete; MODE is {mode}"));
     let stored = findings.storage(app).await;
     let login = findings.secrets(app, now).await;
-    if app.config.policy.mode == Mode::Paused {
+    if app.tenant.policy.mode == Mode::Paused {
         let why = "MODE is paused, which calls neither Azure Resource Manager nor Qualys";
         findings.skipped("ARM", why.to_owned());
         findings.skipped(QUALYS, why.to_owned());
@@ -85,7 +82,7 @@ pub async fn examine(app: &App, now: Timestamp) -> Findings {
 const QUALYS: &str = "Qualys sign-in";
 
 impl Findings {
-    /// The exit code: 1 something failed, 3 only the account is held, else 0.
+    /// 1 when something failed, 3 when only the account is held, else 0.
     pub fn exit_code(&self) -> u8 {
         match (self.checks.iter().any(|check| check.result == Verdict::Failed), self.held) {
             (true, _) => 1,
@@ -94,8 +91,8 @@ impl Findings {
         }
     }
 
-    fn ok(&mut self, check: &str, told: String) {
-        self.add(check, Verdict::Ok, told, None);
+    fn ok(&mut self, check: &str, found: String) {
+        self.add(check, Verdict::Ok, found, None);
     }
 
     fn skipped(&mut self, check: &str, why: String) {
@@ -106,13 +103,13 @@ impl Findings {
         self.add(check, Verdict::Failed, chain(error), Some(to_do.to_owned()));
     }
 
-    fn add(&mut self, check: &str, result: Verdict, told: String, to_do: Option<String>) {
-        self.checks.push(Check { check: check.to_owned(), result, told, to_do });
+    fn add(&mut self, check: &str, result: Verdict, found: String, to_do: Option<String>) {
+        self.checks.push(Check { check: check.to_owned(), result, found, to_do });
     }
 
-    /// Both containers and the queue. True when the account's state can be kept.
+    /// Checks both containers and the queue. Returns whether the account's state can be stored.
     async fn storage(&mut self, app: &App) -> bool {
-        let key = BlobKey::Doctor(app.config.policy.tenant);
+        let key = BlobKey::Doctor(app.tenant.id());
         let to_do = "check STORAGE, and the role of the identity there";
         let control = write_and_remove(app, &key).await;
         match &control {
@@ -122,22 +119,22 @@ impl Findings {
             }
             Err(error) => self.failed("storage, control", error, to_do),
         }
-        // What lies there stays for good, so nothing is written for a test.
+        // A write-once policy would keep a test blob for good, so none is written.
         let below = format!("{}-nothing", key.path());
-        match app.store.list(Container::Inventory, &below).await {
+        match app.tenant.store.list(Container::Inventory, &below).await {
             Ok(_) => self.ok("storage, inventory", "it is there and can be listed".into()),
             Err(error) => self.failed("storage, inventory", &error, to_do),
         }
-        match app.wake_ups.queue().look().await {
+        match app.tenant.wake_ups.queue().look().await {
             Ok(()) => self.ok("queue", "it is there and can be read".into()),
             Err(error) => self.failed("queue", &error, "check QUEUE, and the role of the identity there"),
         }
         control.is_ok()
     }
 
-    /// Each secret that a cycle needs. Gives those for Qualys, if both can be used.
+    /// Checks each secret that a cycle needs. Returns those for Qualys, if both can be used.
     async fn secrets(&mut self, app: &App, now: Timestamp) -> Option<Login> {
-        let read = keys::each(&app.secrets, now).await;
+        let read = read_each(&app.tenant.secrets, now).await;
         for (name, secret) in NEEDED.iter().zip(&read) {
             let check = format!("secret {name}");
             match secret {
@@ -154,8 +151,8 @@ impl Findings {
                     Some(at) => {
                         let days = elapsed(at, now).as_secs() / (24 * 3600);
                         let to_do = "add a new version before then".to_owned();
-                        let told = format!("it is there, and expires in {days} days, at {at}");
-                        self.add(&check, Verdict::Ok, told, Some(to_do));
+                        let found = format!("it is there, and expires in {days} days, at {at}");
+                        self.add(&check, Verdict::Ok, found, Some(to_do));
                     }
                 },
             }
@@ -165,25 +162,25 @@ impl Findings {
     }
 
     async fn qualys(&mut self, app: &App, login: &Login, now: Timestamp) {
-        match sign_in::by_hand(app, login, now).await {
-            Ok(SignedIn::Accepted { was_refused }) => {
+        match qualys::try_login(&app.tenant, login, now).await {
+            Ok(Tried::Accepted { was_refused }) => {
                 let closed =
-                    if was_refused { "; they were refused before, and cycles use them again" } else { "" };
+                    if was_refused { "; it had refused them before, and cycles use them again" } else { "" };
                 self.ok(QUALYS, format!("Qualys accepts the credentials{closed}"));
             }
-            Ok(SignedIn::Waits(until)) => {
+            Ok(Tried::Waits(until)) => {
                 self.skipped(QUALYS, format!("Qualys asked to wait until {until}: nothing is called before"));
             }
-            Ok(SignedIn::Held(because)) => {
+            Ok(Tried::Closed(closed)) => {
                 self.held = true;
-                self.skipped(QUALYS, format!("{because}; try again when it has ended"));
+                self.skipped(QUALYS, format!("{closed}; try again when it has ended"));
             }
-            Ok(SignedIn::Failed(
+            Ok(Tried::Failed(
                 error @ (QualysError::NoCallsLeft { .. } | QualysError::RateLimited { .. }),
             )) => {
                 self.skipped(QUALYS, chain(&error));
             }
-            Ok(SignedIn::Failed(error)) => self.failed(QUALYS, &error, sign_in::advice(&error)),
+            Ok(Tried::Failed(error)) => self.failed(QUALYS, &error, advice(&error)),
             Err(error) => self.failed(QUALYS, &error, "check the storage"),
         }
     }
@@ -191,9 +188,9 @@ impl Findings {
 
 async fn write_and_remove(app: &App, key: &BlobKey) -> Result<(), StoreError> {
     let written = serde_json::json!({ "schema_version": SCHEMA_VERSION, "written_by": "doctor" });
-    let etag = app.store.write(key, &written, Condition::Any).await?;
-    let read = app.store.read::<serde_json::Value>(key).await?;
-    if read != Some((written, etag.clone())) || !app.store.remove(key, &etag).await? {
+    let etag = app.tenant.store.write(key, &written, Condition::Any).await?;
+    let read = app.tenant.store.read::<serde_json::Value>(key).await?;
+    if read != Some((written, etag.clone())) || !app.tenant.store.remove(key, &etag).await? {
         return Err(StoreError::Conflict { path: key.path() });
     }
     Ok(())
@@ -216,7 +213,7 @@ impl fmt::Display for Check {
             Verdict::Failed => "FAIL",
             Verdict::Skipped => "skipped",
         };
-        write!(f, "{result:<8}{}: {}", self.check, self.told)?;
+        write!(f, "{result:<8}{}: {}", self.check, self.found)?;
         match (&self.to_do, self.result) {
             (Some(to_do), Verdict::Ok) => write!(f, " (warning: {to_do})"),
             (Some(to_do), _) => write!(f, "; to do: {to_do}"),

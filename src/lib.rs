@@ -32,6 +32,9 @@ pub mod retry;
 pub mod secrets;
 pub mod store;
 
+// door
+pub mod account;
+
 // steps
 pub mod act;
 pub mod observe;
@@ -39,6 +42,7 @@ pub mod snapshot;
 
 // spine
 pub mod cycle;
+pub mod tenant;
 
 // shell
 pub mod app;

@@ -1,46 +1,41 @@
-//! Observe: both sides at once, whole, or with the name of what is missing.
+//! Observe: reads both sides at once, whole, or names what is missing.
 //!
 //! Guarantees: the Qualys side is whole or an error. On the Azure side a scope that could not be read whole is named in
-//! `unreadable`; what the others gave is used. Absence from a list is never reported as more than that.
+//! `unreadable`, and what the others say is used. Absence from a list never means more than that.
+
+mod scope;
 
 use crate::azure::arm::{Arm, ArmError};
 use crate::model::{
-    Direct, Observed, Scope, Subscription, SubscriptionId, SyncRequest, TenantId, Unreadable, elapsed,
+    Direct, Observed, Scope, Subscription, SubscriptionId, SyncRequest, TenantId, Unreadable,
 };
 use crate::qualys::{Qualys, QualysError};
 use crate::report::chain;
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
+use scope::{Lists, Read};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 use tokio::time::Instant;
 use tracing::warn;
 
-/// The list of all that the identity sees, as a scope's name.
-const SUBSCRIPTIONS: &str = "subscriptions";
 /// ARM calls at once: its token buckets refill 25 reads a second.
 pub(crate) const ARM_AT_ONCE: usize = 8;
-/// Subscriptions read one by one in a cycle. A bucket holds 250 reads, and the lists need some.
+/// Subscriptions read one by one in a cycle. A bucket holds 250 reads, and the lists need some of them.
 const DIRECT_READS: usize = 150;
-/// The management-group tree lags by up to 30 minutes; after twice that a whole reading without the subscription counts.
-const TREE_SETTLES: Duration = Duration::from_hours(1);
 
-/// What to look at.
+/// What to read.
 #[derive(Debug)]
-pub struct Look<'a> {
-    /// The tenant.
+pub struct Targets<'a> {
     pub tenant: TenantId,
     /// What is watched.
     pub scope: &'a Scope,
     /// What of it is not.
     pub exclude: &'a Scope,
-    /// The subscriptions that inbox items name, and when.
+    /// The subscriptions in the inbox, and when each item was left.
     pub in_inbox: BTreeMap<SubscriptionId, Timestamp>,
     /// What people asked for.
     pub requests: Vec<SyncRequest>,
-    /// The time.
     pub now: Timestamp,
-    /// When it must be over.
     pub deadline: Instant,
 }
 
@@ -48,118 +43,46 @@ pub struct Look<'a> {
 ///
 /// # Errors
 /// When the Qualys side could not be read whole.
-pub async fn observe(arm: &Arm, qualys: &Qualys, look: Look<'_>) -> Result<Observed, QualysError> {
-    let (connectors, azure) = tokio::join!(qualys.connectors(), azure_side(arm, &look));
+pub async fn observe(arm: &Arm, qualys: &Qualys, targets: Targets<'_>) -> Result<Observed, QualysError> {
+    let (connectors, azure) = tokio::join!(qualys.connectors(), azure_side(arm, &targets));
     Ok(Observed {
-        tenant: look.tenant,
+        tenant: targets.tenant,
         subscriptions: azure.found,
         unreadable: azure.unreadable,
         exclusion_unknown: azure.exclusion_unknown,
         direct: azure.direct,
         unlisted: azure.unlisted,
         connectors: connectors?,
-        requests: look.requests,
+        requests: targets.requests,
     })
 }
 
-#[derive(Default)]
-struct AzureSide {
-    found: BTreeMap<SubscriptionId, Subscription>,
-    unreadable: Vec<Unreadable>,
-    exclusion_unknown: bool,
-    direct: BTreeMap<SubscriptionId, Direct>,
-    unlisted: BTreeSet<SubscriptionId>,
-}
-
-impl AzureSide {
-    fn unreadable(&mut self, scope: &str, error: &ArmError) {
-        let why = chain(error);
-        warn!(scope, error = why, "Could not read scope `{scope}` whole");
-        self.unreadable.push(Unreadable { scope: scope.to_owned(), why });
-    }
-}
-
-async fn azure_side(arm: &Arm, look: &Look<'_>) -> AzureSide {
-    let mut side = AzureSide::default();
+/// Reads the lists, then one by one the subscriptions that no list describes, and decides what is in scope.
+async fn azure_side(arm: &Arm, targets: &Targets<'_>) -> scope::Sorted {
     let (listed, inside, outside) = tokio::join!(
-        arm.subscriptions(look.deadline),
-        groups(arm, &look.scope.groups, look.deadline),
-        groups(arm, &look.exclude.groups, look.deadline)
+        arm.subscriptions(targets.deadline),
+        groups(arm, &targets.scope.groups, targets.deadline),
+        groups(arm, &targets.exclude.groups, targets.deadline)
     );
+    let lists = Lists::new(targets, named(LIST, listed), each_named(inside), each_named(outside));
+    let read = directly(arm, &lists.unknown(targets), targets.deadline).await;
+    scope::sort(targets, lists, read)
+}
 
-    // Lists that disagree: the union is used, so a subscription counts as soon as one list has it.
-    let mut wanted = look.scope.subscriptions.clone();
-    let mut groups_whole = true;
-    for (group, result) in inside {
-        match result {
-            Ok(below) => wanted.extend(below),
-            Err(error) => {
-                groups_whole = false;
-                side.unreadable(&group, &error);
-            }
-        }
-    }
-    let mut excluded = look.exclude.subscriptions.clone();
-    for (group, result) in outside {
-        match result {
-            Ok(below) => excluded.extend(below),
-            Err(error) => {
-                side.exclusion_unknown = true;
-                side.unreadable(&group, &error);
-            }
-        }
-    }
-    let listed: BTreeMap<SubscriptionId, Subscription> = match listed {
-        Ok(listed) => listed.into_iter().map(|subscription| (subscription.id, subscription)).collect(),
-        Err(error) => {
-            side.unreadable(SUBSCRIPTIONS, &error);
-            BTreeMap::new()
-        }
-    };
-    if look.scope.is_everything() {
-        wanted.extend(listed.values().filter(|s| s.tenant == look.tenant).map(|s| s.id));
-    }
+/// The name of the list of all subscriptions that the identity sees, beside the names of management groups.
+const LIST: &str = "subscriptions";
 
-    // What is wanted or noted, and no list describes, is read directly.
-    let looked_at: BTreeSet<SubscriptionId> = wanted.iter().chain(look.in_inbox.keys()).copied().collect();
-    let unknown: Vec<SubscriptionId> =
-        looked_at.iter().copied().filter(|id| !listed.contains_key(id) && !excluded.contains(id)).collect();
-    let mut read = directly(arm, &unknown, look.deadline).await;
+/// A reading, or the scope that could not be read.
+fn named<T>(scope: &str, read: Result<T, ArmError>) -> Read<T> {
+    read.map_err(|error| {
+        let why = chain(&error);
+        warn!(scope, error = why, "Could not read scope `{scope}` whole");
+        Unreadable { scope: scope.to_owned(), why }
+    })
+}
 
-    for id in looked_at {
-        let in_inbox = look.in_inbox.get(&id).copied();
-        let known = match listed.get(&id) {
-            Some(subscription) => Ok(subscription.clone()),
-            None => read
-                .remove(&id)
-                .unwrap_or_else(|| Err(Direct::Failed("too many to read one by one now".into()))),
-        };
-        let verdict = match known {
-            _ if excluded.contains(&id) => Direct::OutOfScope("EXCLUDE names it".into()),
-            Err(verdict) => verdict,
-            Ok(subscription) if subscription.tenant != look.tenant => {
-                Direct::OutOfScope(format!("it belongs to directory {}", subscription.tenant))
-            }
-            Ok(subscription) if wanted.contains(&id) || look.scope.is_everything() => {
-                if !listed.contains_key(&id) && !wanted.contains(&id) {
-                    side.unlisted.insert(id);
-                }
-                side.found.insert(id, subscription);
-                Direct::InScope
-            }
-            Ok(_) if look.scope.groups.is_empty() => Direct::OutOfScope("SCOPE does not name it".into()),
-            Ok(_) if groups_whole && in_inbox.is_some_and(|left| elapsed(look.now, left) >= TREE_SETTLES) => {
-                Direct::OutOfScope("no management group of SCOPE contains it".into())
-            }
-            Ok(_) => Direct::NotInTreeYet,
-        };
-        // Of those in a list only what somebody asked about is told; of the others everything.
-        let told = in_inbox.is_some() || !matches!(verdict, Direct::InScope | Direct::OutOfScope(_));
-        if told {
-            side.direct.insert(id, verdict);
-        }
-    }
-    side
+fn each_named(groups: Vec<GroupRead>) -> Vec<Read<BTreeSet<SubscriptionId>>> {
+    groups.into_iter().map(|(group, read)| named(&group, read)).collect()
 }
 
 /// A management group, and the subscriptions below it.
@@ -186,7 +109,7 @@ async fn directly(
         let arm = arm.clone();
         async move {
             let result = arm.subscription(id, deadline).await.map_err(|error| match error {
-                // Neither proves that it is gone: a lost role looks the same.
+                // A lost role looks like a deleted subscription, so neither answer proves that it is gone.
                 ArmError::Forbidden { .. } | ArmError::NotFound { .. } => Direct::AccessLost,
                 other => Direct::Failed(chain(&other)),
             });

@@ -15,7 +15,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use call_budget::CallBudget;
+pub use call_budget::{CallBudget, CallLimits};
 pub use connectors::NewConnector;
 pub use error::QualysError;
 pub use hosts::{HostPage, HostRow, IdRange};

@@ -1,6 +1,6 @@
-//! What a cycle did: the report, the status, the audit's lines.
+//! What a cycle did: the report and the status. Plain data that prints.
 //!
-//! Plain data that prints. It also says why nothing was done.
+//! A report also says why nothing was done.
 
 mod outcome;
 
@@ -15,56 +15,47 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
-/// A longer wait than the hour of Qualys's usual window is worth a look.
+/// Qualys's usual window is an hour. A longer wait is worth a person's attention.
 const LONG_WAIT: Duration = Duration::from_mins(65);
 
 /// What a cycle did: `reports/<cycle id>.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Report {
-    /// The version of this shape.
     pub schema_version: u32,
-    /// The cycle.
     pub cycle: CycleId,
-    /// The tenant.
     pub tenant: TenantId,
-    /// The deployment.
     pub deployment: Name,
     /// The version of the program.
     pub tool_version: String,
-    /// Whether it was allowed to write to Qualys.
     pub mode: Mode,
-    /// When it began.
     #[cfg_attr(test, schemars(with = "String"))]
     pub began: Timestamp,
-    /// How long it took, in milliseconds.
     pub duration_ms: u64,
-    /// The inbox items it took, and which of them are settled.
+    /// The inbox items that the cycle took.
     pub inbox: Vec<InboxLine>,
     /// The plan's hash; none where no plan could be made.
     pub plan: Option<String>,
-    /// What was planned.
     pub planned: Cost,
     /// Steps that were planned and withheld, with the reason.
     pub withheld: Vec<Step>,
-    /// What became of each step that was begun or due.
+    /// What became of each action that was taken or due.
     pub outcomes: Vec<Outcome>,
-    /// What was left alone, and why.
+    /// What was left alone, with the reason.
     pub kept: Vec<Kept>,
-    /// Which subscriptions are covered.
+    /// None where no plan could be made.
     pub coverage: Option<Coverage>,
-    /// Scopes that could not be read.
+    /// Scopes that could not be read whole.
     pub unreadable: Vec<Unreadable>,
-    /// What went wrong, and what to do.
     pub problems: Vec<Problem>,
-    /// The snapshot it took.
+    /// The snapshot that the cycle took; none if it took none.
     pub snapshot: Option<SnapshotResult>,
-    /// Until when Qualys, or our share of its calls, makes us wait; nothing is called before.
+    /// Until when Qualys told the account to wait. Nothing is called before.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub waits_until: Option<Timestamp>,
-    /// The calls to Qualys that it made.
+    /// The calls to Qualys that the cycle made.
     pub calls: Used,
-    /// When the next cycle is due, if one is booked.
+    /// When the next cycle is due; none when only the timer will start it.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub next_wake_up: Option<Timestamp>,
 }
@@ -73,9 +64,9 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct InboxLine {
-    /// Its name.
+    /// The item's name.
     pub item: String,
-    /// How it is settled; none: it stays.
+    /// How it was settled; none while it stays.
     pub settled: Option<String>,
 }
 
@@ -83,25 +74,75 @@ pub struct InboxLine {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Problem {
-    /// Where: `inbox items`, `state`, `secrets`, `qualys`, `observe`, `plan`, `snapshot`.
-    pub stage: String,
-    /// What happened.
+    pub stage: CycleStage,
+    /// What happened, with its causes.
     pub error: String,
-    /// What to do.
+    /// What to do about it.
     pub advice: String,
 }
 
-impl Report {
-    /// How many steps are done, failed, unknown, not started.
-    pub fn counts(&self) -> (usize, usize, usize, usize) {
-        self.outcomes.iter().fold((0, 0, 0, 0), |(done, failed, unknown, not_started), outcome| match outcome
-            .result
-        {
-            Done::Done { .. } | Done::There { .. } => (done + 1, failed, unknown, not_started),
-            Done::Failed { .. } => (done, failed + 1, unknown, not_started),
-            Done::Unknown { .. } => (done, failed, unknown + 1, not_started),
-            Done::NotStarted { .. } => (done, failed, unknown, not_started + 1),
+impl Problem {
+    pub fn new(stage: CycleStage, error: &dyn std::error::Error, advice: &str) -> Self {
+        Self { stage, error: chain(error), advice: advice.to_owned() }
+    }
+}
+
+/// The part of a cycle that met a problem.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum CycleStage {
+    Inbox,
+    State,
+    Secrets,
+    Qualys,
+    Observe,
+    Plan,
+    Snapshot,
+}
+
+impl fmt::Display for CycleStage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Inbox => "inbox",
+            Self::State => "state",
+            Self::Secrets => "secrets",
+            Self::Qualys => "qualys",
+            Self::Observe => "observe",
+            Self::Plan => "plan",
+            Self::Snapshot => "snapshot",
         })
+    }
+}
+
+/// How many actions ended how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Done, or there already.
+    pub done: usize,
+    pub failed: usize,
+    /// Qualys may or may not have done them.
+    pub unclear: usize,
+    pub not_started: usize,
+}
+
+impl Report {
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for outcome in &self.outcomes {
+            match outcome.result {
+                Done::Done { .. } | Done::There { .. } => counts.done += 1,
+                Done::Failed { .. } => counts.failed += 1,
+                Done::Unknown { .. } => counts.unclear += 1,
+                Done::NotStarted { .. } => counts.not_started += 1,
+            }
+        }
+        counts
+    }
+
+    /// Whether a person need not look: no problem, no failed action, no wait.
+    pub fn is_good(&self) -> bool {
+        self.problems.is_empty() && self.counts().failed == 0 && self.waits_until.is_none()
     }
 
     /// What a person should look at.
@@ -126,10 +167,10 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (done, failed, unknown, not_started) = self.counts();
+        let Counts { done, failed, unclear, not_started } = self.counts();
         write!(f, "Cycle {} ended: {done} done, {failed} failed", self.cycle)?;
         for (count, what) in
-            [(unknown, "unclear"), (not_started, "not started"), (self.withheld.len(), "withheld")]
+            [(unclear, "unclear"), (not_started, "not started"), (self.withheld.len(), "withheld")]
         {
             if count > 0 {
                 write!(f, ", {count} {what}")?;
@@ -152,53 +193,47 @@ impl fmt::Display for Report {
     }
 }
 
-/// How a tenant is: `status.json`.
+/// How a tenant is doing: `status.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Status {
-    /// The version of this shape.
     pub schema_version: u32,
-    /// The tenant.
     pub tenant: TenantId,
-    /// The deployment.
     pub deployment: Name,
-    /// Whether plans are carried out.
     pub mode: Mode,
-    /// The cycle that wrote this, and when it ended.
+    /// The cycle that wrote this.
     pub cycle: CycleId,
     /// When that cycle ended.
     #[cfg_attr(test, schemars(with = "String"))]
     pub at: Timestamp,
-    /// When a cycle last ended without a problem.
+    /// When a cycle last ended without a problem, a failed action or a wait.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub last_good: Option<Timestamp>,
-    /// Which subscriptions are covered, as last known.
+    /// As last known.
     pub coverage: Option<Coverage>,
     /// The newest complete snapshot.
     pub snapshot: Option<Latest>,
-    /// When the next cycle is due, if one is booked.
+    /// When the next cycle is due; none when only the timer will start it.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub next_wake_up: Option<Timestamp>,
     /// What a person should look at.
     pub needs_a_person: Vec<String>,
-    /// Calls that are left in this hour, the reserve left out.
+    /// Calls to Qualys that are left in this hour, without the reserve.
     pub calls_left: Option<u32>,
 }
 
-/// A message of the queue that could not be served: `poison/<id>.json`. Its content is not kept: it may be anybody's.
+/// A message or body that a function could not use: `poison/<id>.json`. Its content is not kept, since it may hold
+/// anything.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Poison {
-    /// The version of this shape.
     pub schema_version: u32,
-    /// When it was met.
     pub at: Timestamp,
-    /// The function that met it.
+    /// The function that received it.
     pub function: String,
-    /// Why it could not be served.
+    /// Why it could not be used.
     pub why: String,
-    /// Its length in bytes.
     pub size_bytes: usize,
-    /// The SHA-256 of it, in hexadecimal.
+    /// In hexadecimal.
     pub sha256: String,
 }
 

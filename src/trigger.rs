@@ -142,8 +142,8 @@ impl App {
         content: &ItemContent,
         now: Timestamp,
     ) -> Result<Booked, WakeUpError> {
-        self.inbox.put(tenant, name, content).await?;
-        self.wake_ups.book(tenant, now, now).await
+        self.tenant.inbox.put(tenant, name, content).await?;
+        self.tenant.wake_ups.book(tenant, now, now).await
     }
 
     /// Leaves a request and its page, then books a wake-up.
@@ -158,7 +158,7 @@ impl App {
         by: &str,
         now: Timestamp,
     ) -> Result<Booked, WakeUpError> {
-        self.inbox.put_request(tenant, id, asked, by, now).await?;
-        self.wake_ups.book(tenant, now, now).await
+        self.tenant.inbox.put_request(tenant, id, asked, by, now).await?;
+        self.tenant.wake_ups.book(tenant, now, now).await
     }
 }

@@ -66,9 +66,9 @@ impl Desk {
 
     /// One cycle, however started_by.
     pub(crate) async fn started_by(&self, app: &App, started_by: StartedBy) -> Ran {
-        match cycle::run(app, started_by, self.world.now()).await.unwrap() {
+        match cycle::run(&app.tenant, started_by, self.world.now()).await.unwrap() {
             CycleResult::Ran(ran) => *ran,
-            CycleResult::Dropped { because, .. } => panic!("dropped: {because}"),
+            CycleResult::Dropped(closed) => panic!("dropped: {closed}"),
         }
     }
 }

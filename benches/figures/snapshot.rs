@@ -62,25 +62,24 @@ pub(crate) fn figures() -> Vec<Figure> {
 }
 
 async fn snapshot(desk: &Desk, app: &App, ids: &BTreeSet<SubscriptionId>, number: usize) {
-    let config = &app.config;
+    let App { tenant, .. } = app;
     let now = Timestamp::now();
     let deadline = tokio::time::Instant::now() + Duration::from_secs(300);
-    let limits = (config.calls_per_hour, config.reserve_percent, config.concurrency);
     let qualys = Qualys::new(Setup {
-        http: app.http.clone(),
-        base: config.qualys_api.clone(),
+        http: tenant.account.http.clone(),
+        base: tenant.account.api.clone(),
         username: desk.world.qualys_user().into(),
         password: desk.world.qualys_password().into(),
-        write_timeout: config.lease / 2,
+        write_timeout: tenant.account.lease / 2,
         deadline,
-        calls: CallBudget::new(app.store.clone(), config.account.clone(), limits, now),
+        calls: CallBudget::new(tenant.store.clone(), tenant.account.name.clone(), tenant.account.limits, now),
         may_send: std::sync::Arc::new(|_| true),
     });
     let number = u32::try_from(number).unwrap();
     let job = SnapshotJob {
         qualys: &qualys,
-        store: &app.store,
-        tenant: config.policy.tenant,
+        store: &tenant.store,
+        tenant: tenant.id(),
         id: SnapshotId::new(now, number),
         cycle: CycleId::new(now, number),
         subscriptions: ids,
@@ -97,7 +96,7 @@ async fn snapshot(desk: &Desk, app: &App, ids: &BTreeSet<SubscriptionId>, number
 async fn download(desk: &Desk, app: &App, calls: &[Call]) {
     let (user, password) = (desk.world.qualys_user(), desk.world.qualys_password());
     for call in calls.iter().filter(|call| call.service == Service::Qualys) {
-        let request = app.http.post(format!("{}{}", desk.world.qualys_url(), call.path));
+        let request = app.tenant.account.http.post(format!("{}{}", desk.world.qualys_url(), call.path));
         let request = request.basic_auth(&user, Some(&password)).header("accept", "application/json");
         let request = request.header("content-type", "application/json");
         let body = call.sent.as_ref().map(ToString::to_string).unwrap_or_default();

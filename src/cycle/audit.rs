@@ -3,15 +3,16 @@
 //! An intent without an outcome is a killed cycle: its writes count as ours, and its creates are not repeated for a while.
 
 use super::CycleError;
-use crate::app::App;
-use crate::model::{ConnectorId, CycleId};
-use crate::plan::{Action, Step};
+use crate::model::{Connector, ConnectorId, CycleId};
+use crate::plan::{Action, Plan};
 use crate::report::Outcome;
 use crate::state::{SCHEMA_VERSION, TenantState};
 use crate::store::{BlobKey, Condition};
+use crate::tenant::Tenant;
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// One line of an intent.
 #[derive(Debug, Serialize, Deserialize)]
@@ -19,7 +20,7 @@ pub(super) struct Intent {
     schema_version: u32,
     at: Timestamp,
     #[serde(flatten)]
-    step: Step,
+    step: crate::plan::Step,
     /// The connector before; none for a create.
     before: Option<Before>,
 }
@@ -35,40 +36,56 @@ pub(super) struct Before {
 
 /// Puts down what the cycle is about to do.
 pub(super) async fn intend(
-    app: &App,
+    tenant: &Tenant,
     cycle: &CycleId,
-    steps: impl Iterator<Item = &Step>,
-    before: impl Fn(&Action) -> Option<Before>,
+    plan: &Plan,
+    connectors: &BTreeMap<ConnectorId, Connector>,
     now: Timestamp,
 ) -> Result<(), CycleError> {
+    let before = |action: &Action| match action {
+        Action::Create { .. } => None,
+        Action::Run { connector, .. } | Action::Disable { connector, .. } => {
+            connectors.get(connector).map(|before| Before {
+                name: before.name.clone(),
+                disabled: before.disabled,
+                state: before.state.as_str().to_owned(),
+                last_sync: before.last_sync,
+            })
+        }
+    };
+    let steps = plan.steps.iter().filter(|step| step.withheld.is_none());
     let lines = steps.map(|step| Intent {
         schema_version: SCHEMA_VERSION,
         at: now,
         before: before(&step.action),
         step: step.clone(),
     });
-    let key = BlobKey::Intent(app.config.policy.tenant, cycle.clone());
-    app.store.put(&key, json_lines(lines), Condition::New).await?;
+    let key = BlobKey::Intent(tenant.id(), cycle.clone());
+    tenant.store.put(&key, json_lines(lines), Condition::New).await?;
     Ok(())
 }
 
 /// Puts down what became of it.
-pub(super) async fn conclude(app: &App, cycle: &CycleId, outcomes: &[Outcome]) -> Result<(), CycleError> {
-    let key = BlobKey::Audit(app.config.policy.tenant, cycle.clone());
-    app.store.put(&key, json_lines(outcomes.iter()), Condition::New).await?;
+pub(super) async fn conclude(
+    tenant: &Tenant,
+    cycle: &CycleId,
+    outcomes: &[Outcome],
+) -> Result<(), CycleError> {
+    let key = BlobKey::Audit(tenant.id(), cycle.clone());
+    tenant.store.put(&key, json_lines(outcomes.iter()), Condition::New).await?;
     Ok(())
 }
 
 /// What a killed cycle may have done goes into our memory. Gives how many writes that were.
 pub(super) async fn recover(
-    app: &App,
+    tenant: &Tenant,
     cycle: &CycleId,
     state: &mut TenantState,
     now: Timestamp,
 ) -> Result<usize, CycleError> {
-    let tenant = app.config.policy.tenant;
-    let Some(intent) = app.store.get(&BlobKey::Intent(tenant, cycle.clone())).await? else { return Ok(0) };
-    if app.store.get(&BlobKey::Audit(tenant, cycle.clone())).await?.is_some() {
+    let (store, id) = (&tenant.store, tenant.id());
+    let Some(intent) = store.get(&BlobKey::Intent(id, cycle.clone())).await? else { return Ok(0) };
+    if store.get(&BlobKey::Audit(id, cycle.clone())).await?.is_some() {
         return Ok(0);
     }
     let intents = intents(&intent.bytes);

@@ -1,7 +1,11 @@
-//! Whether a snapshot is due: pure.
+//! When a snapshot and the next wake-up are due: pure.
 
-use crate::model::{after, elapsed};
-use crate::state::TenantState;
+use super::Results;
+use super::steps::SnapshotStep;
+use crate::model::{SubscriptionId, after, elapsed};
+use crate::plan::{Kept, Mode, Plan, Policy, Subject, Why};
+use crate::report::Done;
+use crate::state::{CREATE_SETTLES, TenantState};
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -44,6 +48,71 @@ pub(super) fn snapshot(
     }
 }
 
+/// What an open wait of the tenant is for. The timer is the safety net for all else.
+#[derive(Debug, Default)]
+pub(super) struct Waits {
+    /// Until when Qualys told the account to wait. Nothing can be done before.
+    pub(super) paused_until: Option<Timestamp>,
+    /// Work is left that needs calls.
+    pub(super) work_left: bool,
+    /// When an endpoint whose share of the hour is used up has a call again. Only work that needs calls waits for it.
+    pub(super) window_until: Option<Timestamp>,
+    /// A first or requested sync has not ended.
+    pub(super) sync_awaited: bool,
+    /// When a create with an unclear answer, for which something waits, has had its time.
+    pub(super) create_settles: Option<Timestamp>,
+    /// When a snapshot that is wanted is due.
+    pub(super) snapshot_due: Option<Timestamp>,
+}
+
+impl Waits {
+    pub(super) fn of(results: &Results, state: &TenantState, policy: &Policy, now: Timestamp) -> Self {
+        let enforced = policy.mode == Mode::Enforce;
+        let held_back = results.plan.as_ref().is_some_and(Plan::holds_back_creations)
+            || results
+                .outcomes
+                .iter()
+                .any(|outcome| matches!(outcome.result, Done::NotStarted { .. } | Done::Unknown { .. }));
+        let in_use = |id: SubscriptionId| {
+            let subscriptions = results.observed.as_ref().map(|observed| &observed.subscriptions);
+            subscriptions.and_then(|all| all.get(&id)).is_some_and(|found| found.state.is_in_use())
+        };
+        let unfinished = matches!(results.snapshot, SnapshotStep::Failed { soon: true, .. });
+        Self {
+            paused_until: results.calls.paused_until,
+            work_left: unfinished || enforced && held_back,
+            window_until: results.calls.window_until,
+            sync_awaited: enforced && state.awaits_sync(in_use, now),
+            create_settles: results
+                .plan
+                .as_ref()
+                .filter(|_| enforced)
+                .and_then(|plan| create_settles(plan, state)),
+            snapshot_due: if let SnapshotStep::DueAt(at) = results.snapshot { Some(at) } else { None },
+        }
+    }
+
+    /// When the next wake-up is due; none when nothing waits for one.
+    pub(super) fn end(&self, follow_up: Duration, now: Timestamp) -> Option<Timestamp> {
+        let follow_up = after(now, follow_up);
+        self.paused_until.filter(|until| *until > now).or_else(|| {
+            let work = self.work_left.then(|| self.window_until.unwrap_or(follow_up));
+            let sync = self.sync_awaited.then_some(follow_up);
+            [work, sync, self.create_settles, self.snapshot_due].into_iter().flatten().min()
+        })
+    }
+}
+
+/// When the first create with an unclear answer that the plan waits for has had its time.
+fn create_settles(plan: &Plan, state: &TenantState) -> Option<Timestamp> {
+    let waiting = plan.kept.iter().filter(|kept: &&Kept| kept.why == Why::CreateUnderWay);
+    let since = waiting.filter_map(|kept| match kept.subject {
+        Subject::Subscription { subscription } => state.creates.get(&subscription),
+        Subject::Connector { .. } => None,
+    });
+    since.min().map(|at| after(*at, CREATE_SETTLES))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,5 +147,45 @@ mod tests {
         assert_eq!(due(&state(2, true, Some(1)), None, 9), Due::No, "it began after the sync had ended");
         assert_eq!(due(&state(0, false, None), None, 1), Due::At(at(3)));
         assert_eq!(due(&state(0, false, None), None, 3), Due::Now("the last one is not complete"));
+    }
+
+    const FOLLOW_UP: Duration = Duration::from_mins(2);
+
+    fn next(waits: &Waits) -> Option<Timestamp> {
+        waits.end(FOLLOW_UP, at(10))
+    }
+
+    #[test]
+    fn without_a_wait_only_the_timer_wakes_up() {
+        assert_eq!(next(&Waits::default()), None);
+        let over = Waits { paused_until: Some(at(9)), window_until: Some(at(11)), ..Waits::default() };
+        assert_eq!(next(&over), None, "the pause is over, and nothing needs the calls of the window");
+    }
+
+    #[test]
+    fn a_pause_of_qualys_holds_up_everything() {
+        let waits = Waits {
+            paused_until: Some(at(12)),
+            work_left: true,
+            sync_awaited: true,
+            snapshot_due: Some(at(11)),
+            ..Waits::default()
+        };
+        assert_eq!(next(&waits), Some(at(12)));
+    }
+
+    #[test]
+    fn a_used_up_call_window_holds_up_only_what_needs_those_calls() {
+        let waits = Waits { work_left: true, window_until: Some(at(11)), ..Waits::default() };
+        assert_eq!(next(&waits), Some(at(11)));
+        let waits = Waits { sync_awaited: true, ..waits };
+        assert_eq!(next(&waits), Some(after(at(10), FOLLOW_UP)));
+    }
+
+    #[test]
+    fn the_earliest_wait_is_the_next_wake_up() {
+        let waits = Waits { create_settles: Some(at(12)), snapshot_due: Some(at(11)), ..Waits::default() };
+        assert_eq!(next(&waits), Some(at(11)));
+        assert_eq!(next(&Waits { work_left: true, ..waits }), Some(after(at(10), FOLLOW_UP)));
     }
 }

@@ -2,7 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "as in tests: what cannot be must end the run")]
 
-use super::{audit, turns};
+use super::audit;
+use crate::account::Waiting;
 use crate::store::decode;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -12,7 +13,7 @@ pub(crate) fn blob(bytes: &[u8]) {
     let intents = audit::intents(bytes);
     assert!(intents.len() <= String::from_utf8_lossy(bytes).lines().count());
     intents.iter().for_each(survives);
-    if let Ok(waiting) = decode::<turns::Waiting>(bytes, "a/b.json") {
+    if let Ok(waiting) = decode::<Waiting>(bytes, "a/b.json") {
         survives(&waiting);
     }
 }

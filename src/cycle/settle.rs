@@ -1,4 +1,6 @@
 //! Which inbox items a cycle settled: pure.
+//!
+//! An item is removed only when it is settled, so a request or an event is never lost: a later cycle looks again.
 
 use crate::inbox::InboxItem;
 use crate::model::{Connector, ConnectorId, Direct, Observed, SubscriptionId, SyncRequest};
@@ -7,42 +9,43 @@ use crate::report::{Done, Outcome};
 use crate::state::TenantState;
 use crate::store::ItemName;
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 
-/// All that a cycle knows at its end.
-pub(super) struct CycleFacts<'a> {
+/// Decides which inbox items are settled, from all that the cycle knows at its end.
+pub(super) struct Settlement<'a> {
     pub(super) policy: &'a Policy,
     pub(super) state: &'a TenantState,
-    /// None when the cycle did not get so far.
+    /// None where the cycle did not get that far.
     pub(super) planned: Option<(&'a Observed, &'a Plan)>,
     pub(super) outcomes: &'a [Outcome],
     pub(super) now: Timestamp,
 }
 
-impl CycleFacts<'_> {
-    /// How an inbox item is settled; none: it stays.
-    pub(super) fn settles(&self, found: &InboxItem) -> Option<String> {
-        let settled = match &found.name {
+impl Settlement<'_> {
+    /// How an inbox item is settled; none while it stays.
+    pub(super) fn of(&self, item: &InboxItem) -> Option<String> {
+        let settled = match &item.name {
             ItemName::Timer | ItemName::Secret => Some("a report was written".to_owned()),
             ItemName::Subscription(id) => self.subscription(*id),
-            ItemName::Request(_) => found.request().and_then(|request| self.request(&request)),
+            ItemName::Request(_) => item.request().and_then(|request| self.request(&request)),
         };
-        settled.or_else(|| found.is_stale(self.now).then(|| "given up after 24 hours".to_owned()))
+        settled.or_else(|| item.is_stale(self.now).then(|| "given up after 24 hours".to_owned()))
     }
 
     fn subscription(&self, id: SubscriptionId) -> Option<String> {
-        let (seen, plan) = self.planned?;
-        if let Some(Direct::OutOfScope(why)) = seen.direct.get(&id) {
+        let (observed, plan) = self.planned?;
+        if let Some(Direct::OutOfScope(why)) = observed.direct.get(&id) {
             return Some(format!("out of scope: {why}"));
         }
-        let subscription = seen.subscriptions.get(&id)?;
+        let subscription = observed.subscriptions.get(&id)?;
         if !subscription.state.is_in_use() {
             return Some(format!("needs no connector: it is {}", subscription.state.as_str()));
         }
-        // Until a list has it, only the item leads later cycles to it.
-        if seen.unlisted.contains(&id) {
+        // Until a list has it, only the inbox item leads later cycles to it.
+        if observed.unlisted.contains(&id) {
             return None;
         }
-        if let Some(connector) = seen.connectors.values().find(|c| c.covers() == Some(id)) {
+        if let Some(connector) = observed.connectors.values().find(|c| c.covers() == Some(id)) {
             return Some(format!("connector {} is there", connector.id));
         }
         if plan.mode != Mode::Enforce {
@@ -71,57 +74,50 @@ impl CycleFacts<'_> {
         Some(format!("{syncs}; snapshot {} is {proof}", taken.id))
     }
 
-    /// How the syncs of a request ended; none: not all of them have.
-    pub(super) fn syncs(&self, request: &SyncRequest) -> Option<String> {
-        let (seen, plan) = self.planned?;
-        if !request.asked.all && request.asked.subscriptions.is_empty() {
+    /// When the latest request was made that asks for a snapshot and whose syncs have all ended.
+    pub(super) fn snapshot_requested(&self, inbox: &[InboxItem]) -> Option<Timestamp> {
+        let requests = inbox.iter().filter_map(InboxItem::request);
+        requests
+            .filter(|request| request.asked.snapshot && !request.asked.plan_only)
+            .filter(|request| self.syncs(request).is_some())
+            .map(|request| request.at)
+            .max()
+    }
+
+    /// How the syncs of a request ended; none while one of them has not.
+    fn syncs(&self, request: &SyncRequest) -> Option<String> {
+        let (observed, plan) = self.planned?;
+        let asked = &request.asked;
+        if !asked.all && asked.subscriptions.is_empty() {
             return Some("no sync was asked for".to_owned());
         }
         if plan.mode != Mode::Enforce {
             return Some("syncs refused: this mode starts none".to_owned());
         }
-        let (mut ended, mut refused) = (0, 0);
-        let wanted = seen
-            .subscriptions
-            .keys()
-            .chain(&request.asked.subscriptions)
-            .collect::<std::collections::BTreeSet<_>>();
-        for id in wanted.into_iter().filter(|id| request.asked.wants(**id)) {
-            match self.sync(seen, plan, *id, request.at) {
-                Some(true) => ended += 1,
-                Some(false) => refused += 1,
-                None => return None,
+        let (mut ended, mut left_alone) = (0, 0);
+        let all: BTreeSet<_> = observed.subscriptions.keys().chain(&asked.subscriptions).collect();
+        for id in all.into_iter().filter(|id| asked.wants(**id)) {
+            match self.sync(observed, plan, *id, request.at) {
+                SyncProgress::Ended => ended += 1,
+                SyncProgress::LeftAlone => left_alone += 1,
+                SyncProgress::Pending => return None,
             }
         }
-        Some(format!("{ended} syncs ended, {refused} left alone"))
+        Some(format!("{ended} syncs ended, {left_alone} left alone"))
     }
 
-    /// Whether the sync of one subscription ended (true), was refused (false), or has yet to end (none).
-    fn sync(&self, seen: &Observed, plan: &Plan, id: SubscriptionId, since: Timestamp) -> Option<bool> {
-        let mut ours = seen.connectors.values().filter(|c| self.policy.is_ours(c) && c.covers() == Some(id));
+    /// How far the sync of one subscription is that was requested at `since`.
+    fn sync(&self, observed: &Observed, plan: &Plan, id: SubscriptionId, since: Timestamp) -> SyncProgress {
+        let is_ours = |c: &&Connector| self.policy.is_ours(c) && c.covers() == Some(id);
+        let mut ours = observed.connectors.values().filter(is_ours);
         if ours.clone().any(|connector| self.ended(connector, since)) {
-            return Some(true);
+            return SyncProgress::Ended;
         }
-        let refused_run = |connector: ConnectorId| {
-            self.outcomes.iter().any(|outcome| {
-                matches!(outcome.action, Action::Run { connector: run, .. } if run == connector)
-                    && matches!(&outcome.result, Done::Failed { code, .. } if is_refusal(code))
-            })
-        };
-        if ours.any(|connector| refused_run(connector.id)) {
-            return Some(false);
+        if ours.any(|connector| self.run_was_refused(connector.id)) {
+            return SyncProgress::LeftAlone;
         }
-        let why = plan.kept.iter().find_map(|kept| match kept.subject {
-            Subject::Connector { subscription: Some(subscription), .. }
-            | Subject::Subscription { subscription }
-                if subscription == id =>
-            {
-                Some(&kept.why)
-            }
-            _ => None,
-        });
-        match why {
-            // On its way, or not known yet.
+        match why_left_alone(plan, id) {
+            // It will come, or it is not known yet whether it will.
             Some(
                 Why::JustCreated
                 | Why::InProgress
@@ -132,18 +128,26 @@ impl CycleFacts<'_> {
                 | Why::ExclusionUnknown
                 | Why::Fresh { .. }
                 | Why::FailedWaits { .. },
-            ) => None,
+            ) => SyncProgress::Pending,
             // A step is planned for it.
-            None if seen.subscriptions.contains_key(&id) => None,
-            // Somebody else's, switched off, out of scope, unknown: no sync of ours will come.
-            Some(_) | None => Some(false),
+            None if observed.subscriptions.contains_key(&id) => SyncProgress::Pending,
+            // Covered by someone else, switched off, out of scope or unknown: no sync of ours will come.
+            Some(_) | None => SyncProgress::LeftAlone,
         }
+    }
+
+    /// Whether Qualys refused the run of this connector in this cycle.
+    fn run_was_refused(&self, connector: ConnectorId) -> bool {
+        self.outcomes.iter().any(|outcome| {
+            matches!(outcome.action, Action::Run { connector: run, .. } if run == connector)
+                && matches!(&outcome.result, Done::Failed { code, .. } if is_refusal(code))
+        })
     }
 
     fn ended(&self, connector: &Connector, since: Timestamp) -> bool {
         let sync = self.state.connectors.get(&connector.id);
         let ended = sync.and_then(|sync| sync.ended.as_ref());
-        // Qualys's clock, which tells seconds only, is not asked about a connector that is younger than the request.
+        // Qualys's clock tells whole seconds only, so it is not asked about a connector that is younger than the request.
         let made_since = sync.is_some_and(|sync| sync.made.is_some_and(|made| made >= since));
         connector.last_sync.is_some_and(|last| last > since)
             || ended.is_some_and(|ended| {
@@ -152,7 +156,28 @@ impl CycleFacts<'_> {
     }
 }
 
-/// Codes with which Qualys refuses for good; limits and credentials are not such.
+/// How far a requested sync is.
+enum SyncProgress {
+    Ended,
+    /// No sync of ours will come.
+    LeftAlone,
+    Pending,
+}
+
+/// Why the plan leaves a subscription or its connector alone; none where it plans a step.
+fn why_left_alone(plan: &Plan, id: SubscriptionId) -> Option<&Why> {
+    plan.kept.iter().find_map(|kept| match kept.subject {
+        Subject::Connector { subscription: Some(subscription), .. }
+        | Subject::Subscription { subscription }
+            if subscription == id =>
+        {
+            Some(&kept.why)
+        }
+        _ => None,
+    })
+}
+
+/// Codes with which Qualys refuses for good. Limits and credentials are not among them.
 fn is_refusal(code: &str) -> bool {
     code == "OBJECT_NOT_FOUND" || code.starts_with("INVALID_") && code != "INVALID_CREDENTIALS"
 }

@@ -10,21 +10,21 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// A person waits; ARM answers in seconds, and its own gateway gives up after a minute.
+/// A person waits for the answer. ARM answers in seconds, and its own gateway gives up after a minute.
 const LIMIT: Duration = Duration::from_mins(1);
 const CHECK: &str = "ARM, subscriptions";
 const TO_DO: &str = "give the identity the role Reader there, or correct SCOPE and EXCLUDE";
 
-/// Reads what a cycle would, and names each part that cannot be read.
+/// Reads what a cycle would read, and names each part that cannot be read.
 pub(super) async fn examine(findings: &mut Findings, app: &App) {
-    let (config, deadline) = (&app.config, Instant::now() + LIMIT);
-    let tenant = config.policy.tenant;
-    let listed = match app.arm.subscriptions(deadline).await {
+    let (watched, deadline) = (&app.tenant, Instant::now() + LIMIT);
+    let tenant = watched.id();
+    let listed = match app.tenant.arm.subscriptions(deadline).await {
         Ok(all) => {
             let ours = all.into_iter().filter(|subscription| subscription.tenant == tenant);
             let ours: BTreeSet<_> = ours.map(|subscription| subscription.id).collect();
             match ours.len() {
-                0 if config.scope.is_everything() => findings.failed(
+                0 if watched.scope.is_everything() => findings.failed(
                     CHECK,
                     &Unfit(format!("the identity sees no subscription of directory {tenant}")),
                     "give the identity the role Reader on them, or correct TENANT_ID",
@@ -33,7 +33,7 @@ pub(super) async fn examine(findings: &mut Findings, app: &App) {
             }
             ours
         }
-        // Nothing else would be answered.
+        // Without a token nothing else would be answered.
         Err(error @ (ArmError::Token(_) | ArmError::Unauthorized { .. })) => {
             let to_do = "check AZURE_IDENTITY and what it names, AZURE_CLOUD and ARM_URL";
             return findings.failed(CHECK, &error, to_do);
@@ -43,9 +43,9 @@ pub(super) async fn examine(findings: &mut Findings, app: &App) {
             BTreeSet::new()
         }
     };
-    // Lists lag, so one that is named and not listed is read directly.
-    let named = config.scope.subscriptions.iter().copied().filter(|id| !listed.contains(id));
-    let reads: Vec<_> = named.map(|id| directly(&app.arm, id, deadline)).collect();
+    // Lists lag, so a subscription that SCOPE names and no list has is read directly.
+    let named = watched.scope.subscriptions.iter().copied().filter(|id| !listed.contains(id));
+    let reads: Vec<_> = named.map(|id| directly(&app.tenant.arm, id, deadline)).collect();
     let mut read = stream::iter(reads).buffered(ARM_AT_ONCE);
     while let Some((id, result)) = read.next().await {
         let check = format!("ARM, subscription {id}");
@@ -60,8 +60,8 @@ pub(super) async fn examine(findings: &mut Findings, app: &App) {
             Err(error) => findings.failed(&check, &error, TO_DO),
         }
     }
-    let named = config.scope.groups.union(&config.exclude.groups).cloned().collect();
-    for (group, result) in groups(&app.arm, &named, deadline).await {
+    let named = watched.scope.groups.union(&watched.exclude.groups).cloned().collect();
+    for (group, result) in groups(&app.tenant.arm, &named, deadline).await {
         let check = format!("ARM, management group {group}");
         match result {
             Ok(below) => findings.ok(&check, format!("subscriptions below it: {}", below.len())),
@@ -78,7 +78,7 @@ async fn directly(
     (id, arm.subscription(id, deadline).await.map(|subscription| subscription.tenant))
 }
 
-/// An answer that is well and not what is needed.
+/// An answer that is readable and not what is needed.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Unfit(String);

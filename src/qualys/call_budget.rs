@@ -26,6 +26,17 @@ const UNKNOWN_WAIT: Duration = Duration::from_mins(2);
 /// A longer wait is looked at again after a day: the limits' windows are an hour, or a day in the oldest contracts.
 const LONGEST_PAUSE: Duration = Duration::from_hours(24);
 
+/// The limits of an account, as the settings say them. Limit headers of Qualys win over them.
+#[derive(Debug, Clone, Copy)]
+pub struct CallLimits {
+    /// Calls in an hour, for each endpoint.
+    pub per_hour: u32,
+    /// The share of them, in percent, that stays for the customer's other tools.
+    pub reserve_percent: u32,
+    /// Calls at once.
+    pub at_once: usize,
+}
+
 /// The limits of one account, as one cycle obeys them.
 #[derive(Debug)]
 pub struct CallBudget {
@@ -58,15 +69,15 @@ struct Ledger {
 
 impl CallBudget {
     /// The limits for a cycle that began at `now`: so many calls an hour of which a share is reserved, so many at once.
-    pub fn new(store: Store, account: Name, limits: (u32, u32, usize), now: Timestamp) -> Self {
-        let (calls_per_hour, reserve_percent, concurrency) = limits;
+    pub fn new(store: Store, account: Name, limits: CallLimits, now: Timestamp) -> Self {
+        let CallLimits { per_hour, reserve_percent, at_once } = limits;
         Self {
             store,
             account,
-            allowed: without_reserve(calls_per_hour, reserve_percent),
+            allowed: without_reserve(per_hour, reserve_percent),
             reserve_percent,
             began: (now, Instant::now()),
-            permits: Semaphore::new(concurrency.max(1)),
+            permits: Semaphore::new(at_once.max(1)),
             booking: tokio::sync::Mutex::default(),
             ledger: Mutex::default(),
         }
@@ -156,6 +167,11 @@ impl CallBudget {
     /// Qualys refused the credentials: repeated failures lock the user out, so nothing more is sent.
     pub(super) fn refuse(&self) {
         self.lock().refused = true;
+    }
+
+    /// Whether Qualys refused the credentials, so that nothing more is sent.
+    pub fn is_refused(&self) -> bool {
+        self.lock().refused
     }
 
     /// When an endpoint whose share is used up has a call again, if that was met.

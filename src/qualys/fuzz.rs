@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "as in tests: what cannot be must end the run")]
 
 use super::hosts::{self, IdRange};
-use super::{CallBudget, Qualys, QualysError, Setup, error, wire};
+use super::{CallBudget, CallLimits, Qualys, QualysError, Setup, error, wire};
 use crate::fuzz::assert_discreet;
 use crate::model::{ConnectorId, Mark, after};
 use crate::report::chain;
@@ -43,7 +43,12 @@ static QUALYS: LazyLock<Qualys> = LazyLock::new(|| {
 
 fn call_budget() -> CallBudget {
     let store = Store::Folder(FolderStore::new("nowhere"));
-    CallBudget::new(store, "default".parse().unwrap(), (300, 30, 2), Timestamp::UNIX_EPOCH)
+    CallBudget::new(
+        store,
+        "default".parse().unwrap(),
+        CallLimits { per_hour: 300, reserve_percent: 30, at_once: 2 },
+        Timestamp::UNIX_EPOCH,
+    )
 }
 
 /// The body of the request that the answer is to, with the client secret.

@@ -25,8 +25,12 @@ async fn bench_with(calls_per_hour: u32, reserve_percent: u32) -> Bench {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::Folder(FolderStore::new(folder.path()));
     let now: Timestamp = "2026-11-23T04:00:00Z".parse().unwrap();
-    let budget =
-        CallBudget::new(store.clone(), "default".parse().unwrap(), (calls_per_hour, reserve_percent, 2), now);
+    let budget = CallBudget::new(
+        store.clone(),
+        "default".parse().unwrap(),
+        CallLimits { per_hour: calls_per_hour, reserve_percent, at_once: 2 },
+        now,
+    );
     let qualys = Qualys::new(Setup {
         http: reqwest::Client::new(),
         base: server.uri().parse().unwrap(),

@@ -40,7 +40,7 @@ pub(super) async fn sync(
     RawQuery(query): RawQuery,
     Whole(body): Whole,
 ) -> Result<Response, ProblemDocument> {
-    let tenant = app.config.policy.tenant;
+    let tenant = app.tenant.id();
     let asked = SyncParameters::read(&query.unwrap_or_default(), &body)?.asked(tenant)?;
     let now = now();
     let id = RequestId::new(now, chance());
@@ -189,8 +189,9 @@ pub(super) async fn request_status(
     };
     let Path(id) = id.map_err(|_| missing())?;
     let id: RequestId = id.parse().map_err(|_| missing())?;
-    let tenant = app.config.policy.tenant;
+    let tenant = app.tenant.id();
     let request_status = app
+        .tenant
         .store
         .read::<RequestStatus>(&BlobKey::Request(tenant, id.clone()))
         .await
@@ -198,7 +199,7 @@ pub(super) async fn request_status(
     let (request_status, _) = request_status.ok_or_else(missing)?;
     let mut reports = Vec::new();
     for cycle in &request_status.cycles {
-        let report = app.store.read::<Report>(&BlobKey::Report(tenant, cycle.clone())).await;
+        let report = app.tenant.store.read::<Report>(&BlobKey::Report(tenant, cycle.clone())).await;
         reports.push((cycle.clone(), report.map_err(|error| unavailable(&error))?.map(|(report, _)| report)));
     }
     let mut died = None;
@@ -227,18 +228,21 @@ pub(super) async fn request_status(
 }
 
 async fn holds(app: &App, cycle: &CycleId) -> Result<bool, StoreError> {
-    Ok(Lease::holder(&app.store, &app.config.account).await?.is_some_and(|holder| holder.cycle == *cycle))
+    Ok(Lease::holder(&app.tenant.store, &app.tenant.account.name)
+        .await?
+        .is_some_and(|holder| holder.cycle == *cycle))
 }
 
 /// `GET /api/status`.
 pub(super) async fn status(State(app): State<Arc<App>>) -> Result<Response, ProblemDocument> {
-    let policy = &app.config.policy;
+    let policy = &app.tenant.policy;
     let status = app
+        .tenant
         .store
         .read::<Status>(&BlobKey::Status(policy.tenant))
         .await
         .map_err(|error| unavailable(&error))?;
-    let wake_up = app.wake_ups.booking(policy.tenant).await.map_err(|error| unavailable(&error))?;
+    let wake_up = app.tenant.wake_ups.booking(policy.tenant).await.map_err(|error| unavailable(&error))?;
     let tenant = match status {
         Some((status, _)) => json!(Status { next_wake_up: wake_up.due, ..status }),
         None => {
@@ -255,8 +259,9 @@ pub(super) async fn plan(
     headers: HeaderMap,
 ) -> Result<Response, ProblemDocument> {
     let plan = app
+        .tenant
         .store
-        .read::<Plan>(&BlobKey::Plan(app.config.policy.tenant))
+        .read::<Plan>(&BlobKey::Plan(app.tenant.id()))
         .await
         .map_err(|error| unavailable(&error))?;
     let wants_text = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes())

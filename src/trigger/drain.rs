@@ -20,7 +20,7 @@ const COMES_BACK: Duration = Duration::from_secs(90);
 
 /// Ticks and delivers until it is dropped.
 pub async fn drain(app: &App) -> std::convert::Infallible {
-    let tenant = app.config.policy.tenant;
+    let tenant = app.tenant.id();
     let (mut tick, mut poll) = (interval(TICK), interval(POLL));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -43,7 +43,7 @@ pub async fn drain(app: &App) -> std::convert::Infallible {
 
 /// Takes the next message that is due, if any, and serves it.
 async fn deliver(app: &App) -> Result<(), QueueError> {
-    let queue = app.wake_ups.queue();
+    let queue = app.tenant.wake_ups.queue();
     if let Some(taken) = queue.take(COMES_BACK, now()).await?
         && serve(app, &taken).await
     {
@@ -55,7 +55,7 @@ async fn deliver(app: &App) -> Result<(), QueueError> {
 /// Serves one message. True when it is done with.
 async fn serve(app: &App, taken: &Received) -> bool {
     match serde_json::from_str::<WakeUp>(&taken.text) {
-        Ok(message) if message.tenant == app.config.policy.tenant => {
+        Ok(message) if message.tenant == app.tenant.id() => {
             matches!(functions::run(app).await, Answer::Ok(_))
         }
         _ => {

@@ -69,8 +69,8 @@ async fn events(
                 continue;
             };
             let kind = event.kind_for_log();
-            let said = if event.is_from(&app.config.event_sources) {
-                read(&event, app.config.policy.tenant)
+            let said = if event.is_from(&app.event_sources) {
+                read(&event, app.tenant.id())
             } else {
                 EventSubject::Nothing("an event of a source that EVENT_SOURCES does not name")
             };
@@ -94,7 +94,7 @@ async fn leave(app: &App, function: &str, items: Vec<(ItemName, String)>) -> Ans
     let now = now();
     let count = items.len();
     for (name, by) in items {
-        match app.leave(app.config.policy.tenant, name.clone(), &ItemContent::new(now, by), now).await {
+        match app.leave(app.tenant.id(), name.clone(), &ItemContent::new(now, by), now).await {
             Ok(_) => info!(item = %name, "Left item `{name}`"),
             Err(error) => return failed(function, &error),
         }
@@ -116,7 +116,7 @@ pub(super) async fn cycle(State(app): State<Arc<App>>, headers: HeaderMap, body:
             Err(unusable) => return unusable.record(&app, "cycle").await,
         };
         let why = match wake_up(&invocation) {
-            Ok(tenant) if tenant == app.config.policy.tenant => return run(&app).await,
+            Ok(tenant) if tenant == app.tenant.id() => return run(&app).await,
             Ok(tenant) => format!("a wake-up of tenant {tenant}, which is not ours"),
             Err(why) => why,
         };
@@ -150,9 +150,9 @@ pub(super) fn wake_up(invocation: &Invocation) -> Result<TenantId, String> {
 
 /// Runs a cycle for a wake-up; what serves without a host calls it too.
 pub(super) async fn run(app: &App) -> Answer {
-    match cycle::run(app, StartedBy::WakeUp, now()).await {
+    match cycle::run(&app.tenant, StartedBy::WakeUp, now()).await {
         Ok(CycleResult::Ran(ran)) => Answer::Ok(ran.report.to_string()),
-        Ok(CycleResult::Dropped { because, .. }) => Answer::Ok(format!("dropped: {because}")),
+        Ok(CycleResult::Dropped(closed)) => Answer::Ok(format!("dropped: {closed}")),
         Err(error) => {
             let text = chain(&error);
             error!(error = text, "A cycle could not write down its outcome: {text}");
@@ -206,8 +206,8 @@ impl Unusable {
             size_bytes,
             sha256,
         };
-        let key = BlobKey::Poison(app.config.policy.tenant, RequestId::new(now, chance()));
-        match app.store.write(&key, &poison, Condition::New).await {
+        let key = BlobKey::Poison(app.tenant.id(), RequestId::new(now, chance()));
+        match app.tenant.store.write(&key, &poison, Condition::New).await {
             Ok(_) => Answer::Ok(format!("recorded: {why}")),
             Err(error) => Answer::Failed(chain(&error)),
         }

@@ -336,18 +336,23 @@ async fn a_wake_up_that_is_refused_while_the_holder_already_looks_for_items_is_n
     let Some(azure) = azure_stage() else { return };
     let (world, stage) = (&azure.stage.world, &azure.stage);
     let app = stage.app().await;
-    let (tenant, now) = (app.config.policy.tenant, stage.now());
+    let (tenant, now) = (app.tenant.id(), stage.now());
     let us = Holder { cycle: CycleId::new(now, 1), tenant, since: now };
-    let held = Lease::acquire(&app.store, &app.config.account, &us, app.config.lease).await.unwrap();
+    let held = Lease::acquire(&app.tenant.store, &app.tenant.account.name, &us, app.tenant.account.lease)
+        .await
+        .unwrap();
     assert!(matches!(held, Acquired::Ours(_)));
     app.leave(tenant, ItemName::Timer, &ItemContent::new(now, "schedule"), now).await.unwrap();
-    let taken = app.wake_ups.queue().take(Duration::from_secs(90), now).await.unwrap().unwrap();
+    let taken = app.tenant.wake_ups.queue().take(Duration::from_secs(90), now).await.unwrap().unwrap();
     let holder = world.clone();
     world.on_answer_to(CallKind::BlobLease, "/lease", 1, move |_| {
         let ours = holder.steal_lease("control", "account=default/lease");
         holder.give_back_lease("control", "account=default/lease", &ours);
     });
-    assert!(matches!(cycle::run(&app, StartedBy::WakeUp, now).await.unwrap(), CycleResult::Dropped { .. }));
-    app.wake_ups.queue().finish(taken).await.unwrap();
+    assert!(matches!(
+        cycle::run(&app.tenant, StartedBy::WakeUp, now).await.unwrap(),
+        CycleResult::Dropped(_)
+    ));
+    app.tenant.wake_ups.queue().finish(taken).await.unwrap();
     assert_eq!(azure.messages(), 1, "a wake-up stands for the item");
 }

@@ -116,11 +116,14 @@ async fn killed(point: &Point) {
 async fn goes_on(azure: &AzureStage, accepted: bool, point: &Point) {
     let stage = &azure.stage;
     let mut app = stage.app().await;
-    let tenant = app.config.policy.tenant;
+    let tenant = app.tenant.id();
     let us = Holder { cycle: CycleId::new(stage.now(), 1), tenant, since: stage.now() };
     stage
         .wait("the killed one's lease to end", async || {
-            match Lease::acquire(&app.store, &app.config.account, &us, app.config.lease).await.unwrap() {
+            match Lease::acquire(&app.tenant.store, &app.tenant.account.name, &us, app.tenant.account.lease)
+                .await
+                .unwrap()
+            {
                 Acquired::Ours(lease) => {
                     lease.release().await;
                     Some(())
@@ -131,13 +134,14 @@ async fn goes_on(azure: &AzureStage, accepted: bool, point: &Point) {
         .await;
     let messages = azure.messages();
     let queue = FolderQueue::new(stage.folder.path().join("queue"));
-    app.wake_ups = WakeUps::new(app.store.clone(), Queue::Folder(queue), app.config.gap);
+    let wake_ups = WakeUps::new(app.tenant.store.clone(), Queue::Folder(queue), Duration::from_mins(1));
+    (app.tenant.wake_ups, app.tenant.account.wake_ups) = (wake_ups.clone(), wake_ups);
     stage.world.set_time(stage.now());
     for _ in 0..messages {
-        app.wake_ups.queue().send(tenant, Duration::from_secs(90), stage.now()).await.unwrap();
+        app.tenant.wake_ups.queue().send(tenant, Duration::from_secs(90), stage.now()).await.unwrap();
     }
     if !accepted {
-        let item = app.inbox.read(tenant).await.unwrap().0.into_iter().next();
+        let item = app.tenant.inbox.read(tenant).await.unwrap().0.into_iter().next();
         let name = item.map_or(ItemName::Timer, |item| item.name);
         app.leave(tenant, name, &ItemContent::new(stage.now(), "event"), stage.now()).await.unwrap();
     } else {

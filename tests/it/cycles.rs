@@ -1,6 +1,7 @@
 //! Whole cycles in this process, with the world's clock standing still: rules that need hours.
 
 use crate::stage::Stage;
+use qualys_azure_inventory::report::CycleStage;
 use serde_json::Value;
 use std::time::Duration;
 use world::{Access, CallKind, Fault, Kind, Service};
@@ -60,7 +61,7 @@ async fn a_failed_page_changes_nothing_and_is_named() {
         stage.world.clear_calls();
         stage.world.fault(Fault::new(CallKind::ConnectorSearch, kind.clone()).always());
         let ran = stage.cycle(&app).await;
-        assert_eq!(ran.report.problems[0].stage, "observe", "{kind:?}");
+        assert_eq!(ran.report.problems[0].stage, CycleStage::Observe, "{kind:?}");
         assert!(stage.world.qualys_writes().is_empty(), "{kind:?}");
         stage.world.clear_faults();
         stage.pass(5 * MINUTE);
@@ -247,7 +248,7 @@ async fn zero_subscriptions_are_refused_and_said() {
     let stage = still();
     stage.world.subscription("hidden").access(Access::Forbidden);
     let ran = stage.cycle(&stage.app().await).await;
-    assert_eq!(ran.report.problems[0].stage, "plan");
+    assert_eq!(ran.report.problems[0].stage, CycleStage::Plan);
     assert!(ran.report.problems[0].error.contains("no subscription was observed"));
 }
 

@@ -9,6 +9,7 @@ use estate::{COLUMNS, Column, Estate};
 use futures::stream::{self, StreamExt};
 use kinds::{Row, rows};
 use qualys_azure_inventory::plan::{Kept, Why};
+use qualys_azure_inventory::report::CycleStage;
 use qualys_azure_inventory::report::Report;
 use std::io::Write;
 use std::time::Duration;
@@ -101,7 +102,7 @@ fn came_to(report: &Report) -> String {
     let (_, failed, unknown, not_started) = report.counts();
     let found = serde_json::to_string(&report.outcomes).unwrap().contains(" after: ");
     let words = [
-        (report.problems.iter().any(|problem| problem.stage == "plan"), "refused"),
+        (report.problems.iter().any(|problem| problem.stage == CycleStage::Plan), "refused"),
         (report.waits_until.is_some(), "waits"),
         (!report.problems.is_empty(), "problem"),
         (!report.unreadable.is_empty(), "unreadable"),

@@ -23,5 +23,5 @@ fn still() -> Stage {
 
 async fn leave(app: &App, stage: &Stage) {
     let now = stage.now();
-    app.leave(app.config.policy.tenant, ItemName::Timer, &ItemContent::new(now, "test"), now).await.unwrap();
+    app.leave(app.tenant.id(), ItemName::Timer, &ItemContent::new(now, "test"), now).await.unwrap();
 }

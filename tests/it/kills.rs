@@ -74,7 +74,7 @@ async fn scene() -> Scene {
     stage.world.hosts(&stale[0], HOSTS);
     // All that triggers leave lies there before the program starts, so that each run's first cycle is the same.
     let app = stage.app().await;
-    let (tenant, now) = (app.config.policy.tenant, stage.now());
+    let (tenant, now) = (app.tenant.id(), stage.now());
     let in_inbox: SubscriptionId = stale[0].id().parse().unwrap();
     let asked = Asked { subscriptions: [in_inbox].into(), snapshot: true, ..Asked::default() };
     let request = RequestId::new(now, 1);

@@ -64,7 +64,7 @@ async fn the_plan_command_writes_nothing_but_the_accounts_call_window() {
     stage.world.subscription("new");
     let app = stage.app().await;
     let CycleResult::Ran(ran) =
-        cycle::run(&app, StartedBy::Command { plan_only: true }, stage.now()).await.unwrap()
+        cycle::run(&app.tenant, StartedBy::Command { plan_only: true }, stage.now()).await.unwrap()
     else {
         panic!()
     };

@@ -1,6 +1,7 @@
 //! Snapshots: proof, attribution, publication.
 
 use crate::stage::{Stage, subscription_of};
+use qualys_azure_inventory::report::CycleStage;
 use std::time::Duration;
 use world::{CallKind, Fault, Kind};
 
@@ -127,7 +128,7 @@ async fn a_snapshot_that_is_cut_short_publishes_nothing_and_is_taken_later() {
     let app = stage.app().await;
     let ran = stage.cycle(&app).await;
     assert!(stage.latest().is_none());
-    assert_eq!(ran.report.problems[0].stage, "snapshot");
+    assert_eq!(ran.report.problems[0].stage, CycleStage::Snapshot);
     assert!(ran.report.next_wake_up.unwrap() > stage.now());
     let parts = crate::stage::files_below(&stage.folder.path().join("store/inventory"));
     assert!(parts.is_empty(), "{parts:?}");

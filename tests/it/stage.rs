@@ -168,18 +168,19 @@ impl Stage {
 
     /// One cycle by hand, at the world's time.
     pub async fn cycle(&self, app: &App) -> Ran {
-        match cycle::run(app, StartedBy::Command { plan_only: false }, self.now()).await.unwrap() {
+        match cycle::run(&app.tenant, StartedBy::Command { plan_only: false }, self.now()).await.unwrap() {
             CycleResult::Ran(ran) => *ran,
-            CycleResult::Dropped { because, .. } => panic!("dropped: {because}"),
+            CycleResult::Dropped(closed) => panic!("dropped: {closed}"),
         }
     }
 
     /// Serves the wake-ups that are due at the world's time; how many cycles ran.
     pub async fn serve_wake_ups(&self, app: &App) -> usize {
-        let queue = app.wake_ups.queue();
+        let queue = app.tenant.wake_ups.queue();
         let mut ran = 0;
         while let Some(taken) = queue.take(Duration::from_secs(90), self.now()).await.unwrap() {
-            if let CycleResult::Ran(_) = cycle::run(app, StartedBy::WakeUp, self.now()).await.unwrap() {
+            if let CycleResult::Ran(_) = cycle::run(&app.tenant, StartedBy::WakeUp, self.now()).await.unwrap()
+            {
                 ran += 1;
             }
             queue.finish(taken).await.unwrap();
@@ -190,8 +191,11 @@ impl Stage {
     /// The account's lease, as cycle `20261123T040500Z-1f2e3d4c` of this tenant.
     pub async fn hold(&self, app: &App) -> Lease {
         let cycle = "20261123T040500Z-1f2e3d4c".parse().unwrap();
-        let holder = Holder { cycle, tenant: app.config.policy.tenant, since: self.now() };
-        match Lease::acquire(&app.store, &app.config.account, &holder, app.config.lease).await.unwrap() {
+        let holder = Holder { cycle, tenant: app.tenant.id(), since: self.now() };
+        match Lease::acquire(&app.tenant.store, &app.tenant.account.name, &holder, app.tenant.account.lease)
+            .await
+            .unwrap()
+        {
             Acquired::Ours(lease) => lease,
             Acquired::Held(by) => panic!("taken by {by:?}"),
         }

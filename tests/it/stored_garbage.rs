@@ -72,19 +72,17 @@ impl Case {
     async fn hours(&mut self, hours: u32) {
         for minute in 0..hours * 60 {
             let now = self.stage.now();
-            let tenant = self.app.config.policy.tenant;
+            let tenant = self.app.tenant.id();
             if minute % 15 == 0
                 && let Err(error) =
                     self.app.leave(tenant, ItemName::Timer, &ItemContent::new(now, "test"), now).await
             {
                 self.errors.push(chain(&error));
             }
-            let queue = self.app.wake_ups.queue();
+            let queue = self.app.tenant.wake_ups.queue();
             while let Some(taken) = queue.take(Duration::from_secs(90), now).await.unwrap() {
-                match cycle::run(&self.app, StartedBy::WakeUp, now).await {
-                    Ok(CycleResult::Ran(_) | CycleResult::Dropped { .. }) => {
-                        queue.finish(taken).await.unwrap()
-                    }
+                match cycle::run(&self.app.tenant, StartedBy::WakeUp, now).await {
+                    Ok(CycleResult::Ran(_) | CycleResult::Dropped(_)) => queue.finish(taken).await.unwrap(),
                     // It comes back.
                     Err(error) => self.errors.push(chain(&error)),
                 }
@@ -113,7 +111,7 @@ async fn spoil(name: &str, told_anew: bool) -> Vec<String> {
         let _guard = tracing::subscriber::set_default(
             tracing_subscriber::fmt().with_writer(case.log.clone()).with_ansi(false).finish(),
         );
-        let tenant = case.app.config.policy.tenant;
+        let tenant = case.app.tenant.id();
         let now = case.stage.now();
         let asked = Asked { all: true, ..Asked::default() };
         case.app.leave_request(tenant, &REQUEST.parse().unwrap(), &asked, "test", now).await.unwrap();

@@ -74,9 +74,7 @@ async fn a_busy_tenant_does_not_starve_the_other() {
     let (busy, patient) = (first.app().await, second.app().await);
     let leave = async |app: &qualys_azure_inventory::app::App| {
         let now = first.now();
-        app.leave(app.config.policy.tenant, ItemName::Timer, &ItemContent::new(now, "test"), now)
-            .await
-            .unwrap();
+        app.leave(app.tenant.id(), ItemName::Timer, &ItemContent::new(now, "test"), now).await.unwrap();
     };
     leave(&busy).await;
     leave(&patient).await;
@@ -87,15 +85,20 @@ async fn a_busy_tenant_does_not_starve_the_other() {
         use qualys_azure_inventory::lease::{Acquired, Holder, Lease};
         let holder = Holder {
             cycle: "20261123T040500Z-1f2e3d4c".parse().unwrap(),
-            tenant: busy.config.policy.tenant,
+            tenant: busy.tenant.id(),
             since: first.now(),
         };
         let ran = first.serve_wake_ups(&busy).await;
         busy_cycles += ran;
         if ran > 0 {
-            let Acquired::Ours(lease) =
-                Lease::acquire(&busy.store, &busy.config.account, &holder, busy.config.lease).await.unwrap()
-            else {
+            let Acquired::Ours(lease) = Lease::acquire(
+                &busy.tenant.store,
+                &busy.tenant.account.name,
+                &holder,
+                busy.tenant.account.lease,
+            )
+            .await
+            .unwrap() else {
                 panic!()
             };
             patient_cycles += first.serve_wake_ups(&patient).await;

@@ -12,13 +12,15 @@ async fn five_thousand_events_in_a_minute_start_at_most_three_cycles_in_two_minu
     stage.world.set_time("2026-11-23T04:00:00Z".parse().unwrap());
     let known = stage.world.subscriptions("s", 200);
     let app = stage.app().await;
-    let tenant = app.config.policy.tenant;
+    let tenant = app.tenant.id();
     let mut starts = Vec::new();
     let began = stage.now();
     let mut deliver = async || {
-        let queue = app.wake_ups.queue();
+        let queue = app.tenant.wake_ups.queue();
         while let Some(taken) = queue.take(Duration::from_secs(90), stage.now()).await.unwrap() {
-            if let CycleResult::Ran(_) = cycle::run(&app, StartedBy::WakeUp, stage.now()).await.unwrap() {
+            if let CycleResult::Ran(_) =
+                cycle::run(&app.tenant, StartedBy::WakeUp, stage.now()).await.unwrap()
+            {
                 starts.push(stage.now().duration_since(began).as_secs());
             }
             queue.finish(taken).await.unwrap();

@@ -110,7 +110,7 @@ async fn a_create_late_in_a_killed_cycle_is_given_its_ten_minutes() {
         let _ = rx2.recv_timeout(Duration::from_secs(10));
     });
     let killed = tokio::spawn(async move {
-        let _ = cycle::run(&desk, StartedBy::Command { plan_only: false }, now).await;
+        let _ = cycle::run(&desk.tenant, StartedBy::Command { plan_only: false }, now).await;
     });
     tokio::task::spawn_blocking(move || rx.recv().unwrap()).await.unwrap();
     killed.abort();
@@ -132,7 +132,7 @@ async fn a_write_is_not_repeated_after_the_lease_was_lost() {
     stage.world.fault(Fault::new(CallKind::ConnectorCreate, Kind::Conflict409 { code: 1965, wait: Some(3) }));
     let now = stage.now();
     let task = tokio::spawn(async move {
-        cycle::run(&app, StartedBy::Command { plan_only: false }, now).await.map(|_| ())
+        cycle::run(&app.tenant, StartedBy::Command { plan_only: false }, now).await.map(|_| ())
     });
     tokio::time::sleep(Duration::from_millis(1500)).await;
     let lease = stage.folder.path().join("store/control/account=default/lease");

@@ -51,7 +51,7 @@ fn breakers(stage: &Stage) -> usize {
 
 /// A day with refused credentials: 96 ticks, events, requests and plans by hand in between, each wake-up served when it is due.
 async fn a_day_of_refusal(stage: &Stage, app: &App) {
-    let tenant = app.config.policy.tenant;
+    let tenant = app.tenant.id();
     let new = stage.world.subscription("new").id().parse().unwrap();
     let mut ran = 0;
     for tick in 0..96 {
@@ -67,7 +67,7 @@ async fn a_day_of_refusal(stage: &Stage, app: &App) {
         if tick % 11 == 5 {
             let asked = Asked { all: true, ..Asked::default() };
             app.leave_request(tenant, &RequestId::new(now, tick), &asked, "test", now).await.unwrap();
-            cycle::run(app, StartedBy::Command { plan_only: true }, now).await.unwrap();
+            cycle::run(&app.tenant, StartedBy::Command { plan_only: true }, now).await.unwrap();
         }
         ran += stage.serve_wake_ups(app).await;
         stage.pass(10 * MINUTE);

@@ -41,7 +41,7 @@ async fn a_wait_that_was_asked_for_is_kept_by_all_calls() {
     stage.world.fault(Fault::new(CallKind::ConnectorCreate, Kind::Conflict409 { code: 1965, wait: Some(6) }));
     let now = stage.now();
     let task = tokio::spawn(async move {
-        cycle::run(&app, StartedBy::Command { plan_only: false }, now).await.map(|_| ())
+        cycle::run(&app.tenant, StartedBy::Command { plan_only: false }, now).await.map(|_| ())
     });
     tokio::time::sleep(Duration::from_secs(3)).await;
     let made = stage.world.connectors().len();

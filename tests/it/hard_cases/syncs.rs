@@ -73,7 +73,7 @@ async fn a_requested_run_whose_answer_was_lost_is_repeated() {
     let now = stage.now();
     let id = "20261123T050000Z-00000001".parse().unwrap();
     let asked = qualys_azure_inventory::model::Asked { all: true, ..Default::default() };
-    app.leave_request(app.config.policy.tenant, &id, &asked, "test", now).await.unwrap();
+    app.leave_request(app.tenant.id(), &id, &asked, "test", now).await.unwrap();
     stage.world.fault(Fault::new(CallKind::ConnectorRun, Kind::ResetBefore));
     let mut ran = 0;
     for _ in 0..180 {
@@ -133,7 +133,7 @@ async fn a_subscription_in_the_inbox_is_looked_after_while_the_list_lags() {
     let app = stage.app().await;
     let now = stage.now();
     app.leave(
-        app.config.policy.tenant,
+        app.tenant.id(),
         ItemName::Subscription(new.id().parse().unwrap()),
         &ItemContent::new(now, "e"),
         now,
@@ -164,7 +164,7 @@ async fn a_request_is_settled_by_a_sync_that_qualys_dates_into_the_same_second()
     let app = stage.app().await;
     let asked = qualys_azure_inventory::model::Asked { all: true, ..Default::default() };
     let id = "20261123T040000Z-00000001".parse().unwrap();
-    app.leave_request(app.config.policy.tenant, &id, &asked, "test", stage.now()).await.unwrap();
+    app.leave_request(app.tenant.id(), &id, &asked, "test", stage.now()).await.unwrap();
     for _ in 0..30 {
         stage.serve_wake_ups(&app).await;
         stage.pass(MINUTE);

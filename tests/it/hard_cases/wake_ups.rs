@@ -54,13 +54,11 @@ async fn a_wake_up_that_meets_a_command_is_not_lost() {
     let desk = stage.app().await;
     let now = stage.now();
     let by_hand = tokio::spawn(async move {
-        cycle::run(&desk, StartedBy::Command { plan_only: true }, now).await.map(|_| ())
+        cycle::run(&desk.tenant, StartedBy::Command { plan_only: true }, now).await.map(|_| ())
     });
     tokio::task::spawn_blocking(move || rx.recv().unwrap()).await.unwrap();
     let item = ItemContent::new(now, "event");
-    app.leave(app.config.policy.tenant, ItemName::Subscription(new.id().parse().unwrap()), &item, now)
-        .await
-        .unwrap();
+    app.leave(app.tenant.id(), ItemName::Subscription(new.id().parse().unwrap()), &item, now).await.unwrap();
     let dropped = stage.serve_wake_ups(&app).await;
     assert_eq!(dropped, 0);
     tx2.send(()).unwrap();
@@ -108,11 +106,11 @@ async fn a_wake_up_that_was_saved_and_not_sent_does_not_eat_the_redelivered_one(
     let stage = still();
     stage.world.subscription("a");
     let app = stage.app().await;
-    let tenant = app.config.policy.tenant;
+    let tenant = app.tenant.id();
     leave(&app, &stage).await;
-    let queue = app.wake_ups.queue();
+    let queue = app.tenant.wake_ups.queue();
     let taken = queue.take(Duration::from_secs(90), stage.now()).await.unwrap().unwrap();
-    assert_eq!(app.wake_ups.start(tenant, stage.now()).await.unwrap(), Start::Now);
+    assert_eq!(app.tenant.wake_ups.start(tenant, stage.now()).await.unwrap(), Start::Now);
     // The cycle books its follow-up and is killed between `wake-up.json` and the message.
     stage.pass(MINUTE);
     let due = stage.now() + jiff::SignedDuration::from_mins(2);
@@ -147,12 +145,12 @@ async fn one_unreadable_summary_does_not_stop_the_tenant() {
         }
         let id = "20261123T050000Z-00000001".parse().unwrap();
         let asked = qualys_azure_inventory::model::Asked { all: true, ..Default::default() };
-        app.leave_request(app.config.policy.tenant, &id, &asked, "test", stage.now()).await.unwrap();
+        app.leave_request(app.tenant.id(), &id, &asked, "test", stage.now()).await.unwrap();
         let place = stage.control(name);
         std::fs::create_dir_all(place.parent().unwrap()).unwrap();
         std::fs::write(&place, "").unwrap();
         stage.pass(5 * MINUTE);
-        let by_wake_up = cycle::run(&app, StartedBy::WakeUp, stage.now()).await;
+        let by_wake_up = cycle::run(&app.tenant, StartedBy::WakeUp, stage.now()).await;
         if let Err(error) = by_wake_up {
             failed.push(format!("{name}: {}", qualys_azure_inventory::report::chain(&error)));
         }
@@ -170,10 +168,10 @@ async fn a_wake_up_that_comes_three_seconds_early_is_not_lost() {
     assert_eq!(stage.queued(), 1, "the follow-up");
     // Another instance, whose clock is three seconds slow, gets it when the queue says it is due.
     stage.pass(2 * MINUTE + Duration::from_secs(1));
-    let queue = app.wake_ups.queue();
+    let queue = app.tenant.wake_ups.queue();
     let taken = queue.take(Duration::from_secs(90), stage.now()).await.unwrap().unwrap();
     let slow = stage.now() - jiff::SignedDuration::from_secs(4);
-    let ended = cycle::run(&app, StartedBy::WakeUp, slow).await.unwrap();
+    let ended = cycle::run(&app.tenant, StartedBy::WakeUp, slow).await.unwrap();
     queue.finish(taken).await.unwrap();
     assert!(matches!(ended, CycleResult::Ran(_)) || stage.queued() > 0, "{ended:?}");
 }
@@ -185,7 +183,7 @@ async fn a_clock_that_was_ahead_once_does_not_stop_the_tenant() {
     let app = stage.app().await;
     leave(&app, &stage).await;
     let ahead = stage.now() + jiff::SignedDuration::from_hours(24);
-    cycle::run(&app, StartedBy::WakeUp, ahead).await.unwrap();
+    cycle::run(&app.tenant, StartedBy::WakeUp, ahead).await.unwrap();
     let mut ran = 0;
     for _ in 0..12 {
         leave(&app, &stage).await;

@@ -1,0 +1,210 @@
+//! The one door to a Qualys account: lease, fair turns, time, sign-in, call budget.
+//!
+//! Guarantees: whoever calls Qualys has passed this door and holds a [`Session`], be it a cycle, the command line or
+//! `doctor`. One visitor is inside at a time. After a visit, an inbox item or a wake-up that met the closed door gets a new
+//! wake-up.
+
+mod login;
+mod session;
+mod time;
+mod turns;
+
+pub use login::Login;
+pub use session::{CallsMade, Session, SignIn, advice};
+pub use time::CycleTime;
+#[cfg(any(test, fuzzing))]
+pub(crate) use turns::Waiting;
+
+use crate::inbox::Inbox;
+use crate::lease::{Acquired, Holder, Lease};
+use crate::model::{CycleId, Name, TenantId};
+use crate::qualys::CallLimits;
+use crate::queue::{Start, WakeUpError, WakeUps};
+use crate::state::TenantState;
+use crate::store::{BlobKey, Store, StoreError};
+use jiff::Timestamp;
+use std::fmt;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+use url::Url;
+
+/// A Qualys account, as the settings describe it. Several tenants may share one.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// Names the account's blobs. Deployments that share a Qualys account share this name.
+    pub name: Name,
+    /// The API server's address.
+    pub api: Url,
+    pub limits: CallLimits,
+    /// How long the lease outlives its holder.
+    pub lease: Duration,
+    pub http: reqwest::Client,
+    pub store: Store,
+    pub inbox: Inbox,
+    pub wake_ups: WakeUps,
+}
+
+/// Why the door could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    #[error("the account's lease or state could not be used")]
+    Store(#[from] StoreError),
+    #[error("the next wake-up could not be booked")]
+    WakeUp(#[from] WakeUpError),
+}
+
+/// The door opened, or why it stayed closed.
+#[derive(Debug)]
+pub enum Entry<'a> {
+    Inside(Visit<'a>),
+    Closed(Closed),
+}
+
+/// Why a visitor was not let in. A wake-up that was turned away is booked again where that is needed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Closed {
+    /// Another visitor is inside. The holder is unknown for the moment in which it writes its name.
+    Held { account: Name, holder: Option<Holder> },
+    /// Another tenant has waited since before this tenant's last turn.
+    OthersTurn { account: Name, tenant: TenantId },
+    /// A later wake-up is booked.
+    TooEarly { due: Timestamp },
+}
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Held { account, holder: Some(holder) } => {
+                write!(f, "cycle {} of tenant {} holds account `{account}`", holder.cycle, holder.tenant)
+            }
+            Self::Held { account, holder: None } => write!(f, "another cycle holds account `{account}`"),
+            Self::OthersTurn { account, tenant } => {
+                write!(f, "tenant {tenant} has waited for account `{account}` since before our last turn")
+            }
+            Self::TooEarly { due } => write!(f, "the next cycle is due at {due}"),
+        }
+    }
+}
+
+impl Account {
+    /// Enters for a person, at once. Only another visitor closes the door.
+    ///
+    /// # Errors
+    /// When the storage cannot be reached.
+    pub async fn enter(
+        &self,
+        cycle: &CycleId,
+        tenant: TenantId,
+        time: CycleTime,
+    ) -> Result<Entry<'_>, AccountError> {
+        let holder = Holder { cycle: cycle.clone(), tenant, since: time.start };
+        Ok(match Lease::acquire(&self.store, &self.name, &holder, self.lease).await? {
+            Acquired::Ours(lease) => {
+                Entry::Inside(Visit { account: self, tenant, lease: Arc::new(lease), time })
+            }
+            Acquired::Held(holder) => Entry::Closed(Closed::Held { account: self.name.clone(), holder }),
+        })
+    }
+
+    /// Enters for a wake-up: in turn with other tenants, and not within the gap after the tenant's last cycle.
+    ///
+    /// # Errors
+    /// When the storage cannot be reached, or a later wake-up cannot be booked.
+    pub async fn enter_in_turn(
+        &self,
+        cycle: &CycleId,
+        tenant: TenantId,
+        time: CycleTime,
+    ) -> Result<Entry<'_>, AccountError> {
+        let visit = match self.enter(cycle, tenant, time).await? {
+            Entry::Inside(visit) => visit,
+            Entry::Closed(closed) => {
+                if let Closed::Held { holder, .. } = &closed {
+                    turns::wait(self, tenant, holder.as_ref(), time.start).await?;
+                }
+                return Ok(Entry::Closed(closed));
+            }
+        };
+        match visit.while_inside(pin!(self.turn(tenant, time.start))).await {
+            Ok(None) => Ok(Entry::Inside(visit)),
+            Ok(Some(closed)) => {
+                visit.lease.release().await;
+                Ok(Entry::Closed(closed))
+            }
+            Err(error) => {
+                visit.leave().await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Why it is not this tenant's turn; none when it is, and then the wake-up is used up.
+    async fn turn(&self, tenant: TenantId, now: Timestamp) -> Result<Option<Closed>, AccountError> {
+        if let Some(other) = turns::yield_to(self, tenant, now).await? {
+            return Ok(Some(Closed::OthersTurn { account: self.name.clone(), tenant: other }));
+        }
+        if let Start::Later(due) = self.wake_ups.start(tenant, now).await? {
+            return Ok(Some(Closed::TooEarly { due }));
+        }
+        turns::taken(self, tenant).await?;
+        Ok(None)
+    }
+}
+
+/// The account is ours until [`Visit::leave`], or until the lease is lost.
+#[derive(Debug)]
+pub struct Visit<'a> {
+    account: &'a Account,
+    tenant: TenantId,
+    lease: Arc<Lease>,
+    time: CycleTime,
+}
+
+impl Visit<'_> {
+    /// Works while this very future renews the lease: a visit that is cancelled renews nothing.
+    pub async fn while_inside<T>(&self, work: Pin<&mut (impl Future<Output = T> + Send)>) -> T {
+        tokio::select! {
+            done = work => done,
+            never = self.lease.keep() => match never {},
+        }
+    }
+
+    pub fn time(&self) -> CycleTime {
+        self.time
+    }
+
+    /// Whether nobody else can be inside now.
+    pub fn is_ours(&self) -> bool {
+        self.lease.is_ours()
+    }
+
+    /// The lease, for those who write to Qualys.
+    pub fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
+    /// Releases the lease. Then a wake-up that was dropped because of this visit, or an inbox item that arrived during it,
+    /// gets a wake-up.
+    ///
+    /// # Errors
+    /// When the inbox or the booking cannot be read, or the wake-up cannot be booked.
+    pub async fn leave(&self) -> Result<(), AccountError> {
+        self.lease.release().await;
+        let Account { store, inbox, wake_ups, .. } = self.account;
+        let (tenant, now) = (self.tenant, self.time.now());
+        let listed = match store.read::<TenantState>(&BlobKey::State(tenant)).await {
+            Ok(state) => state.map(|(state, _)| state.listed).unwrap_or_default(),
+            // Without its state a cycle does nothing, so another one would not help. The report named the blob.
+            Err(StoreError::Unreadable { .. } | StoreError::Newer { .. }) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        let is_new = |(name, etag): (String, crate::store::ETag)| listed.get(&name) != Some(&etag.0);
+        if inbox.list(tenant).await?.into_iter().any(is_new)
+            || wake_ups.booking(tenant).await?.is_overdue(now)
+        {
+            wake_ups.book(tenant, now, now).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,90 @@
+//! Several tenants on one account take turns.
+//!
+//! A wake-up that finds the account held by another tenant leaves a small blob that says since when its tenant has waited,
+//! and is booked again. A tenant that has had a turn since then lets the waiting one go first.
+
+use super::{Account, AccountError};
+use crate::lease::{Holder, Lease};
+use crate::model::{TenantId, after, elapsed};
+use crate::state::SCHEMA_VERSION;
+use crate::store::{BlobKey, Condition, Container};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A waiting tenant: `waiting/<directory id>.json`. The tenant writes it again at each try.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Waiting {
+    schema_version: u32,
+    /// When it first found the account held.
+    since: Timestamp,
+    /// When it last tried.
+    seen: Timestamp,
+}
+
+/// A tenant that has not tried again for this many lease lengths has gone away, and no longer goes first.
+const GONE_AFTER_LEASES: u32 = 3;
+
+/// The account is held, so the tenant's wake-up is dropped.
+///
+/// If a cycle of the same tenant holds it, that cycle looks for new inbox items when it ends. It may have looked already,
+/// while this wake-up still counted as pending; then a new one is booked. If another tenant holds it, this one waits for
+/// its turn.
+pub(super) async fn wait(
+    account: &Account,
+    tenant: TenantId,
+    holder: Option<&Holder>,
+    now: Timestamp,
+) -> Result<(), AccountError> {
+    let Account { store, wake_ups, name, .. } = account;
+    if holder.is_some_and(|holder| holder.tenant == tenant) {
+        wake_ups.dropped(tenant, now).await?;
+        if Lease::holder(store, name).await?.is_none() {
+            wake_ups.book(tenant, now, now).await?;
+        }
+        return Ok(());
+    }
+    let key = BlobKey::Waiting(name.clone(), tenant);
+    let since = store.read_or_replace::<Waiting>(&key).await?.0.map_or(now, |waiting| waiting.since);
+    let waiting = Waiting { schema_version: SCHEMA_VERSION, since, seen: now };
+    store.write(&key, &waiting, Condition::Any).await?;
+    wake_ups.dropped(tenant, now).await?;
+    wake_ups.book(tenant, after(now, account.lease), now).await?;
+    Ok(())
+}
+
+/// The tenant that goes first, if one does. Then this tenant's wake-up is booked again, a lease length later.
+pub(super) async fn yield_to(
+    account: &Account,
+    tenant: TenantId,
+    now: Timestamp,
+) -> Result<Option<TenantId>, AccountError> {
+    let Account { store, wake_ups, name, .. } = account;
+    let Some(last_turn) = wake_ups.booking(tenant).await?.last_start else { return Ok(None) };
+    for (blob, _) in store.list(Container::Control, &BlobKey::waiting(name)).await? {
+        let Some(other) = blob.strip_suffix(".json").and_then(|id| id.parse::<TenantId>().ok()) else {
+            continue;
+        };
+        if other == tenant {
+            continue;
+        }
+        // A blob of another tenant that cannot be read stops nobody.
+        let key = BlobKey::Waiting(name.clone(), other);
+        let (Some(waiting), _) = store.read_or_leave::<Waiting>(&key).await? else { continue };
+        let alive = elapsed(now, waiting.seen) < account.lease * GONE_AFTER_LEASES;
+        if alive && waiting.since <= last_turn {
+            wake_ups.dropped(tenant, now).await?;
+            wake_ups.book(tenant, after(now, account.lease), now).await?;
+            return Ok(Some(other));
+        }
+    }
+    Ok(None)
+}
+
+/// The tenant has its turn, so it no longer waits.
+pub(super) async fn taken(account: &Account, tenant: TenantId) -> Result<(), AccountError> {
+    let key = BlobKey::Waiting(account.name.clone(), tenant);
+    if let Some(blob) = account.store.get(&key).await? {
+        account.store.remove(&key, &blob.etag).await?;
+    }
+    Ok(())
+}

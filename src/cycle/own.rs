@@ -1,0 +1,36 @@
+//! Which rows of the account's inventory are this tenant's: pure.
+
+use crate::model::{Connector, Observed, SubscriptionId};
+use crate::plan::Policy;
+use crate::state::TenantState;
+use std::collections::BTreeSet;
+
+/// The subscriptions whose rows a snapshot keeps.
+#[derive(Debug)]
+pub(super) struct OwnSubscriptions {
+    /// Those ever observed in scope, and those of connectors with our directory.
+    pub(super) ids: BTreeSet<SubscriptionId>,
+    /// The account has no other tenant, so rows of unknown subscriptions are ours, too.
+    pub(super) sole_tenant: bool,
+    /// Why rows of ours may be dropped, so that the snapshot cannot be complete.
+    pub(super) doubt: Option<String>,
+}
+
+impl OwnSubscriptions {
+    pub(super) fn of(observed: &Observed, state: &TenantState, policy: &Policy) -> Self {
+        let is_of_tenant = |c: &&Connector| c.directory == Some(observed.tenant) || policy.is_ours(c);
+        let connectors = observed.connectors.values();
+        let of_connectors = connectors.clone().filter(is_of_tenant).filter_map(Connector::covers);
+        let ids = state.observed.iter().copied().chain(of_connectors).collect();
+        // A connector that does not state its directory may be another tenant's.
+        let sole_tenant = connectors.clone().all(|connector| is_of_tenant(&connector));
+        let scopes: Vec<_> = observed.unreadable.iter().map(|scope| scope.scope.as_str()).collect();
+        let doubt = (!sole_tenant && !scopes.is_empty()).then(|| {
+            format!(
+                "the account has several tenants, and the scopes that say which subscriptions are ours could not be read whole: {}",
+                scopes.join(", ")
+            )
+        });
+        Self { ids, sole_tenant, doubt }
+    }
+}

@@ -1,0 +1,262 @@
+//! The steps of a pass: sign in, observe, plan, act, snapshot. Each returns what the next ones take.
+
+use super::allowed::Allowed;
+use super::begin::StoredState;
+use super::due::{self, Due};
+use super::own::OwnSubscriptions;
+use super::remember::remember;
+use super::secrets::CycleSecrets;
+use super::settle::Settlement;
+use super::{Cycle, CycleError, audit};
+use crate::account::{CallsMade, Session, SignIn, advice};
+use crate::act::{self, Template};
+use crate::inbox::InboxItem;
+use crate::manifest::SnapshotResult;
+use crate::model::{Connector, Observed, SnapshotId};
+use crate::observe::{self, Targets};
+use crate::plan::{self, Plan};
+use crate::qualys::QualysError;
+use crate::report::{CycleStage, Outcome, Problem};
+use crate::retry::chance;
+use crate::snapshot::{self, SnapshotError, SnapshotJob};
+use crate::state::{Endpoint, LastSnapshot};
+use crate::store::{BlobKey, Condition, StoreError};
+use jiff::Timestamp;
+use serde::de::IgnoredAny;
+use tracing::info;
+
+/// Whether the pass may call Qualys.
+#[derive(Default)]
+pub(super) enum Access<'a> {
+    /// It may not, or could not sign in: no call is made.
+    #[default]
+    None,
+    /// Qualys told the account to wait until then.
+    Waits(Timestamp),
+    Open(Box<Open<'a>>),
+}
+
+/// A session, and the secrets that the pass may send in it.
+pub(super) struct Open<'a> {
+    session: Session<'a>,
+    secrets: CycleSecrets,
+}
+
+impl Access<'_> {
+    fn session(&self) -> Option<&Session<'_>> {
+        if let Self::Open(open) = self { Some(&open.session) } else { None }
+    }
+
+    /// Ends the session. Returns its calls, and the waits that it met.
+    pub(super) async fn end(self) -> Result<CallsMade, StoreError> {
+        match self {
+            Self::Open(open) => open.session.end().await,
+            Self::Waits(until) => Ok(CallsMade { paused_until: Some(until), ..CallsMade::default() }),
+            Self::None => Ok(CallsMade::default()),
+        }
+    }
+}
+
+/// What came of the snapshot step.
+#[derive(Debug)]
+pub(super) enum SnapshotStep {
+    NotDue,
+    /// One is wanted, and not due before then.
+    DueAt(Timestamp),
+    Taken(SnapshotResult),
+    /// One was begun and could not be ended. `soon`: a later cycle may end it without anything being changed.
+    Failed {
+        problem: Problem,
+        soon: bool,
+    },
+}
+
+impl SnapshotStep {
+    pub(super) fn problem(&self) -> Option<&Problem> {
+        if let Self::Failed { problem, .. } = self { Some(problem) } else { None }
+    }
+
+    fn failed(error: &SnapshotError) -> Self {
+        let (advice, soon) = match error {
+            SnapshotError::Qualys(error) => (
+                advice(error),
+                matches!(error, QualysError::RateLimited { .. } | QualysError::NoCallsLeft { .. }),
+            ),
+            SnapshotError::Time { .. } => ("raise CYCLE_BUDGET: a snapshot is not resumed yet", true),
+            SnapshotError::Store(_) => ("check the storage", false),
+        };
+        let problem = match error {
+            SnapshotError::Qualys(error) => Problem::new(CycleStage::Snapshot, error, advice),
+            error => Problem::new(CycleStage::Snapshot, error, advice),
+        };
+        Self::Failed { problem, soon }
+    }
+}
+
+impl<'a> Cycle<'a> {
+    /// Reads the secrets and signs in. Nothing is sent yet.
+    pub(super) async fn sign_in(&self, allowed: Allowed) -> Result<Result<Access<'a>, Problem>, CycleError> {
+        if !allowed.calls() {
+            return Ok(Ok(Access::None));
+        }
+        let secrets = match CycleSecrets::read(&self.tenant.secrets, self.time().start).await {
+            Ok(secrets) => secrets,
+            Err(error) => {
+                let advice = "put the secret there under that name, or correct SECRETS";
+                return Ok(Err(Problem::new(CycleStage::Secrets, &error, advice)));
+            }
+        };
+        match self.visit.sign_in(&secrets.login).await {
+            Ok(SignIn::Open(session)) => Ok(Ok(Access::Open(Box::new(Open { session, secrets })))),
+            Ok(SignIn::Refused) => {
+                let error = QualysError::BadCredentials { endpoint: Endpoint::ConnectorSearch };
+                Ok(Err(Problem::new(CycleStage::Qualys, &error, advice(&error))))
+            }
+            Ok(SignIn::Waits(until)) => {
+                info!(%until, "Qualys asked to wait until {until}: nothing is called");
+                Ok(Ok(Access::Waits(until)))
+            }
+            Err(error @ (StoreError::Unreadable { .. } | StoreError::Newer { .. })) => {
+                let advice = "without the account's call window no call is made; do what the message says";
+                Ok(Err(Problem::new(CycleStage::State, &error, advice)))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Reads both sides, and takes what they say of our connectors into the state.
+    pub(super) async fn observe(
+        &self,
+        access: &Access<'_>,
+        inbox: &[InboxItem],
+        stored: &mut StoredState,
+    ) -> Result<Option<Observed>, Problem> {
+        let Some(session) = access.session() else { return Ok(None) };
+        let Self { tenant, .. } = self;
+        let left = |item: &InboxItem| Some((item.subscription()?, item.content.left));
+        let targets = Targets {
+            tenant: tenant.id(),
+            scope: &tenant.scope,
+            exclude: &tenant.exclude,
+            in_inbox: inbox.iter().filter_map(left).collect(),
+            requests: inbox.iter().filter_map(InboxItem::request).collect(),
+            now: self.time().start,
+            deadline: self.time().deadline,
+        };
+        let observed = observe::observe(&tenant.arm, session.qualys(), targets).await;
+        let observed = observed.map_err(|error| Problem::new(CycleStage::Observe, &error, advice(&error)))?;
+        let state = &mut stored.state;
+        let connectors = observed.connectors.values();
+        state.observed.extend(observed.subscriptions.keys());
+        state.notice(connectors.clone().filter(|c| tenant.policy.is_ours(c)), self.time().now());
+        let in_scope = |id: &_| observed.subscriptions.contains_key(id);
+        state.covered.extend(connectors.filter_map(Connector::covers).filter(in_scope));
+        Ok(Some(observed))
+    }
+
+    /// Plans, and stores the plan as the tenant's newest.
+    pub(super) async fn plan(
+        &self,
+        observed: Option<&Observed>,
+        allowed: Allowed,
+        stored: &StoredState,
+    ) -> Result<Result<Option<Plan>, Problem>, CycleError> {
+        let Some(observed) = observed else { return Ok(Ok(None)) };
+        let Self { tenant, .. } = self;
+        let plan = match plan::plan(observed, &stored.state, &tenant.policy, self.time().now()) {
+            Ok(plan) => plan,
+            Err(refused) => {
+                let advice = "restore the identity's role, or correct SCOPE and TENANT_ID";
+                return Ok(Err(Problem::new(CycleStage::Plan, &refused, advice)));
+            }
+        };
+        // Once the lease is lost, the newest plan is written by whoever holds the account now.
+        if allowed.stores_state() && self.visit.is_ours() {
+            let key = BlobKey::Plan(plan.tenant);
+            if tenant.store.read_or_leave::<IgnoredAny>(&key).await?.1 {
+                tenant.store.write(&key, &plan, Condition::Any).await?;
+            }
+        }
+        Ok(Ok(Some(plan)))
+    }
+
+    /// Carries the plan out: first the intent is written to the audit, then the actions are taken, then their outcomes go
+    /// into the state and the audit.
+    pub(super) async fn act(
+        &self,
+        access: &Access<'_>,
+        planned: Option<(&Observed, &Plan)>,
+        allowed: Allowed,
+        stored: &mut StoredState,
+    ) -> Result<Vec<Outcome>, CycleError> {
+        let (Access::Open(open), Some((observed, plan))) = (access, planned) else { return Ok(Vec::new()) };
+        if !allowed.acts() || plan.is_empty() {
+            return Ok(Vec::new());
+        }
+        let connectors = &observed.connectors;
+        audit::intend(self.tenant, &self.id, plan, connectors, self.time().now()).await?;
+        let actions: Vec<_> = plan.wanted().cloned().collect();
+        let template = Template::new(&self.tenant.policy, open.secrets.connector.value.clone());
+        let (qualys, lease) = (open.session.qualys(), self.visit.lease());
+        let outcomes = act::act(qualys, &actions, connectors, &template, lease, self.time().deadline).await;
+        for outcome in &outcomes {
+            remember(&mut stored.state, outcome, connectors);
+        }
+        // The state first: after a kill here, the intent without an outcome is looked after, and nothing is forgotten.
+        self.save(stored).await?;
+        audit::conclude(self.tenant, &self.id, &outcomes).await?;
+        Ok(outcomes)
+    }
+
+    /// Takes a snapshot, if one is due.
+    pub(super) async fn snapshot(
+        &self,
+        access: &Access<'_>,
+        planned: Option<(&Observed, &Plan)>,
+        outcomes: &[Outcome],
+        allowed: Allowed,
+        inbox: &[InboxItem],
+        stored: &mut StoredState,
+    ) -> SnapshotStep {
+        let (Some(session), Some((observed, _))) = (access.session(), planned) else {
+            return SnapshotStep::NotDue;
+        };
+        // Refused credentials are not tried again.
+        if !allowed.snapshots() || session.is_refused() {
+            return SnapshotStep::NotDue;
+        }
+        let Self { tenant, .. } = self;
+        let now = self.time().now();
+        let settlement = Settlement { policy: &tenant.policy, state: &stored.state, planned, outcomes, now };
+        let requested = settlement.snapshot_requested(inbox);
+        let why =
+            match due::snapshot(&stored.state, requested, tenant.snapshot_every, tenant.snapshot_gap, now) {
+                Due::No => return SnapshotStep::NotDue,
+                Due::At(at) => return SnapshotStep::DueAt(at),
+                Due::Now(why) => why,
+            };
+        let id = SnapshotId::new(now, chance());
+        info!(snapshot.id = %id, "Taking snapshot `{id}`: {why}");
+        let own = OwnSubscriptions::of(observed, &stored.state, &tenant.policy);
+        let job = SnapshotJob {
+            qualys: session.qualys(),
+            store: &tenant.store,
+            tenant: tenant.id(),
+            id: id.clone(),
+            cycle: self.id.clone(),
+            subscriptions: &own.ids,
+            sole_tenant: own.sole_tenant,
+            doubt: own.doubt.clone(),
+            began: now,
+            deadline: self.time().deadline,
+        };
+        match snapshot::take(&job).await {
+            Ok(taken) => {
+                let last = LastSnapshot { id, began: now, complete: taken.complete };
+                stored.state.last_snapshot = Some(last);
+                SnapshotStep::Taken(taken)
+            }
+            Err(error) => SnapshotStep::failed(&error),
+        }
+    }
+}

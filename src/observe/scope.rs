@@ -1,0 +1,160 @@
+//! Which of the subscriptions that were read are in scope: pure.
+//!
+//! Guarantees: a subscription is in scope as soon as one list has it; it is out of scope only when the settings, its
+//! directory, or a whole reading of the tree say so.
+
+use super::Targets;
+use crate::model::{Direct, Scope, Subscription, SubscriptionId, Unreadable, elapsed};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// The management-group tree lags by up to 30 minutes. After twice that time, a whole reading without the subscription
+/// counts.
+const TREE_SETTLES: Duration = Duration::from_hours(1);
+
+/// What a scope says, or why it could not be read whole.
+pub(super) type Read<T> = Result<T, Unreadable>;
+
+/// What the lists say, put together.
+pub(super) struct Lists {
+    /// The subscriptions that the identity sees, in any directory.
+    listed: BTreeMap<SubscriptionId, Subscription>,
+    /// Those that the settings or a management group put in scope.
+    wanted: BTreeSet<SubscriptionId>,
+    /// Those that the settings or a management group take out of it.
+    excluded: BTreeSet<SubscriptionId>,
+    /// Every management group of `SCOPE` was read whole.
+    groups_whole: bool,
+    /// A management group of `EXCLUDE` could not be read.
+    exclusion_unknown: bool,
+    unreadable: Vec<Unreadable>,
+}
+
+/// The Azure side of what a cycle observed.
+pub(super) struct Sorted {
+    pub(super) found: BTreeMap<SubscriptionId, Subscription>,
+    pub(super) unreadable: Vec<Unreadable>,
+    pub(super) exclusion_unknown: bool,
+    pub(super) direct: BTreeMap<SubscriptionId, Direct>,
+    pub(super) unlisted: BTreeSet<SubscriptionId>,
+}
+
+impl Lists {
+    /// Puts the lists together. Where lists disagree, their union is used.
+    pub(super) fn new(
+        targets: &Targets<'_>,
+        listed: Read<Vec<Subscription>>,
+        inside: Vec<Read<BTreeSet<SubscriptionId>>>,
+        outside: Vec<Read<BTreeSet<SubscriptionId>>>,
+    ) -> Self {
+        let Scope { subscriptions, .. } = targets.scope;
+        let mut unreadable = Vec::new();
+        let (mut wanted, groups_whole) = union(subscriptions, inside, &mut unreadable);
+        let (excluded, exclusion_known) = union(&targets.exclude.subscriptions, outside, &mut unreadable);
+        let listed = listed.unwrap_or_else(|scope| {
+            unreadable.push(scope);
+            Vec::new()
+        });
+        if targets.scope.is_everything() {
+            wanted.extend(listed.iter().filter(|s| s.tenant == targets.tenant).map(|s| s.id));
+        }
+        let listed = listed.into_iter().map(|subscription| (subscription.id, subscription)).collect();
+        Self { listed, wanted, excluded, groups_whole, exclusion_unknown: !exclusion_known, unreadable }
+    }
+
+    /// Those in scope or in the inbox that no list describes: they are read one by one.
+    pub(super) fn unknown(&self, targets: &Targets<'_>) -> Vec<SubscriptionId> {
+        let is_unknown = |id: &SubscriptionId| !self.listed.contains_key(id) && !self.excluded.contains(id);
+        self.looked_at(targets).into_iter().filter(is_unknown).collect()
+    }
+
+    fn looked_at(&self, targets: &Targets<'_>) -> BTreeSet<SubscriptionId> {
+        self.wanted.iter().chain(targets.in_inbox.keys()).copied().collect()
+    }
+}
+
+/// The subscriptions named by the settings and by groups, and whether every group could be read.
+fn union(
+    named: &BTreeSet<SubscriptionId>,
+    groups: Vec<Read<BTreeSet<SubscriptionId>>>,
+    unreadable: &mut Vec<Unreadable>,
+) -> (BTreeSet<SubscriptionId>, bool) {
+    let mut all = named.clone();
+    let mut whole = true;
+    for group in groups {
+        match group {
+            Ok(below) => all.extend(below),
+            Err(scope) => {
+                whole = false;
+                unreadable.push(scope);
+            }
+        }
+    }
+    (all, whole)
+}
+
+/// Decides about each subscription that is in scope or in the inbox. `read` has those of [`Lists::unknown`] that were read.
+pub(super) fn sort(
+    targets: &Targets<'_>,
+    lists: Lists,
+    mut read: BTreeMap<SubscriptionId, Result<Subscription, Direct>>,
+) -> Sorted {
+    let (mut found, mut direct, mut unlisted) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+    for id in lists.looked_at(targets) {
+        let known = match lists.listed.get(&id) {
+            Some(subscription) => Ok(subscription.clone()),
+            None => read
+                .remove(&id)
+                .unwrap_or_else(|| Err(Direct::Failed("too many to read one by one now".into()))),
+        };
+        let (verdict, subscription) = verdict(targets, &lists, id, known);
+        if let Some(subscription) = subscription {
+            if !lists.listed.contains_key(&id) && !lists.wanted.contains(&id) {
+                unlisted.insert(id);
+            }
+            found.insert(id, subscription);
+        }
+        // Nothing is said of those that a list decides, unless an inbox item asks for them.
+        let is_said =
+            targets.in_inbox.contains_key(&id) || !matches!(verdict, Direct::InScope | Direct::OutOfScope(_));
+        if is_said {
+            direct.insert(id, verdict);
+        }
+    }
+    let Lists { unreadable, exclusion_unknown, .. } = lists;
+    Sorted { found, unreadable, exclusion_unknown, direct, unlisted }
+}
+
+/// Whether a subscription is in scope; if so, with what is known of it.
+fn verdict(
+    targets: &Targets<'_>,
+    lists: &Lists,
+    id: SubscriptionId,
+    known: Result<Subscription, Direct>,
+) -> (Direct, Option<Subscription>) {
+    let out = |why: String| (Direct::OutOfScope(why), None);
+    if lists.excluded.contains(&id) {
+        return out("EXCLUDE names it".into());
+    }
+    let subscription = match known {
+        Ok(subscription) => subscription,
+        Err(verdict) => return (verdict, None),
+    };
+    if subscription.tenant != targets.tenant {
+        return out(format!("it belongs to directory {}", subscription.tenant));
+    }
+    if lists.wanted.contains(&id) || targets.scope.is_everything() {
+        return (Direct::InScope, Some(subscription));
+    }
+    if targets.scope.groups.is_empty() {
+        return out("SCOPE does not name it".into());
+    }
+    let left = targets.in_inbox.get(&id).copied();
+    if lists.groups_whole && left.is_some_and(|left| elapsed(targets.now, left) >= TREE_SETTLES) {
+        return out("no management group of SCOPE contains it".into());
+    }
+    (Direct::NotInTreeYet, None)
+}
+
+#[cfg(test)]
+mod tests;
