@@ -18,7 +18,7 @@ mod tests;
 pub use call_budget::CallBudget;
 pub use connectors::NewConnector;
 pub use error::QualysError;
-pub use hosts::{HostPage, HostRow, IdRange};
+pub use hosts::{HostPage, HostRow};
 
 use crate::retry::{Again, retry};
 use crate::state::Endpoint;

@@ -2,9 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "as in tests: what cannot be must end the run")]
 
-use super::hosts::{self, IdRange};
-use super::{CallBudget, Qualys, QualysError, Setup, error, wire};
+use super::{CallBudget, Qualys, QualysError, Setup, error, hosts, wire};
 use crate::fuzz::assert_discreet;
+use crate::manifest::IdRange;
 use crate::model::{ConnectorId, Mark, after};
 use crate::report::chain;
 use crate::retry::{Again, LONGEST, delay};

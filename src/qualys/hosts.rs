@@ -1,6 +1,7 @@
 //! QPS 2.0 `hostasset`: Azure virtual machines, by windows of the id cursor.
 
 use super::{Call, Qualys, QualysError, wire};
+use crate::manifest::IdRange;
 use crate::model::SubscriptionId;
 use crate::state::Endpoint;
 use bytes::Bytes;
@@ -18,15 +19,6 @@ const FIELDS: &str = "id,name,created,modified,type,qwebHostId,fqdn,os,dnsHostNa
     networkInterface.list.HostAssetInterface.hostname,networkInterface.list.HostAssetInterface.interfaceId,\
     networkInterface.list.HostAssetInterface.type,networkInterface.list.HostAssetInterface.address,\
     sourceInfo.list.AzureAssetSourceSimple";
-
-/// The hosts with an id greater than `after` and, if it has an end, less than `before`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct IdRange {
-    /// Exclusive.
-    pub after: i64,
-    /// Exclusive; none: to the end.
-    pub before: Option<i64>,
-}
 
 /// One page of hosts, in the order of their ids.
 #[derive(Debug)]
@@ -75,14 +67,13 @@ struct AzureSource {
     subscription_id: Option<String>,
 }
 
-impl IdRange {
-    fn criteria(self) -> Vec<serde_json::Value> {
-        let criterion = |field: &str, operator: &str, value: String| json!({ "field": field, "operator": operator, "value": value });
-        let mut criteria = vec![criterion("cloudProviderType", "EQUALS", "AZURE".into())];
-        criteria.push(criterion("id", "GREATER", self.after.to_string()));
-        criteria.extend(self.before.map(|before| criterion("id", "LESSER", before.to_string())));
-        criteria
-    }
+/// Filters for the Azure hosts of a range.
+fn criteria(range: IdRange) -> Vec<serde_json::Value> {
+    let criterion = |field: &str, operator: &str, value: String| json!({ "field": field, "operator": operator, "value": value });
+    let mut criteria = vec![criterion("cloudProviderType", "EQUALS", "AZURE".into())];
+    criteria.push(criterion("id", "GREATER", range.after.to_string()));
+    criteria.extend(range.before.map(|before| criterion("id", "LESSER", before.to_string())));
+    criteria
 }
 
 impl Qualys {
@@ -93,7 +84,7 @@ impl Qualys {
     pub async fn hosts(&self, range: IdRange) -> Result<HostPage, QualysError> {
         let endpoint = Endpoint::HostSearch;
         let request = json!({ "ServiceRequest": {
-            "preferences": { "limitResults": PAGE }, "filters": { "Criteria": range.criteria() } } });
+            "preferences": { "limitResults": PAGE }, "filters": { "Criteria": criteria(range) } } });
         let path = format!("/qps/rest/2.0/search/am/hostasset?fields={FIELDS}");
         let body = Some(request.to_string().into());
         let bytes = self.send(Call { endpoint, method: Method::POST, path, body }).await?;
@@ -106,7 +97,7 @@ impl Qualys {
     /// When it fails.
     pub async fn count_hosts(&self, range: IdRange) -> Result<u64, QualysError> {
         let endpoint = Endpoint::HostCount;
-        let request = json!({ "ServiceRequest": { "filters": { "Criteria": range.criteria() } } });
+        let request = json!({ "ServiceRequest": { "filters": { "Criteria": criteria(range) } } });
         let path = "/qps/rest/2.0/count/am/hostasset".into();
         let bytes = self
             .send(Call { endpoint, method: Method::POST, path, body: Some(request.to_string().into()) })

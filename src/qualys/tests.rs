@@ -1,6 +1,7 @@
 //! One test for each answer that the client tells apart.
 
 use super::*;
+use crate::manifest::IdRange;
 use crate::model::{ConnectorId, ConnectorState, SubscriptionId, TenantId};
 use crate::store::{BlobKey, FolderStore, Store};
 use jiff::Timestamp;

@@ -17,7 +17,7 @@ const PIECE: usize = 1024 * 1024;
 #[must_use = "a part that is not published is thrown away"]
 pub(super) struct Part {
     path: String,
-    draft: NewBlob,
+    blob: NewBlob,
     encoder: GzEncoder<Vec<u8>>,
     hash: Sha256,
     rows: u64,
@@ -29,7 +29,7 @@ impl Part {
         let path = key.path();
         // No name and no time in the header: the same rows give the same bytes.
         let encoder = GzBuilder::new().write(Vec::new(), Compression::default());
-        Ok(Self { path, draft: store.new_blob(key).await?, encoder, hash: Sha256::new(), rows: 0, bytes: 0 })
+        Ok(Self { path, blob: store.new_blob(key).await?, encoder, hash: Sha256::new(), rows: 0, bytes: 0 })
     }
 
     /// Adds one record, which is one line.
@@ -49,8 +49,8 @@ impl Part {
         finished.map_err(|source| self.failed(source))?;
         let piece = std::mem::take(self.encoder.get_mut());
         self.send(piece).await?;
-        let Self { path, draft, hash, rows, bytes, .. } = self;
-        draft.publish().await?;
+        let Self { path, blob, hash, rows, bytes, .. } = self;
+        blob.publish().await?;
         let sha256 = hex(&hash.finalize());
         Ok(FileEntry { path, rows, bytes, sha256 })
     }
@@ -58,7 +58,7 @@ impl Part {
     async fn send(&mut self, piece: Vec<u8>) -> Result<(), StoreError> {
         self.hash.update(&piece);
         self.bytes += piece.len() as u64;
-        self.draft.write(Bytes::from(piece)).await
+        self.blob.write(Bytes::from(piece)).await
     }
 
     fn failed(&self, source: std::io::Error) -> StoreError {
