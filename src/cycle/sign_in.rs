@@ -9,7 +9,7 @@ use super::{CycleError, acquire, give_back, while_kept};
 use crate::app::App;
 use crate::lease::Lease;
 use crate::model::CycleId;
-use crate::qualys::{self, CallBudget, Qualys, QualysError, Sending};
+use crate::qualys::{self, CallBudget, CallKind, Qualys, QualysError};
 use crate::retry::chance;
 use crate::state::{AccountState, Breaker, SCHEMA_VERSION};
 use crate::store::{BlobKey, StoreError};
@@ -80,9 +80,9 @@ pub(super) fn client(app: &App, login: &Login, lease: &Arc<Lease>, time: Time) -
         write_timeout: config.lease / 2,
         deadline: time.deadline,
         calls: CallBudget::new(app.store.clone(), config.account.clone(), limits, time.now),
-        may_send: Arc::new(move |sending| match sending {
-            Sending::Read => lease.is_ours(),
-            Sending::Write => lease.is_held(),
+        may_send: Arc::new(move |kind| match kind {
+            CallKind::Read => lease.is_ours(),
+            CallKind::Write => lease.is_held(),
         }),
     })
 }
@@ -133,7 +133,7 @@ async fn under_lease(
         // Whether they are right was not said.
         Err(_) => {}
     }
-    qualys.calls().finish().await?;
+    qualys.calls().close().await?;
     Ok(match tried {
         Ok(()) => SignedIn::Accepted { was_refused: known.was_refused },
         Err(error) => SignedIn::Failed(error),

@@ -290,7 +290,7 @@ async fn what_was_booked_and_not_used_is_given_back() {
         account.booked.values().flatten().map(|booking| booking.calls).sum::<u32>()
     };
     assert_eq!(booked().await, 20, "a kill here under-uses the hour");
-    let used = bench.qualys.calls().finish().await.unwrap();
+    let used = bench.qualys.calls().close().await.unwrap();
     assert_eq!((used.total, used.left, booked().await), (1, Some(209), 1));
 }
 

@@ -53,7 +53,7 @@ impl Pass<'_> {
         }
         let qualys = sign_in::client(self.app, &keys.login, self.lease, self.time);
         self.with_qualys(&qualys, &keys, memory, plan_only).await?;
-        self.work.calls = qualys.calls().finish().await?;
+        self.work.calls = qualys.calls().close().await?;
         self.work.wait_until = self.work.wait_until.max(qualys.calls().paused_until());
         self.work.window_until = qualys.calls().window_until();
         known.keep(self.app, self.were_refused(), self.time.at()).await?;
