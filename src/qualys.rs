@@ -1,8 +1,8 @@
 //! The Qualys client: it makes one call, or reads one list page by page. It has no policy.
 //!
-//! Guarantees: an error that Qualys sends with HTTP 200 is an error; so is a page whose content differs from what the page
-//! states; a write is repeated only when Qualys refused it before it did anything; no body and no credential goes into an
-//! error or a log line.
+//! Guarantees: an error that comes with HTTP 200 is returned as an error, and so is a page whose content differs from what
+//! the page states; a write is repeated only when Qualys refused it before it did anything; no body and no credential goes
+//! into an error or a log line.
 
 mod call_budget;
 mod connectors;
