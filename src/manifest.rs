@@ -1,28 +1,28 @@
-//! A snapshot's table of contents and proof, and what became of one. Plain data.
+//! A snapshot's table of contents with its proof, `latest.json`, and what a cycle reports of its snapshot. Plain data.
+
+mod proof;
+mod range;
+
+pub use proof::{Tally, Unproved, Verdict};
+pub use range::{IdRange, Range};
 
 use crate::model::{CycleId, SnapshotId, SubscriptionId, TenantId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The resource type of the machines that `hostasset` gives.
-pub const VIRTUAL_MACHINE: &str = "VIRTUAL_MACHINE";
-
 /// `manifest.json`: written once, after every part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Manifest {
-    /// The version of this shape.
     pub schema_version: u32,
-    /// The snapshot.
     pub snapshot: SnapshotId,
-    /// The tenant.
     pub tenant: TenantId,
-    /// The version of the program.
+    /// The version of the program that wrote it.
     pub tool_version: String,
-    /// Every range is proved.
+    /// Every range is proved, and no row of this tenant can have been dropped.
     pub complete: bool,
-    /// Why it is not complete.
+    /// Why the snapshot is not complete; none if it is.
     pub reason: Option<String>,
     /// When reading began.
     #[cfg_attr(test, schemars(with = "String"))]
@@ -32,16 +32,28 @@ pub struct Manifest {
     pub ended: Timestamp,
     /// The cycles that read it.
     pub cycles: Vec<CycleId>,
-    /// The calls to Qualys that it took.
+    /// How many calls to Qualys it took.
     pub calls: u32,
-    /// Every file.
     pub files: Vec<FileEntry>,
     /// Every range with its proof.
     pub ranges: Vec<RangeEntry>,
     /// Rows kept, by subscription.
     pub rows_by_subscription: BTreeMap<SubscriptionId, u64>,
-    /// Rows kept whose subscription is unknown or nobody's; only where the account has one tenant.
+    /// Rows kept that have no subscription, or one that nobody is known to own. Zero when the account has several
+    /// tenants: then such rows are dropped.
     pub unattributed: u64,
+}
+
+impl Manifest {
+    /// The rows of all files.
+    pub fn rows(&self) -> u64 {
+        self.files.iter().map(|file| file.rows).sum()
+    }
+
+    /// The size of all files in bytes, compressed.
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.bytes).sum()
+    }
 }
 
 /// A file of a snapshot.
@@ -50,7 +62,6 @@ pub struct Manifest {
 pub struct FileEntry {
     /// Its path in the container `inventory`.
     pub path: String,
-    /// Its rows.
     pub rows: u64,
     /// Its size in bytes, compressed.
     pub bytes: u64,
@@ -58,33 +69,32 @@ pub struct FileEntry {
     pub sha256: String,
 }
 
-/// A range: the unit of reading and of proof.
+/// One range and its proof.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RangeEntry {
-    /// The Qualys API: `hostasset`.
+    /// The Qualys API that was read: `hostasset`.
     pub source: String,
-    /// The resource type.
+    /// The type of its rows: `VIRTUAL_MACHINE`.
     pub resource_type: String,
-    /// Ids greater than this,
-    pub after: i64,
-    /// and, unless it is the last range, less than this.
-    pub before: Option<i64>,
+    /// Which rows it holds.
+    #[serde(flatten)]
+    pub range: Range,
     /// Rows that Qualys counts in it.
     pub declared: u64,
-    /// Rows that were read.
+    /// Rows that Qualys returned.
     pub read: u64,
     /// Different ids among them.
     pub unique: u64,
-    /// The first id.
+    /// The id of the first row.
     pub first: Option<i64>,
-    /// The last id.
+    /// The id of the last row.
     pub last: Option<i64>,
     /// Pages read for it.
     pub pages: u32,
-    /// How often it was read until it agreed.
+    /// How often it was read, the last time included.
     pub attempts: u32,
-    /// Rows that are this tenant's.
+    /// Rows of this tenant.
     pub kept: u64,
     /// Rows of other tenants.
     pub dropped: u64,
@@ -96,33 +106,50 @@ pub struct RangeEntry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Latest {
-    /// The version of this shape.
     pub schema_version: u32,
-    /// The snapshot.
     pub snapshot: SnapshotId,
-    /// Its manifest's path in the container `inventory`.
+    /// The path of its manifest in the container `inventory`.
     pub manifest: String,
     /// When its reading ended.
     #[cfg_attr(test, schemars(with = "String"))]
     pub ended: Timestamp,
-    /// Its rows.
     pub rows: u64,
 }
 
-/// What became of a snapshot in a cycle.
+/// What a cycle reports of the snapshot that it took.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SnapshotResult {
-    /// Its id.
     pub id: SnapshotId,
-    /// Whether it is published as the newest.
+    /// Whether every range is proved and no row can have been dropped, so that it may become the newest.
     pub complete: bool,
-    /// Its manifest was written, so nothing more is added to it.
+    /// Whether its manifest was written, so that nothing more is added to it.
     pub ended: bool,
-    /// Why it is not complete.
+    /// Why it is not complete; none if it is.
     pub reason: Option<String>,
     /// Rows kept.
     pub rows: u64,
     /// Bytes written, compressed.
     pub bytes: u64,
+}
+
+impl From<Manifest> for SnapshotResult {
+    fn from(manifest: Manifest) -> Self {
+        let (rows, bytes) = (manifest.rows(), manifest.bytes());
+        let Manifest { snapshot: id, complete, reason, .. } = manifest;
+        Self { id, complete, ended: true, reason, rows, bytes }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_stands_in_the_manifest_with_its_bounds_beside_its_proof() {
+        let stored = r#"{"source":"hostasset","resource_type":"VIRTUAL_MACHINE","after":0,"before":null,"declared":2,"read":3,"unique":2,"first":4,"last":9,"pages":1,"attempts":3,"kept":1,"dropped":1,"proved":false}"#;
+        let entry: RangeEntry = serde_json::from_str(stored).unwrap();
+        assert_eq!(entry.range, Range::Ids(IdRange { after: 0, before: None }));
+        assert_eq!(serde_json::to_string(&entry).unwrap(), stored);
+    }
 }

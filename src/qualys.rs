@@ -1,8 +1,8 @@
-//! The Qualys client: one request at a time, or one walk over pages. It has no policy.
+//! The Qualys client: it makes one call, or reads one list page by page. It has no policy.
 //!
-//! Guarantees: errors that come under HTTP 200 are errors; a page that says one thing and holds another is an error; a
-//! write is repeated only when Qualys refused it before doing anything; no body and no credential goes into an error or a
-//! log line.
+//! Guarantees: an error that comes with HTTP 200 is returned as an error, and so is a page whose content differs from what
+//! the page states; a write is repeated only when Qualys refused it before it did anything; no body and no credential goes
+//! into an error or a log line.
 
 mod call_budget;
 mod connectors;
@@ -18,7 +18,7 @@ mod tests;
 pub use call_budget::{CallBudget, CallLimits};
 pub use connectors::NewConnector;
 pub use error::QualysError;
-pub use hosts::{HostPage, HostRow, IdRange};
+pub use hosts::{HostPage, HostRow};
 
 use crate::retry::{Again, retry};
 use crate::state::Endpoint;
@@ -31,10 +31,11 @@ use tokio::time::Instant;
 use tracing::debug;
 use url::Url;
 
-/// A page of 1,000 records may take long: one row took 14 s once (recorded in 2020), and clients in use wait 60 to 300 s.
+/// A page of 1,000 records may take long: a single row once took 14 s (recorded in 2020), and other clients wait 60 to
+/// 300 s.
 const READ_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// The Qualys API server, spoken to as one user.
+/// A client of the Qualys API server for one user and one cycle.
 pub struct Qualys {
     http: reqwest::Client,
     base: Url,
@@ -46,35 +47,30 @@ pub struct Qualys {
     may_send: MaySend,
 }
 
-/// What is about to be sent.
+/// What a call does to the account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sending {
-    /// A search, a count, a get: the account's lease must be ours.
+pub enum CallKind {
+    /// A search, a count or a get. The account's lease must be ours.
     Read,
-    /// Anything else: it must also stay ours for as long as the write may take.
+    /// Anything else. The lease must also stay ours for as long as the write may take.
     Write,
 }
 
-/// Whether the account's lease allows a call now. Asked before each attempt.
-pub type MaySend = Arc<dyn Fn(Sending) -> bool + Send + Sync>;
+/// Whether the account's lease allows such a call now. Checked before each attempt.
+pub type MaySend = Arc<dyn Fn(CallKind) -> bool + Send + Sync>;
 
 /// What a [`Qualys`] is made of.
 pub struct Setup {
-    /// The shared HTTP client.
     pub http: reqwest::Client,
     /// The API server's address, such as `https://qualysapi.qg2.apps.qualys.com`.
     pub base: Url,
-    /// The user.
     pub username: SecretString,
-    /// The password.
     pub password: SecretString,
     /// How long a write may take: half the lease, so that no write is in flight when the lease is lost.
     pub write_timeout: Duration,
     /// When the cycle must end.
     pub deadline: Instant,
-    /// The account's limits.
     pub calls: CallBudget,
-    /// Whether a call may be sent now.
     pub may_send: MaySend,
 }
 
@@ -87,7 +83,6 @@ impl std::fmt::Debug for Qualys {
     }
 }
 
-/// One call.
 struct Call {
     endpoint: Endpoint,
     method: Method,
@@ -96,42 +91,44 @@ struct Call {
 }
 
 impl Call {
-    fn is_write(&self) -> bool {
-        matches!(
-            self.endpoint,
+    fn kind(&self) -> CallKind {
+        match self.endpoint {
+            Endpoint::ConnectorSearch
+            | Endpoint::ConnectorGet
+            | Endpoint::HostSearch
+            | Endpoint::HostCount => CallKind::Read,
             Endpoint::ConnectorCreate
-                | Endpoint::ConnectorUpdate
-                | Endpoint::ConnectorRun
-                | Endpoint::ConnectorDelete
-        )
+            | Endpoint::ConnectorUpdate
+            | Endpoint::ConnectorRun
+            | Endpoint::ConnectorDelete => CallKind::Write,
+        }
     }
 }
 
 impl Qualys {
-    /// A client for one cycle.
     pub fn new(setup: Setup) -> Self {
         let Setup { http, base, username, password, write_timeout, deadline, calls, may_send } = setup;
         Self { http, base, username, password, write_timeout, deadline, calls, may_send }
     }
 
-    /// The account's limits, as this cycle uses them.
+    /// The account's call budget, as this cycle uses it.
     pub fn calls(&self) -> &CallBudget {
         &self.calls
     }
 
-    /// Sends one call, with the repetitions that are safe for it, and gives the body of a success.
+    /// Sends one call, repeats it where that is safe, and returns the body of a success.
     async fn send(&self, call: Call) -> Result<Bytes, QualysError> {
         let again = |error: &QualysError| match error {
-            // Refused before any work: safe to repeat even for a write.
+            // Qualys refused it before any work, so even a write may be repeated.
             QualysError::RateLimited { wait: Some(wait), .. } => Again::After(*wait),
             QualysError::RateLimited { wait: None, .. } => Again::Soon,
-            error if !call.is_write() && error.is_transient() => Again::Soon,
+            error if call.kind() == CallKind::Read && error.is_transient() => Again::Soon,
             _ => Again::No,
         };
         let result = retry(self.deadline, again, |attempt| self.attempt(&call, attempt)).await;
         match &result {
             Err(QualysError::RateLimited { wait, .. }) => self.calls.pause(*wait),
-            Err(QualysError::BadCredentials { .. }) => self.calls.refuse(),
+            Err(QualysError::BadCredentials { .. }) => self.calls.stop(),
             _ => {}
         }
         result
@@ -139,13 +136,15 @@ impl Qualys {
 
     async fn attempt(&self, call: &Call, attempt: u32) -> Result<Bytes, QualysError> {
         let endpoint = call.endpoint;
-        let _turn = self.calls.turn(endpoint).await?;
-        let sending = if call.is_write() { Sending::Write } else { Sending::Read };
-        if !(self.may_send)(sending) {
+        let _permit = self.calls.permit(endpoint).await?;
+        if !(self.may_send)(call.kind()) {
             return Err(QualysError::LeaseLost { endpoint });
         }
         let url = self.base.join(&call.path).map_err(|_| QualysError::Address { endpoint })?;
-        let timeout = if call.is_write() { self.write_timeout } else { READ_TIMEOUT };
+        let timeout = match call.kind() {
+            CallKind::Read => READ_TIMEOUT,
+            CallKind::Write => self.write_timeout,
+        };
         let timeout = timeout.min(self.deadline.saturating_duration_since(Instant::now()));
         let mut request = self
             .http
@@ -153,7 +152,7 @@ impl Qualys {
             .timeout(timeout)
             .basic_auth(self.username.expose_secret(), Some(self.password.expose_secret()))
             .header(header::ACCEPT, "application/json")
-            // Mandatory on Qualys's classic API, and sent by Qualys's own newer scripts on this one.
+            // Required by Qualys's classic API; Qualys's own newer scripts send it to this one too.
             .header("X-Requested-With", "qualys-azure-inventory");
         if let Some(body) = &call.body {
             request = request.header(header::CONTENT_TYPE, "application/json").body(body.clone());
@@ -165,7 +164,7 @@ impl Qualys {
             |source: reqwest::Error| QualysError::Transport { endpoint, source: source.without_url() };
         let response = request.send().await.map_err(transport)?;
         let status = response.status();
-        self.calls.hear(endpoint, response.headers());
+        self.calls.read_limit_headers(endpoint, response.headers());
         let wait = error::asked_wait(response.headers());
         let bytes = response.bytes().await.map_err(transport)?;
         debug!(
@@ -176,24 +175,24 @@ impl Qualys {
         let scrub = |text: &str| self.scrub(text, call.body.as_ref());
         let checked = error::check(endpoint, status, wait, &bytes, scrub);
         match &checked {
-            // At once, so that calls that wait for their turn do not go on.
-            Err(QualysError::BadCredentials { .. }) => self.calls.refuse(),
-            Err(QualysError::RateLimited { wait: Some(wait), .. }) => self.calls.hold(*wait),
+            // Before the permit is released: the calls that wait for it must know.
+            Err(QualysError::BadCredentials { .. }) => self.calls.stop(),
+            Err(QualysError::RateLimited { wait: Some(wait), .. }) => self.calls.delay_all(*wait),
             _ => {}
         }
         checked.map(|()| bytes)
     }
 
-    /// Text of Qualys's that may go into an error: short, on one line, and with none of the secrets that we sent.
+    /// What an error may show of a text from Qualys: one short line. None if it shows a secret that we sent, or is blank.
     fn scrub(&self, text: &str, body: Option<&Bytes>) -> Option<String> {
         const SHOWN: usize = 200;
         let sent = body.and_then(|body| wire::key_in(body));
         let (user, password) = (self.username.expose_secret(), self.password.expose_secret());
-        // The pair is what the header encodes.
+        // The authorization header encodes them as a pair.
         let pair = format!("{user}:{password}");
         let secrets = [Some(password.to_owned()), Some(user.to_owned()), Some(pair), sent];
         let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        // In both: what was taken apart by a line break may stand whole in the line.
+        // In both: a secret that a line break splits in the text may be whole in the line.
         let shown = |secret: &String| [text, &line].iter().any(|text| crate::secrets::shows(text, secret));
         if secrets.iter().flatten().any(shown) {
             return None;

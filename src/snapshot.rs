@@ -1,120 +1,114 @@
 //! Snapshot: an immutable, complete, proven copy of a tenant's machines as Qualys knows them.
 //!
-//! Guarantees: every range is counted by Qualys right beside its reading, and one that does not agree is read again;
-//! parts, then the manifest, then `latest.json`, so nobody who starts from `latest.json` sees half of anything; memory
-//! holds one page. Records in Parquet under `data/`, other resource types, resuming, changes and blind spots have their
-//! place here.
+//! Guarantees: Qualys counts every range right after its reading, and a range that does not agree is read again; parts
+//! are written first, then the manifest, then `latest.json`, so a reader who starts from `latest.json` never sees half
+//! of a snapshot; memory holds one page. Parquet under `data/` joins in `part`, other resource types join in `source`,
+//! and resuming joins in `contents`; changes and blind spots follow the parts.
 
+mod attribution;
+mod contents;
 mod part;
 mod range;
+mod source;
 
 use crate::manifest::{Latest, Manifest, SnapshotResult};
 use crate::model::{CycleId, SnapshotId, SubscriptionId, TenantId};
 use crate::qualys::{Qualys, QualysError};
 use crate::state::SCHEMA_VERSION;
 use crate::store::{BlobKey, Condition, Store, StoreError};
+use contents::Contents;
 use jiff::Timestamp;
+use source::Source;
 use std::collections::BTreeSet;
 use tokio::time::Instant;
 
 /// What a snapshot is taken of, and with.
 #[derive(Debug)]
 pub struct SnapshotJob<'a> {
-    /// Qualys.
     pub qualys: &'a Qualys,
-    /// Where it goes.
     pub store: &'a Store,
-    /// The tenant.
     pub tenant: TenantId,
-    /// Its id.
     pub id: SnapshotId,
     /// The cycle that takes it.
     pub cycle: CycleId,
-    /// The subscriptions whose rows are ours.
+    /// The subscriptions of this tenant: their rows are kept.
     pub subscriptions: &'a BTreeSet<SubscriptionId>,
-    /// The account has no other tenant, so that rows of unknown subscriptions are ours too.
+    /// The account has no other tenant, so rows of unknown subscriptions are kept too.
     pub sole_tenant: bool,
-    /// Why rows of ours may be dropped, so that it cannot be complete.
+    /// Why `subscriptions` may lack some of this tenant's. Their rows would be dropped, so the snapshot is not complete.
     pub doubt: Option<String>,
     /// When reading began.
     pub began: Timestamp,
-    /// When it must be over.
+    /// When reading must have ended.
     pub deadline: Instant,
 }
 
 /// Why a snapshot could not be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
-    /// Qualys could not be read.
     #[error("the machines could not be read from Qualys")]
     Qualys(#[from] QualysError),
-    /// The snapshot could not be written.
     #[error("the snapshot could not be written")]
     Store(#[from] StoreError),
-    /// The cycle's time was over.
-    #[error("the cycle's time was over after {pages} pages")]
+    #[error("the cycle ran out of time after {pages} pages of a range")]
     Time {
-        /// Pages read.
+        /// Pages read of the range that was not finished.
         pages: u32,
     },
 }
 
-/// Takes a snapshot.
+/// Takes a snapshot: ranges, their parts, the manifest, `latest.json`.
 ///
 /// # Errors
-/// When it could not be ended: nothing of it is visible to a reader who starts from `latest.json`.
+/// When it could not be finished. A reader who starts from `latest.json` sees nothing of it.
 pub async fn take(job: &SnapshotJob<'_>) -> Result<SnapshotResult, SnapshotError> {
-    let mut manifest = Manifest {
+    // If a newer program wrote `latest.json`, this one must not replace it, so it does not read at all.
+    job.store.read_or_replace::<Latest>(&BlobKey::Latest(job.tenant)).await?;
+    let contents = read(job, Source::Hosts).await?;
+    let manifest = manifest(job, contents);
+    publish(job, &manifest).await?;
+    Ok(manifest.into())
+}
+
+/// Reads a source, range by range, each into a part of its own.
+async fn read(job: &SnapshotJob<'_>, source: Source) -> Result<Contents, SnapshotError> {
+    let calls_before = job.qualys.calls().used().total;
+    let mut contents = Contents::default();
+    let mut next = Some(source.everything());
+    let mut part = 0;
+    while let Some(start) = next {
+        let reading = range::read(job, source, start, part).await?;
+        // A range without proof makes the snapshot incomplete, so calls for the rest would be wasted.
+        next = reading.rest.filter(|_| reading.entry.proved);
+        contents.add(reading);
+        part += 1;
+    }
+    contents.calls = job.qualys.calls().used().total - calls_before;
+    Ok(contents)
+}
+
+fn manifest(job: &SnapshotJob<'_>, contents: Contents) -> Manifest {
+    let Contents { ranges, files, rows, unproved, calls } = contents;
+    let reason = unproved.map(|unproved| unproved.to_string()).or_else(|| job.doubt.clone());
+    Manifest {
         schema_version: SCHEMA_VERSION,
         snapshot: job.id.clone(),
         tenant: job.tenant,
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-        complete: job.doubt.is_none(),
-        reason: job.doubt.clone(),
+        complete: reason.is_none(),
+        reason,
         began: job.began,
-        ended: job.began,
+        ended: job.qualys.calls().now(),
         cycles: vec![job.cycle.clone()],
-        calls: 0,
-        files: Vec::new(),
-        ranges: Vec::new(),
-        rows_by_subscription: std::collections::BTreeMap::new(),
-        unattributed: 0,
-    };
-    // Where the newest may not be told, no reading is of use: a newer program is at work here.
-    job.store.read_or_replace::<Latest>(&BlobKey::Latest(job.tenant)).await?;
-    let calls_before = job.qualys.calls().used().total;
-    let mut after = 0;
-    for number in 0.. {
-        let range = range::read(job, number, after, &mut manifest).await?;
-        let (proved, next) = (range.proved, range.before);
-        if !proved {
-            manifest.complete = false;
-            manifest.reason = Some(format!(
-                "hosts with ids over {after}: Qualys counts {} and gives {} ({} different), {} times over",
-                range.declared, range.read, range.unique, range.attempts
-            ));
-        }
-        manifest.ranges.push(range);
-        match next {
-            // The window ends before `next`, so the next one begins behind the row before it.
-            Some(next) if proved => after = next - 1,
-            _ => break,
-        }
+        calls,
+        files,
+        ranges,
+        rows_by_subscription: rows.by_subscription,
+        unattributed: rows.unattributed,
     }
-    manifest.calls = job.qualys.calls().used().total - calls_before;
-    manifest.ended = job.qualys.calls().now();
-    publish(job, &manifest).await?;
-    Ok(SnapshotResult {
-        id: job.id.clone(),
-        complete: manifest.complete,
-        ended: true,
-        reason: manifest.reason.clone(),
-        rows: manifest.files.iter().map(|file| file.rows).sum(),
-        bytes: manifest.files.iter().map(|file| file.bytes).sum(),
-    })
 }
 
-/// The manifest, then `latest.json`.
+/// Writes the manifest, and `latest.json` if the snapshot is complete and the newest.
 async fn publish(job: &SnapshotJob<'_>, manifest: &Manifest) -> Result<(), StoreError> {
     let key = BlobKey::Manifest(job.tenant, job.id.clone());
     job.store.write(&key, manifest, Condition::New).await?;
@@ -126,11 +120,11 @@ async fn publish(job: &SnapshotJob<'_>, manifest: &Manifest) -> Result<(), Store
         snapshot: job.id.clone(),
         manifest: key.path(),
         ended: manifest.ended,
-        rows: manifest.files.iter().map(|file| file.rows).sum(),
+        rows: manifest.rows(),
     };
     let key = BlobKey::Latest(job.tenant);
     let (newest, etag) = job.store.read_or_replace::<Latest>(&key).await?;
-    // A reading that ended earlier never takes the newest's place; one of a clock that was ahead does not keep it.
+    // A snapshot whose reading ended later stays the newest, unless its end lies in the future: its clock was wrong.
     let now = job.qualys.calls().now();
     if newest.is_some_and(|newest| newest.ended > latest.ended && newest.ended <= now) {
         return Ok(());

@@ -64,7 +64,7 @@ async fn cycles(desk: &Desk) -> Report {
     let begun = Instant::now();
     loop {
         let report = desk.started_by(&app, StartedBy::WakeUp).await.report;
-        assert!(report.problems.is_empty() && report.counts().1 == 0, "{report}");
+        assert!(report.problems.is_empty() && report.counts().failed == 0, "{report}");
         let Some(wake_up) = report.next_wake_up else { return report };
         assert!(begun.elapsed() < Duration::from_secs(180), "it does not come to rest: {report}");
         let wait = wake_up.duration_since(desk.world.now());

@@ -5,7 +5,7 @@
 //! and what was booked and not used is given back.
 
 use super::{Login, Visit};
-use crate::qualys::{self, CallBudget, Qualys, QualysError, Sending};
+use crate::qualys::{self, CallBudget, CallKind, Qualys, QualysError};
 use crate::retry::chance;
 use crate::state::{AccountState, Breaker, SCHEMA_VERSION, Used};
 use crate::store::{BlobKey, StoreError};
@@ -122,9 +122,9 @@ impl Visit<'_> {
                 account.limits,
                 self.time.start,
             ),
-            may_send: Arc::new(move |sending| match sending {
-                Sending::Read => lease.is_ours(),
-                Sending::Write => lease.is_held(),
+            may_send: Arc::new(move |kind| match kind {
+                CallKind::Read => lease.is_ours(),
+                CallKind::Write => lease.is_held(),
             }),
         })
     }
@@ -137,7 +137,7 @@ impl Session<'_> {
 
     /// Whether Qualys refused the credentials in this session.
     pub fn is_refused(&self) -> bool {
-        self.qualys.calls().is_refused()
+        self.qualys.calls().is_stopped()
     }
 
     /// Tries the credentials with one call. A success closes their breaker.
@@ -162,7 +162,7 @@ impl Session<'_> {
             self.keep_breaker(true).await?;
         }
         let calls = self.qualys.calls();
-        let used = calls.finish().await?;
+        let used = calls.close().await?;
         Ok(CallsMade { used, paused_until: calls.paused_until(), window_until: calls.window_until() })
     }
 

@@ -1,7 +1,8 @@
-//! The account's limits: how many calls at once, how many an hour, and when to stop.
+//! The account's call budget: how many calls at once, how many an hour, and when to stop.
 //!
-//! Calls are booked in the account's state, some at a time, before they are made; what was not used is given back at the
-//! end. So a kill can only under-use the hour, and the reserve stays for the customer's other tools.
+//! Calls are booked in the account's state before they are made, some at a time; calls that were not made are given back
+//! at the end. So a killed cycle can only leave calls of the hour unused, and the reserve stays for the customer's other
+//! tools.
 
 use super::QualysError;
 use crate::model::{Name, after};
@@ -18,12 +19,13 @@ use tokio::time::Instant;
 /// Calls booked at a time: few enough that a kill wastes little of the hour, many enough that the account's state is not
 /// written for each call.
 const BOOKED_AT_ONCE: u32 = 20;
-/// When the headers say that only the reserve is left and not until when, look again then. The window slides, so a few
-/// calls come free before it is over.
+/// How soon to look again when the headers say that only the reserve is left, but not until when. The window slides, so a
+/// few calls become free before it is over.
 const LOOK_AGAIN: Duration = Duration::from_mins(5);
-/// A refusal without a wait, after all attempts: stay away for so long. Qualys's own plugin tries for two minutes.
+/// How long to pause when every attempt was refused and no wait was stated. Qualys's own plugin tries for two minutes.
 const UNKNOWN_WAIT: Duration = Duration::from_mins(2);
-/// A longer wait is looked at again after a day: the limits' windows are an hour, or a day in the oldest contracts.
+/// The longest pause. A longer wait is checked again after a day: the windows of the limits are an hour, or a day in the
+/// oldest contracts.
 const LONGEST_PAUSE: Duration = Duration::from_hours(24);
 
 /// The limits of an account, as the settings say them. Limit headers of Qualys win over them.
@@ -42,33 +44,36 @@ pub struct CallLimits {
 pub struct CallBudget {
     store: Store,
     account: Name,
+    /// Calls an hour and endpoint, without the reserve.
     allowed: u32,
     reserve_percent: u32,
     began: (Timestamp, Instant),
     permits: Semaphore,
-    /// Held while calls are booked, so that one cycle books once for all that wait.
+    /// Held while calls are booked, so that one booking serves all calls that wait for it.
     booking: tokio::sync::Mutex<()>,
-    ledger: Mutex<Ledger>,
+    usage: Mutex<Usage>,
 }
 
+/// What this cycle has used of the budget, and what Qualys has said about it.
 #[derive(Debug, Default)]
-struct Ledger {
-    left: BTreeMap<Endpoint, u32>,
+struct Usage {
+    /// Calls that are booked and not made.
+    booked: BTreeMap<Endpoint, u32>,
     made: BTreeMap<Endpoint, u32>,
-    /// What the headers last said: calls that we may still make.
-    heard: BTreeMap<Endpoint, u32>,
-    pause_until: Option<Timestamp>,
-    /// A short wait that Qualys asked for: everybody waits it out.
-    hold_until: Option<Instant>,
+    /// Calls that we may still make, by the latest limit headers.
+    allowed_by_headers: BTreeMap<Endpoint, u32>,
+    /// Qualys asked for a pause that a cycle does not wait out.
+    paused_until: Option<Timestamp>,
+    /// Qualys asked for a short wait, which every call waits out.
+    delayed_until: Option<Instant>,
     /// When an endpoint whose share is used up has a call again.
     window_until: Option<Timestamp>,
-    /// Qualys refused the credentials: nothing more is sent.
-    refused: bool,
-    calls: u32,
+    /// Qualys refused the credentials, so no further call is made.
+    stopped: bool,
 }
 
 impl CallBudget {
-    /// The limits for a cycle that began at `now`: so many calls an hour of which a share is reserved, so many at once.
+    /// A budget for a cycle that began at `now`.
     pub fn new(store: Store, account: Name, limits: CallLimits, now: Timestamp) -> Self {
         let CallLimits { per_hour, reserve_percent, at_once } = limits;
         Self {
@@ -79,49 +84,54 @@ impl CallBudget {
             began: (now, Instant::now()),
             permits: Semaphore::new(at_once.max(1)),
             booking: tokio::sync::Mutex::default(),
-            ledger: Mutex::default(),
+            usage: Mutex::default(),
         }
     }
 
-    /// Waits for a place among the calls at once, and takes a booked call.
-    pub(super) async fn turn(&self, endpoint: Endpoint) -> Result<SemaphorePermit<'_>, QualysError> {
+    /// Permits one call: waits until fewer calls than allowed are in flight, then takes a booked call.
+    pub(super) async fn permit(&self, endpoint: Endpoint) -> Result<SemaphorePermit<'_>, QualysError> {
         // The semaphore is never closed.
         let permit = self.permits.acquire().await.map_err(|_| QualysError::Address { endpoint })?;
-        let hold = self.lock().hold_until;
-        if let Some(until) = hold {
+        let delay = self.usage().delayed_until;
+        if let Some(until) = delay {
             tokio::time::sleep_until(until).await;
         }
         let _one_at_a_time = self.booking.lock().await;
         let now = self.now();
-        if self.lock().refused {
+        if self.usage().stopped {
             return Err(QualysError::BadCredentials { endpoint });
         }
-        if let Some(until) = self.lock().pause_until.filter(|until| *until > now) {
+        if let Some(until) = self.usage().paused_until.filter(|until| *until > now) {
             return Err(QualysError::NoCallsLeft { endpoint, until });
         }
-        if self.lock().left.get(&endpoint).is_none_or(|left| *left == 0) {
-            let booked = self.book(endpoint, now).await.map_err(QualysError::Account)?;
-            let heard = self.lock().heard.get(&endpoint).copied();
-            match (booked, heard) {
-                (Ok(calls), _) => *self.lock().left.entry(endpoint).or_default() += calls,
-                // What the headers say wins over our own count.
-                (Err(_), Some(1..)) => *self.lock().left.entry(endpoint).or_default() += 1,
-                (Err(until), _) => {
-                    let mut ledger = self.lock();
-                    ledger.window_until = ledger.window_until.max(Some(until));
-                    return Err(QualysError::NoCallsLeft { endpoint, until });
-                }
-            }
+        if self.usage().booked.get(&endpoint).is_none_or(|calls| *calls == 0) {
+            self.book_more(endpoint, now).await?;
         }
-        let mut ledger = self.lock();
-        if let Some(left) = ledger.left.get_mut(&endpoint) {
-            *left = left.saturating_sub(1);
+        let mut usage = self.usage();
+        if let Some(booked) = usage.booked.get_mut(&endpoint) {
+            *booked = booked.saturating_sub(1);
         }
-        *ledger.made.entry(endpoint).or_default() += 1;
-        ledger.calls += 1;
+        *usage.made.entry(endpoint).or_default() += 1;
         Ok(permit)
     }
 
+    async fn book_more(&self, endpoint: Endpoint, now: Timestamp) -> Result<(), QualysError> {
+        let booked = self.book(endpoint, now).await.map_err(QualysError::Account)?;
+        let mut usage = self.usage();
+        let calls = match (booked, usage.allowed_by_headers.get(&endpoint).copied()) {
+            (Ok(calls), _) => calls,
+            // What the headers say wins over our own count.
+            (Err(_), Some(1..)) => 1,
+            (Err(until), _) => {
+                usage.window_until = usage.window_until.max(Some(until));
+                return Err(QualysError::NoCallsLeft { endpoint, until });
+            }
+        };
+        *usage.booked.entry(endpoint).or_default() += calls;
+        Ok(())
+    }
+
+    /// Books calls in the account's state and returns how many; else when there will be one.
     async fn book(&self, endpoint: Endpoint, now: Timestamp) -> Result<Result<u32, Timestamp>, StoreError> {
         self.store
             .update(&BlobKey::Account(self.account.clone()), |account: &mut AccountState| {
@@ -131,8 +141,9 @@ impl CallBudget {
             .await
     }
 
-    /// Takes in the limit headers of an answer. On this API they were missing from every recording; if they come, they win.
-    pub(super) fn hear(&self, endpoint: Endpoint, headers: &HeaderMap) {
+    /// Reads the limit headers of an answer. Every recording of this API lacks them; where they are present, they win over
+    /// our own count.
+    pub(super) fn read_limit_headers(&self, endpoint: Endpoint, headers: &HeaderMap) {
         let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u32>().ok();
         let (Some(remaining), Some(limit)) = (number("x-ratelimit-remaining"), number("x-ratelimit-limit"))
         else {
@@ -141,80 +152,80 @@ impl CallBudget {
         let ours =
             remaining.saturating_sub(limit.saturating_sub(without_reserve(limit, self.reserve_percent)));
         let now = self.now();
-        let mut ledger = self.lock();
-        ledger.heard.insert(endpoint, ours);
+        let mut usage = self.usage();
+        usage.allowed_by_headers.insert(endpoint, ours);
         if ours == 0 {
             let wait = super::error::asked_wait(headers).unwrap_or(LOOK_AGAIN).min(LONGEST_PAUSE);
-            ledger.pause_until = ledger.pause_until.max(Some(after(now, wait)));
+            usage.paused_until = usage.paused_until.max(Some(after(now, wait)));
         }
     }
 
-    /// Qualys said to wait: no further call in this cycle before then.
+    /// Qualys asked for a wait that a call does not sit out: this cycle makes no call before it is over.
     pub(super) fn pause(&self, wait: Option<Duration>) {
         let until = after(self.now(), wait.unwrap_or(UNKNOWN_WAIT).min(LONGEST_PAUSE));
-        let mut ledger = self.lock();
-        ledger.pause_until = ledger.pause_until.max(Some(until));
+        let mut usage = self.usage();
+        usage.paused_until = usage.paused_until.max(Some(until));
     }
 
-    /// Qualys said to wait for so short that it is waited out, by all calls.
-    pub(super) fn hold(&self, wait: Duration) {
+    /// Qualys asked for a wait. If it is short enough to be waited out, all calls do so; else nothing happens here.
+    pub(super) fn delay_all(&self, wait: Duration) {
         if wait <= crate::retry::LONGEST {
-            let mut ledger = self.lock();
-            ledger.hold_until = ledger.hold_until.max(Some(Instant::now() + wait));
+            let mut usage = self.usage();
+            usage.delayed_until = usage.delayed_until.max(Some(Instant::now() + wait));
         }
     }
 
-    /// Qualys refused the credentials: repeated failures lock the user out, so nothing more is sent.
-    pub(super) fn refuse(&self) {
-        self.lock().refused = true;
+    /// Qualys refused the credentials. Repeated failures lock the user out, so no further call is made.
+    pub(super) fn stop(&self) {
+        self.usage().stopped = true;
     }
 
-    /// Whether Qualys refused the credentials, so that nothing more is sent.
-    pub fn is_refused(&self) -> bool {
-        self.lock().refused
+    /// Whether Qualys refused the credentials, so that no further call is made.
+    pub fn is_stopped(&self) -> bool {
+        self.usage().stopped
     }
 
-    /// When an endpoint whose share is used up has a call again, if that was met.
+    /// When every endpoint whose share was used up has a call again; none if no share was.
     pub fn window_until(&self) -> Option<Timestamp> {
-        self.lock().window_until
+        self.usage().window_until
     }
 
-    /// Until when Qualys told this cycle to wait, if it did.
+    /// Until when Qualys asked for a pause, if it did.
     pub fn paused_until(&self) -> Option<Timestamp> {
-        self.lock().pause_until
+        self.usage().paused_until
     }
 
-    /// The time now: the cycle's beginning and what has passed since.
+    /// The time now: when the cycle began, plus the time that has passed since.
     pub fn now(&self) -> Timestamp {
         after(self.began.0, self.began.1.elapsed())
     }
 
     /// The calls made so far.
     pub fn used(&self) -> Used {
-        let ledger = self.lock();
-        Used { total: ledger.calls, by_endpoint: ledger.made.clone(), left: None }
+        let by_endpoint = self.usage().made.clone();
+        Used { total: by_endpoint.values().sum(), by_endpoint, left: None }
     }
 
-    /// Gives back what was booked and not used, and remembers a pause. Gives the calls made and left.
+    /// Gives back the calls that were booked and not made, and stores a pause. Returns the calls made and left.
     ///
     /// # Errors
     /// When the account's state cannot be written.
-    pub async fn finish(&self) -> Result<Used, StoreError> {
+    pub async fn close(&self) -> Result<Used, StoreError> {
         let _one_at_a_time = self.booking.lock().await;
         let now = self.now();
-        let (left, pause) = {
-            let mut ledger = self.lock();
-            (std::mem::take(&mut ledger.left), ledger.pause_until.filter(|until| *until > now))
+        let (unused, pause) = {
+            let mut usage = self.usage();
+            (std::mem::take(&mut usage.booked), usage.paused_until.filter(|until| *until > now))
         };
         let mut used = self.used();
-        if left.is_empty() && pause.is_none() && used.total == 0 {
+        if unused.is_empty() && pause.is_none() && used.total == 0 {
             return Ok(used);
         }
         used.left = self
             .store
             .update(&BlobKey::Account(self.account.clone()), |account: &mut AccountState| {
                 account.schema_version = SCHEMA_VERSION;
-                for (endpoint, calls) in &left {
+                for (endpoint, calls) in &unused {
                     account.give_back(*endpoint, *calls);
                 }
                 account.made_until(self.began.0, now);
@@ -228,8 +239,8 @@ impl CallBudget {
         Ok(used)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Ledger> {
-        // Every change of the ledger is one assignment, so a panic elsewhere cannot leave it half changed.
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    fn usage(&self) -> MutexGuard<'_, Usage> {
+        // Every change is one assignment, so a panic elsewhere cannot leave it half changed.
+        self.usage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -12,29 +12,26 @@ use std::collections::BTreeMap;
 const NOUN: &str = "AzureAssetDataConnector";
 /// The largest page that Qualys allows (1 to 1,000): 1,000 subscriptions cost one call.
 const PAGE: usize = 1000;
-/// The size of a page when none is asked for.
+/// The page size when a search states none.
 const DEFAULT_PAGE: usize = 100;
 
-/// A connector to be made.
+/// A connector to create.
 #[derive(Debug, Clone)]
 pub struct NewConnector {
-    /// Its name.
     pub name: String,
-    /// Its description, with our mark.
+    /// With our mark.
     pub description: String,
-    /// The service principal's application.
+    /// The application id of the service principal.
     pub application: AppId,
-    /// The directory.
     pub directory: TenantId,
-    /// The subscription.
     pub subscription: SubscriptionId,
-    /// The service principal's secret.
+    /// The secret of the service principal.
     pub secret: SecretString,
-    /// Apps: `AI`, `CI`, `CSA`.
+    /// `AI`, `CI`, `CSA`.
     pub apps: Vec<String>,
-    /// Modules to activate on the machines found.
+    /// Modules to activate on the machines that the connector finds.
     pub modules: Vec<String>,
-    /// Ids of the tags to put on what is found.
+    /// Ids of the tags that Qualys puts on the assets that the connector finds.
     pub tags: Vec<i64>,
     /// Minutes between the syncs that Qualys starts itself.
     pub run_frequency_minutes: u32,
@@ -44,7 +41,7 @@ impl Qualys {
     /// Every Azure connector of the account that is not deleted.
     ///
     /// # Errors
-    /// When any page fails or is not what it says: the list is never shorter than the account's.
+    /// When any page fails or differs from what it states: a list that is returned is complete.
     pub async fn connectors(&self) -> Result<BTreeMap<ConnectorId, Connector>, QualysError> {
         let mut found = BTreeMap::new();
         let mut seen = std::collections::BTreeSet::new();
@@ -52,8 +49,8 @@ impl Qualys {
         loop {
             let mut preferences = json!({ "limitResults": PAGE });
             if let Some(after) = after {
-                // `startFromId` is what Qualys's own script uses on this noun. Whether the row with that id comes again
-                // is not known, so rows are told apart by their id.
+                // Qualys's own script uses `startFromId` on this noun. Whether the row with that id is returned again is
+                // not known, so rows are told apart by their id.
                 preferences["startFromId"] = json!(after);
             }
             let request = json!({ "ServiceRequest": { "preferences": preferences } });
@@ -70,14 +67,14 @@ impl Qualys {
             match answer.next_after(seen.last().copied(), after).map_err(malformed)? {
                 None => return Ok(found),
                 Some(_) if seen.len() == before => {
-                    return Err(malformed("it says that there is more, and does not go on".into()));
+                    return Err(malformed("it says that there are more records but has no new one".into()));
                 }
                 next => after = next,
             }
         }
     }
 
-    /// Asks for one connector at most: the cheapest call that shows whether Qualys accepts the user.
+    /// Asks for one connector at most: the cheapest call that shows whether Qualys accepts the credentials.
     ///
     /// # Errors
     /// When the call fails.
@@ -85,7 +82,7 @@ impl Qualys {
         let bytes =
             self.search(&json!({ "ServiceRequest": { "preferences": { "limitResults": 1 } } })).await?;
         let malformed = |what| QualysError::Malformed { endpoint: Endpoint::ConnectorSearch, what };
-        // A page of somebody in between is no sign-in.
+        // A success page of a proxy on the way is not a sign-in.
         wire::response(&bytes).and_then(|answer| answer.rows(NOUN, 1)).map_err(malformed)?;
         Ok(())
     }
@@ -93,10 +90,10 @@ impl Qualys {
     /// The connectors that Qualys has for one subscription.
     ///
     /// # Errors
-    /// When they cannot be read.
+    /// When the call fails, or when its answer cannot be used.
     pub async fn connectors_of(&self, subscription: SubscriptionId) -> Result<Vec<Connector>, QualysError> {
         let criteria = [json!({
-            // Spelt as in Qualys's own working script; the documentation writes it in lower case.
+            // Spelt as in Qualys's own script, which works; the documentation has it in lower case.
             "field": "authRecord.subscriptionId", "operator": "EQUALS", "value": subscription.to_string()
         })];
         let request = json!({ "ServiceRequest": { "filters": { "Criteria": criteria } } });
@@ -104,7 +101,7 @@ impl Qualys {
         let malformed = |what| QualysError::Malformed { endpoint: Endpoint::ConnectorSearch, what };
         let answer = wire::response(&bytes).map_err(malformed)?;
         if answer.has_more_records == Some(true) {
-            return Err(malformed("over a hundred connectors of one subscription".into()));
+            return Err(malformed("it has over a hundred connectors for one subscription".into()));
         }
         let mut found = Vec::new();
         for record in answer.rows(NOUN, DEFAULT_PAGE).map_err(malformed)? {
@@ -126,7 +123,7 @@ impl Qualys {
     /// One connector.
     ///
     /// # Errors
-    /// [`QualysError::NotFound`] also when it is deleted or outside the user's scope.
+    /// When the call fails. [`QualysError::NotFound`] may also mean that it is deleted or outside the user's scope.
     pub async fn connector(&self, id: ConnectorId) -> Result<Connector, QualysError> {
         let endpoint = Endpoint::ConnectorGet;
         let path = format!("/qps/rest/3.0/get/am/azureassetdataconnector/{id}");
@@ -139,13 +136,14 @@ impl Qualys {
         wire::connector(record).map_err(malformed)?.ok_or(QualysError::NotFound { endpoint })
     }
 
-    /// Makes a connector. Qualys does not check the credentials now: a wrong secret shows after the first sync.
+    /// Creates a connector. Qualys does not check the credentials then: a wrong secret shows only after the first sync.
     ///
     /// # Errors
-    /// An error that [`QualysError::is_unclear`] may stand for a connector that was made: look before doing it again.
+    /// When the call fails. If the error [is unclear](QualysError::is_unclear), Qualys may have created the connector: look
+    /// before the call is repeated.
     pub async fn create(&self, new: &NewConnector) -> Result<ConnectorId, QualysError> {
         let subscription = new.subscription.to_string();
-        // One list for each app, as Qualys's own script sends it.
+        // One object an app, as Qualys's own script sends it.
         let apps: Vec<_> = new
             .apps
             .iter()
@@ -180,29 +178,29 @@ impl Qualys {
         wire::id_of(record).map(ConnectorId).map_err(malformed)
     }
 
-    /// Switches a connector on or off. Fields that are not sent stay as they are.
+    /// Disables or enables a connector. Qualys leaves the fields that are not sent as they are.
     ///
     /// # Errors
-    /// An error that [`QualysError::is_unclear`] may stand for a change that was made.
+    /// When the call fails. If the error [is unclear](QualysError::is_unclear), Qualys may have made the change.
     pub async fn set_disabled(&self, id: ConnectorId, disabled: bool) -> Result<(), QualysError> {
         self.write(Endpoint::ConnectorUpdate, "update", Some(id), Some(&json!({ "disabled": disabled })))
             .await?;
         Ok(())
     }
 
-    /// Starts a sync. The answer gives no run id, and the connector may show its old state for a while.
+    /// Starts a sync. The answer has no run id, and the connector may show its old state for a while.
     ///
     /// # Errors
-    /// An error that [`QualysError::is_unclear`] may stand for a sync that was started.
+    /// When the call fails. If the error [is unclear](QualysError::is_unclear), Qualys may have started the sync.
     pub async fn run(&self, id: ConnectorId) -> Result<(), QualysError> {
         self.write(Endpoint::ConnectorRun, "run", Some(id), None).await?;
         Ok(())
     }
 
-    /// Deletes a connector. One that is gone already is a success.
+    /// Deletes a connector. It is a success if there is none any more.
     ///
     /// # Errors
-    /// An error that [`QualysError::is_unclear`] may stand for a connector that was deleted.
+    /// When the call fails. If the error [is unclear](QualysError::is_unclear), Qualys may have deleted the connector.
     pub async fn delete(&self, id: ConnectorId) -> Result<(), QualysError> {
         match self.write(Endpoint::ConnectorDelete, "delete", Some(id), None).await {
             Ok(_) | Err(QualysError::NotFound { .. }) => Ok(()),
@@ -210,7 +208,8 @@ impl Qualys {
         }
     }
 
-    /// Always by id: the filter forms once hit connectors that nobody meant (Qualys forbids `NOT EQUALS` in them since).
+    /// Writes to one connector by its id, never by a filter: filters once matched connectors by mistake, and Qualys has
+    /// forbidden `NOT EQUALS` in them since.
     async fn write(
         &self,
         endpoint: Endpoint,

@@ -1,4 +1,5 @@
-//! What can go wrong with Qualys, by what a caller can do about it; and the one place where an answer becomes an error.
+//! Errors of the Qualys client, one variant for each thing that a caller can do about one; and the one place where an
+//! answer becomes an error.
 
 use super::wire;
 use crate::state::Endpoint;
@@ -11,97 +12,73 @@ use std::time::Duration;
 /// Why a call to Qualys failed.
 #[derive(Debug, thiserror::Error)]
 pub enum QualysError {
-    /// The user name or the password is wrong. Repeated failures lock the user out, so nothing more is tried.
+    /// The user name or the password is wrong. Repeated failures lock the user out, so no further call is made.
     #[error("Qualys refused the user name or the password ({endpoint})")]
-    BadCredentials {
-        /// The call.
-        endpoint: Endpoint,
-    },
+    BadCredentials { endpoint: Endpoint },
     /// The user may not do this, the module is not licensed, or the source address is not allowed.
     #[error(
-        "Qualys forbids the {endpoint} ({code}): the user lacks the right, the module is not licensed, or this address is not allowed"
+        "Qualys forbids the {endpoint} ({code}): the user lacks the right, the module is not licensed, or this IP address is not allowed"
     )]
     Forbidden {
-        /// The call.
         endpoint: Endpoint,
         /// What Qualys said.
         code: String,
     },
     /// There is no such object, or it is outside the user's scope.
-    #[error("Qualys does not find the object of the {endpoint}, or this user may not see it")]
-    NotFound {
-        /// The call.
-        endpoint: Endpoint,
-    },
-    /// The request is not acceptable; repeating it does not help.
+    #[error("the {endpoint} failed: Qualys does not find the object, or this user may not see it")]
+    NotFound { endpoint: Endpoint },
+    /// Qualys does not accept the request; to repeat it does not help.
     #[error("Qualys refused the {endpoint}: {code}{}", detail.as_ref().map(|d| format!(" ({d})")).unwrap_or_default())]
     Refused {
-        /// The call.
         endpoint: Endpoint,
         /// The response code.
         code: String,
-        /// Its message, if it shows no secret.
+        /// Qualys's message, if it shows no secret.
         detail: Option<String>,
     },
-    /// Too many calls, or too many at once; refused before any work.
-    #[error("Qualys refuses the {endpoint} for now ({status}){}", wait.map(|w| format!(", for {} s", w.as_secs())).unwrap_or_default())]
+    /// Too many calls, or too many at once. Qualys refused the call before any work.
+    #[error("Qualys refuses the {endpoint} for now (HTTP {status}){}", wait.map(|w| format!("; it asks to wait {} s", w.as_secs())).unwrap_or_default())]
     RateLimited {
-        /// The call.
         endpoint: Endpoint,
-        /// 409 or 429.
+        /// 409 or 429; a success when only the response code states the limit.
         status: u16,
-        /// How long, where Qualys says.
+        /// How long to wait, if Qualys states it.
         wait: Option<Duration>,
     },
-    /// Our own share of the account's calls is used up; nothing was sent.
+    /// Our share of the account's calls is used up, or Qualys asked for a pause. Nothing was sent.
     #[error(
-        "no call left for the {endpoint} until {until}: the rest of the hour is the reserve for other tools"
+        "no call left for the {endpoint} until {until}: Qualys asked for a pause, or the calls that remain are reserved for other tools"
     )]
     NoCallsLeft {
-        /// The call.
         endpoint: Endpoint,
-        /// When there will be one.
+        /// When there will be a call again.
         until: Timestamp,
     },
-    /// The account's lease is not ours, or not for long enough for a write; nothing was sent.
+    /// The account's lease is not ours, or not for as long as a write may take. Nothing was sent.
     #[error("the {endpoint} was not sent: the account's lease was lost")]
-    LeaseLost {
-        /// The call.
-        endpoint: Endpoint,
-    },
-    /// An HTTP status that says nothing more.
+    LeaseLost { endpoint: Endpoint },
+    /// An HTTP status that no other variant stands for.
     #[error("Qualys answered the {endpoint} with HTTP {status}")]
-    Status {
-        /// The call.
-        endpoint: Endpoint,
-        /// The status.
-        status: u16,
-    },
-    /// The answer is not what it should be.
+    Status { endpoint: Endpoint, status: u16 },
+    /// The answer does not have the form that Qualys documents.
     #[error("Qualys's answer to the {endpoint} cannot be used: {what}")]
     Malformed {
-        /// The call.
         endpoint: Endpoint,
-        /// What is wrong with it.
+        /// What is wrong with it, without its content.
         what: String,
     },
-    /// No answer.
-    #[error("no answer to the {endpoint}")]
+    /// The connection failed, or the time-out passed.
+    #[error("no answer from Qualys to the {endpoint}")]
     Transport {
-        /// The call.
         endpoint: Endpoint,
-        /// The cause, without the address.
+        /// Without the address.
         #[source]
         source: reqwest::Error,
     },
-    /// The address cannot be built.
-    #[error("the address of the {endpoint} cannot be built: check QUALYS_API_URL")]
-    Address {
-        /// The call.
-        endpoint: Endpoint,
-    },
+    #[error("the address for the {endpoint} cannot be built: check QUALYS_API_URL")]
+    Address { endpoint: Endpoint },
     /// The account's state could not be read or written, so no call was made.
-    #[error("the account's call window cannot be kept")]
+    #[error("the calls could not be booked in the account's state")]
     Account(#[source] StoreError),
 }
 
@@ -143,7 +120,7 @@ impl QualysError {
     }
 }
 
-/// How long Qualys asks to wait; zero, empty and unreadable values say nothing.
+/// How long Qualys asks to wait. Zero, empty and unreadable values count as absent.
 pub(super) fn asked_wait(headers: &HeaderMap) -> Option<Duration> {
     let seconds =
         |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok().filter(|s| *s > 0);
@@ -168,7 +145,7 @@ pub(super) fn check(
             return Err(QualysError::RateLimited { endpoint, status: code, wait });
         }
         _ => {
-            // Some failures carry the envelope all the same.
+            // Some failures have the envelope in their body too.
             return match wire::response(bytes) {
                 Ok(answer) if answer.response_code == "INVALID_CREDENTIALS" => {
                     Err(QualysError::BadCredentials { endpoint })
@@ -179,7 +156,7 @@ pub(super) fn check(
     }
     let answer = match wire::response(bytes) {
         Ok(answer) => answer,
-        // Sign-in failures were recorded in XML, although XML was not asked for then.
+        // Sign-in failures were recorded in XML, although the recorded request did not ask for XML.
         Err(_) if wire::xml_code(bytes) == Some("INVALID_CREDENTIALS") => {
             return Err(QualysError::BadCredentials { endpoint });
         }
@@ -196,7 +173,7 @@ pub(super) fn check(
         "LIMIT_EXCEEDED" => Err(QualysError::RateLimited { endpoint, status: status.as_u16(), wait }),
         _ => {
             let detail = answer.response_error_details.and_then(|details| details.error_message);
-            // A user name or a password may look like a code.
+            // Not every code is Qualys's: a user name or a password that the answer repeats may look like one.
             let code = scrub(&code).unwrap_or_else(|| wire::UNREADABLE.to_owned());
             Err(QualysError::Refused { endpoint, code, detail: detail.and_then(|text| scrub(&text)) })
         }

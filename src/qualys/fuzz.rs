@@ -2,9 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "as in tests: what cannot be must end the run")]
 
-use super::hosts::{self, IdRange};
-use super::{CallBudget, CallLimits, Qualys, QualysError, Setup, error, wire};
+use super::{CallBudget, CallLimits, Qualys, QualysError, Setup, error, hosts, wire};
 use crate::fuzz::assert_discreet;
+use crate::manifest::IdRange;
 use crate::model::{ConnectorId, Mark, after};
 use crate::report::chain;
 use crate::retry::{Again, LONGEST, delay};
@@ -98,13 +98,13 @@ fn refusal(error: &QualysError) {
 /// No wait is longer than a day, whatever Qualys asks for, and none inside a cycle longer than some seconds.
 fn waits(headers: &HeaderMap, wait: Option<Duration>) {
     let budget = call_budget();
-    budget.hear(Endpoint::HostSearch, headers);
+    budget.read_limit_headers(Endpoint::HostSearch, headers);
     budget.pause(wait);
     let latest = after(budget.now(), Duration::from_hours(24));
     assert!(budget.paused_until().is_some_and(|until| until <= latest));
     if let Some(wait) = wait {
         assert!(!wait.is_zero());
-        budget.hold(wait);
+        budget.delay_all(wait);
         assert!(delay(1, Again::After(wait), 1.0).is_none_or(|slept| slept >= wait && slept <= 2 * LONGEST));
     }
 }

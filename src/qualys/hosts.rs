@@ -1,6 +1,7 @@
-//! QPS 2.0 `hostasset`: Azure virtual machines, by windows of the id cursor.
+//! QPS 2.0 `hostasset`: Azure virtual machines, by ranges of ids.
 
 use super::{Call, Qualys, QualysError, wire};
+use crate::manifest::IdRange;
 use crate::model::SubscriptionId;
 use crate::state::Endpoint;
 use bytes::Bytes;
@@ -11,40 +12,30 @@ use serde_json::json;
 const NOUN: &str = "HostAsset";
 /// The largest page that Qualys allows.
 const PAGE: usize = 1000;
-/// The fields that a snapshot keeps. Vulnerabilities, software and ports would multiply the answer, and are not
-/// inventory. Paths go through `list`, as in Qualys's own Jenkins plugin.
+/// The fields that a snapshot keeps. Vulnerabilities, software and ports would multiply the size of the answer and are
+/// not inventory. Paths go through `list`, as in Qualys's own Jenkins plugin.
 const FIELDS: &str = "id,name,created,modified,type,qwebHostId,fqdn,os,dnsHostName,address,trackingMethod,isDockerHost,\
     tags.list.TagSimple.id,tags.list.TagSimple.name,\
     networkInterface.list.HostAssetInterface.hostname,networkInterface.list.HostAssetInterface.interfaceId,\
     networkInterface.list.HostAssetInterface.type,networkInterface.list.HostAssetInterface.address,\
     sourceInfo.list.AzureAssetSourceSimple";
 
-/// The hosts with an id greater than `after` and, if it has an end, less than `before`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct IdRange {
-    /// Exclusive.
-    pub after: i64,
-    /// Exclusive; none: to the end.
-    pub before: Option<i64>,
-}
-
 /// One page of hosts, in the order of their ids.
 #[derive(Debug)]
 pub struct HostPage {
-    /// The rows.
     pub rows: Vec<HostRow>,
-    /// Where the next page begins; none: this was the last.
+    /// The next page holds ids greater than this; none: this was the last page.
     pub next_after: Option<i64>,
 }
 
-/// One host as Qualys answered it.
+/// One host as Qualys returned it.
 #[derive(Debug, Clone)]
 pub struct HostRow {
     /// Its Qualys id.
     pub id: i64,
     /// The subscription of its Azure source; not every host has one.
     pub subscription: Option<SubscriptionId>,
-    /// The record, on one line.
+    /// The record as JSON, on one line.
     pub json: Bytes,
 }
 
@@ -62,7 +53,7 @@ struct Sources {
     list: Vec<Source>,
 }
 
-/// A host has several sources, in any order; the others are objects of other names.
+/// A host has several sources in any order. Those that are not Azure are objects of other names.
 #[derive(Deserialize)]
 struct Source {
     #[serde(rename = "AzureAssetSourceSimple")]
@@ -75,38 +66,37 @@ struct AzureSource {
     subscription_id: Option<String>,
 }
 
-impl IdRange {
-    fn criteria(self) -> Vec<serde_json::Value> {
-        let criterion = |field: &str, operator: &str, value: String| json!({ "field": field, "operator": operator, "value": value });
-        let mut criteria = vec![criterion("cloudProviderType", "EQUALS", "AZURE".into())];
-        criteria.push(criterion("id", "GREATER", self.after.to_string()));
-        criteria.extend(self.before.map(|before| criterion("id", "LESSER", before.to_string())));
-        criteria
-    }
+/// Filters for the Azure hosts of a range.
+fn criteria(range: IdRange) -> Vec<serde_json::Value> {
+    let criterion = |field: &str, operator: &str, value: String| json!({ "field": field, "operator": operator, "value": value });
+    let mut criteria = vec![criterion("cloudProviderType", "EQUALS", "AZURE".into())];
+    criteria.push(criterion("id", "GREATER", range.after.to_string()));
+    criteria.extend(range.before.map(|before| criterion("id", "LESSER", before.to_string())));
+    criteria
 }
 
 impl Qualys {
     /// The first page of a range.
     ///
     /// # Errors
-    /// When it fails, or is not what it says.
+    /// When the call fails, or when the page differs from what it states or was asked for.
     pub async fn hosts(&self, range: IdRange) -> Result<HostPage, QualysError> {
         let endpoint = Endpoint::HostSearch;
         let request = json!({ "ServiceRequest": {
-            "preferences": { "limitResults": PAGE }, "filters": { "Criteria": range.criteria() } } });
+            "preferences": { "limitResults": PAGE }, "filters": { "Criteria": criteria(range) } } });
         let path = format!("/qps/rest/2.0/search/am/hostasset?fields={FIELDS}");
         let body = Some(request.to_string().into());
         let bytes = self.send(Call { endpoint, method: Method::POST, path, body }).await?;
         page(&bytes, range).map_err(|what| QualysError::Malformed { endpoint, what })
     }
 
-    /// How many hosts a window has, as Qualys counts them.
+    /// How many hosts Qualys counts in a range.
     ///
     /// # Errors
-    /// When it fails.
+    /// When the call fails, or when its answer has no count.
     pub async fn count_hosts(&self, range: IdRange) -> Result<u64, QualysError> {
         let endpoint = Endpoint::HostCount;
-        let request = json!({ "ServiceRequest": { "filters": { "Criteria": range.criteria() } } });
+        let request = json!({ "ServiceRequest": { "filters": { "Criteria": criteria(range) } } });
         let path = "/qps/rest/2.0/count/am/hostasset".into();
         let bytes = self
             .send(Call { endpoint, method: Method::POST, path, body: Some(request.to_string().into()) })
@@ -129,7 +119,7 @@ pub(super) fn page(bytes: &Bytes, range: IdRange) -> Result<HostPage, String> {
     if let (Some(first), Some(last)) = (rows.first(), rows.last())
         && (first.id <= range.after || range.before.is_some_and(|before| last.id >= before))
     {
-        return Err("it has records outside what was asked for".into());
+        return Err("it has records outside the range that was asked for".into());
     }
     let next_after = answer.next_after(rows.last().map(|row| row.id), Some(range.after))?;
     Ok(HostPage { rows, next_after })
@@ -142,7 +132,7 @@ fn row(bytes: &Bytes, record: &serde_json::value::RawValue) -> Result<HostRow, S
     let subscription = sources.find_map(|azure| azure.subscription_id?.parse().ok());
     let text = record.get();
     let json = if text.contains(['\n', '\r']) {
-        // Line breaks stand only between tokens: inside a JSON text they are escaped.
+        // Line breaks occur only between tokens: inside a JSON string they are escaped.
         Bytes::from(text.replace(['\n', '\r'], " "))
     } else {
         bytes.slice_ref(text.as_bytes())

@@ -1,4 +1,4 @@
-//! The QPS envelope as it is on the wire: lenient in, since numbers come as texts and booleans as words.
+//! The QPS envelope as Qualys sends it. Parsing is lenient, since numbers and booleans also arrive as strings.
 
 use crate::model::{Connector, ConnectorId};
 use jiff::Timestamp;
@@ -13,7 +13,7 @@ struct Envelope<'a> {
     response: Response<'a>,
 }
 
-/// `ServiceResponse`. On an empty result and on a last page most of it is missing (recorded in 2020 and 2022).
+/// `ServiceResponse`. An empty result and a last page lack most of its fields (recorded in 2020 and 2022).
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(clippy::struct_field_names, reason = "the names on the wire")]
@@ -37,7 +37,7 @@ pub(super) struct ErrorDetails {
     pub(super) error_message: Option<String>,
 }
 
-/// The envelope in an answer's body; else what is wrong with the body, without its content.
+/// The envelope in a body. The error says what is wrong with the body and shows nothing of it.
 pub(super) fn response(bytes: &[u8]) -> Result<Response<'_>, String> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err("it is empty".into());
@@ -49,35 +49,35 @@ pub(super) fn response(bytes: &[u8]) -> Result<Response<'_>, String> {
     }
 }
 
-/// Where a body stops being understood; serde's own message may repeat values.
+/// Where parsing stopped and why. The message of `serde` may repeat values, so it is not used.
 pub(super) fn position(error: &serde_json::Error) -> String {
     let class = match error.classify() {
         serde_json::error::Category::Eof => "it ends early",
         serde_json::error::Category::Syntax => "it is not JSON",
-        _ => "its shape is unknown",
+        _ => "its shape is not the documented one",
     };
     format!("{class} (line {}, column {})", error.line(), error.column())
 }
 
 impl<'a> Response<'a> {
-    /// The records of a page of a search. An empty result says `count` 0, and a full page says whether there is more: an
-    /// answer that does not say it is none, and never an empty list.
+    /// The records of one page of a search. An empty result states `count` 0, and a full page states whether there are more
+    /// records. An answer that does not is an error, and never an empty list.
     pub(super) fn rows(&self, noun: &str, page: usize) -> Result<Vec<&'a RawValue>, String> {
         if self.count.is_none() {
             return Err("it has no count".into());
         }
         let rows = self.records(noun)?;
         if rows.len() >= page && self.has_more_records.is_none() {
-            return Err("it is full and does not say whether there is more".into());
+            return Err("it is full and does not say whether there are more records".into());
         }
         Ok(rows)
     }
 
-    /// The records of an answer, each the content of its one-key object; as many as `count` says.
+    /// The records of an answer, each without its one-key object. An error if their number differs from `count`.
     pub(super) fn records(&self, noun: &str) -> Result<Vec<&'a RawValue>, String> {
         let items: Vec<&'a RawValue> = match self.data {
             None => Vec::new(),
-            // Documented as a list of one-key objects; one client also met a single object.
+            // Documented as a list of one-key objects; one client also received a single object.
             Some(data) if data.get().starts_with('[') => {
                 serde_json::from_str(data.get()).map_err(|e| position(&e))?
             }
@@ -87,13 +87,13 @@ impl<'a> Response<'a> {
             items.into_iter().map(|item| record(item, noun)).collect::<Result<_, _>>()?;
         match self.count {
             Some(count) if usize::try_from(count) != Ok(records.len()) => {
-                Err(format!("it says {count} records and has {}", records.len()))
+                Err(format!("it states {count} records and has {}", records.len()))
             }
             _ => Ok(records),
         }
     }
 
-    /// The page after this one begins behind this id; none: this was the last.
+    /// The next page holds ids greater than this; none: this was the last page.
     pub(super) fn next_after(
         &self,
         last_row: Option<i64>,
@@ -104,7 +104,7 @@ impl<'a> Response<'a> {
         }
         match self.last_id.max(last_row) {
             Some(next) if Some(next) > before => Ok(Some(next)),
-            _ => Err("it says that there is more, and does not go on".into()),
+            _ => Err("it says that there are more records but has no new one".into()),
         }
     }
 }
@@ -112,7 +112,7 @@ impl<'a> Response<'a> {
 fn record<'a>(item: &'a RawValue, noun: &str) -> Result<&'a RawValue, String> {
     let mut object: std::collections::BTreeMap<Cow<'a, str>, &'a RawValue> =
         serde_json::from_str(item.get()).map_err(|error| position(&error))?;
-    object.remove(noun).ok_or_else(|| format!("a record is no {noun}"))
+    object.remove(noun).ok_or_else(|| format!("a record is not of type {noun}"))
 }
 
 /// A connector as the API shows it. Any field but the id may be missing.
@@ -152,7 +152,7 @@ struct AuthRecord {
     subscription_id: Option<String>,
 }
 
-/// A connector from its record; none when Qualys says that it is deleted.
+/// The connector of a record; none when Qualys marks it as deleted.
 pub(super) fn connector(record: &RawValue) -> Result<Option<Connector>, String> {
     let wire: WireConnector = serde_json::from_str(record.get()).map_err(|error| position(&error))?;
     if wire.is_deleted == Some(true) {
@@ -173,17 +173,18 @@ pub(super) fn connector(record: &RawValue) -> Result<Option<Connector>, String> 
         disabled: wire.disabled.unwrap_or(false),
         member: wire.is_attached_to_org_connector.unwrap_or(false),
         run_frequency_minutes: wire.run_frequency.and_then(|minutes| u32::try_from(minutes).ok()),
-        // An id that is no GUID is an id that we do not know.
+        // An id that is not a GUID counts as not stated.
         application: auth.application_id.and_then(|id| id.parse().ok()),
         directory: auth.directory_id.and_then(|id| id.parse().ok()),
         subscription: auth.subscription_id.and_then(|id| id.parse().ok()),
     }))
 }
 
-/// What stands for a word that may not be shown.
+/// Replaces a code or state that may not be shown.
 pub(super) const UNREADABLE: &str = "(unreadable)";
 
-/// A word of Qualys's as it may be kept and shown: a name, and nothing else that a text may hold.
+/// A code or state of Qualys's as it may be stored and shown: only a name in capitals passes, since a server could
+/// put anything here, a secret too.
 pub(super) fn word(text: &str) -> String {
     const LONGEST: usize = 64;
     let text = text.trim();
@@ -192,7 +193,7 @@ pub(super) fn word(text: &str) -> String {
     if is_name { text.to_owned() } else { UNREADABLE.to_owned() }
 }
 
-/// The id of a record, whatever its kind.
+/// The id of a record of any type.
 pub(super) fn id_of(record: &RawValue) -> Result<i64, String> {
     #[derive(Deserialize)]
     struct Id {
@@ -206,7 +207,7 @@ pub(super) fn id_of(record: &RawValue) -> Result<i64, String> {
 pub(super) fn seconds_to_wait(bytes: &[u8]) -> Option<Duration> {
     let text = std::str::from_utf8(bytes).ok()?;
     let rest = text.split_once("SECONDS_TO_WAIT")?.1;
-    // The value stands in the next element or member: a short way on.
+    // The value is in the next element or member, so a few characters later.
     let digits: String =
         rest.chars().take(80).skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
     digits.parse().ok().filter(|seconds| *seconds > 0).map(Duration::from_secs)
@@ -218,7 +219,7 @@ pub(super) fn xml_code(bytes: &[u8]) -> Option<&str> {
     Some(text.split_once("<responseCode>")?.1.split_once("</responseCode>")?.0.trim())
 }
 
-/// The client secret inside a request of ours, to keep it out of errors.
+/// The client secret inside the body of a request, to keep it out of errors.
 pub(super) fn key_in(body: &[u8]) -> Option<String> {
     let value: serde_json::Value = serde_json::from_slice(body).ok()?;
     let key = value.pointer("/ServiceRequest/data/AzureAssetDataConnector/authRecord/authenticationKey")?;
@@ -234,7 +235,7 @@ enum Loose {
     Other(serde::de::IgnoredAny),
 }
 
-/// A number, or a text that is one.
+/// A number, or a string that is one.
 pub(super) fn integer<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D::Error> {
     Ok(match Loose::deserialize(from)? {
         Loose::Number(number) => Some(number),
@@ -247,7 +248,7 @@ pub(super) fn required_integer<'de, D: Deserializer<'de>>(from: D) -> Result<i64
     integer(from)?.ok_or_else(|| serde::de::Error::custom("a number is missing"))
 }
 
-/// A boolean, or a text that is one: answers have texts (Qualys's own scripts lower-case them).
+/// A boolean, or a string that is one: Qualys sends strings, and its own scripts lower-case them.
 fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<Option<bool>, D::Error> {
     Ok(match Loose::deserialize(from)? {
         Loose::Bool(value) => Some(value),

@@ -1,4 +1,4 @@
-//! One file of a snapshot in the making: JSON lines, compressed, hashed, sent on in pieces.
+//! A part: one file of a snapshot while it is written. JSON lines, compressed, hashed, and sent to the store in pieces.
 
 use crate::manifest::FileEntry;
 use crate::model::hex;
@@ -8,16 +8,16 @@ use flate2::{Compression, GzBuilder, write::GzEncoder};
 use sha2::{Digest, Sha256};
 use std::io::Write;
 
-/// Compressed bytes held before they are sent on; also the size of a block where storage takes blocks.
+/// Compressed bytes held in memory before they are sent. Also the size of a block where the store takes blocks.
 const PIECE: usize = 1024 * 1024;
 
-/// A file in the making. Dropping it leaves nothing; [`Part::publish`] consumes it, so an unpublished part cannot be
-/// taken for one.
+/// Nobody sees it before [`Part::publish`], which consumes it, so that an unpublished part cannot be taken for a published
+/// one. Dropping it leaves nothing behind.
 #[derive(Debug)]
 #[must_use = "a part that is not published is thrown away"]
 pub(super) struct Part {
     path: String,
-    draft: NewBlob,
+    blob: NewBlob,
     encoder: GzEncoder<Vec<u8>>,
     hash: Sha256,
     rows: u64,
@@ -29,10 +29,10 @@ impl Part {
         let path = key.path();
         // No name and no time in the header: the same rows give the same bytes.
         let encoder = GzBuilder::new().write(Vec::new(), Compression::default());
-        Ok(Self { path, draft: store.new_blob(key).await?, encoder, hash: Sha256::new(), rows: 0, bytes: 0 })
+        Ok(Self { path, blob: store.new_blob(key).await?, encoder, hash: Sha256::new(), rows: 0, bytes: 0 })
     }
 
-    /// Adds one record, which is one line.
+    /// Adds one record, on one line.
     pub(super) async fn line(&mut self, json: &[u8]) -> Result<(), StoreError> {
         let encoded = self.encoder.write_all(json).and_then(|()| self.encoder.write_all(b"\n"));
         encoded.map_err(|source| self.failed(source))?;
@@ -49,8 +49,8 @@ impl Part {
         finished.map_err(|source| self.failed(source))?;
         let piece = std::mem::take(self.encoder.get_mut());
         self.send(piece).await?;
-        let Self { path, draft, hash, rows, bytes, .. } = self;
-        draft.publish().await?;
+        let Self { path, blob, hash, rows, bytes, .. } = self;
+        blob.publish().await?;
         let sha256 = hex(&hash.finalize());
         Ok(FileEntry { path, rows, bytes, sha256 })
     }
@@ -58,7 +58,7 @@ impl Part {
     async fn send(&mut self, piece: Vec<u8>) -> Result<(), StoreError> {
         self.hash.update(&piece);
         self.bytes += piece.len() as u64;
-        self.draft.write(Bytes::from(piece)).await
+        self.blob.write(Bytes::from(piece)).await
     }
 
     fn failed(&self, source: std::io::Error) -> StoreError {
@@ -75,7 +75,7 @@ mod tests {
     use std::io::Read;
     use uuid::Uuid;
 
-    /// A line that does not compress well, so that a part has several pieces.
+    /// A line that compresses badly, so that a part has several pieces.
     fn line(length: usize, mut seed: u64) -> Vec<u8> {
         let digit = || {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -112,13 +112,13 @@ mod tests {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             let (entry, bytes) = runtime.block_on(written(&lines));
             let mut text = Vec::new();
-            // One member: a reader that stops at the first end has read all.
+            // There is one gzip member: this reader stops after the first.
             flate2::read::GzDecoder::new(bytes.as_ref()).read_to_end(&mut text).unwrap();
-            let mut wanted = lines.join(&b'\n');
+            let mut expected = lines.join(&b'\n');
             if !lines.is_empty() {
-                wanted.push(b'\n');
+                expected.push(b'\n');
             }
-            prop_assert!(text == wanted, "{} bytes instead of {}", text.len(), wanted.len());
+            prop_assert!(text == expected, "{} bytes instead of {}", text.len(), expected.len());
             prop_assert_eq!((entry.rows, entry.bytes), (lines.len() as u64, bytes.len() as u64));
             prop_assert_eq!(entry.sha256, hex(&Sha256::digest(&bytes)));
         }

@@ -1,132 +1,127 @@
-//! One range: a window of the id cursor, read page by page into a part, and counted right beside it.
+//! One range: read page by page into a part, and counted by Qualys right after.
 
+use super::attribution::{Owner, RowCounts};
 use super::part::Part;
+use super::source::Source;
 use super::{SnapshotError, SnapshotJob};
-use crate::manifest::{Manifest, RangeEntry, VIRTUAL_MACHINE};
-use crate::model::SubscriptionId;
-use crate::qualys::IdRange;
+use crate::manifest::{FileEntry, Range, RangeEntry, Tally, Unproved};
 use crate::store::BlobKey;
-use std::collections::BTreeMap;
 use tokio::time::Instant;
 use tracing::warn;
 
 /// Pages in a range: up to 32,000 rows are read again when the proof fails, and one call in 33 is a count.
 const PAGES: u32 = 32;
-/// Readings of a range. A host that appears between reading and counting fails the proof once; three failures in a row
-/// are no coincidence.
+/// How often a range is read. A host that appears between reading and counting fails the proof once; three failures in
+/// a row are no coincidence.
 const ATTEMPTS: u32 = 3;
 
-/// Reads the range that begins behind `after` until it is proved, and adds its file and its rows to the manifest.
+/// A range as it was read in the end.
+#[derive(Debug)]
+pub(super) struct RangeReading {
+    pub(super) entry: RangeEntry,
+    /// None when it is not proved, or holds no row of this tenant.
+    pub(super) file: Option<FileEntry>,
+    pub(super) rows: RowCounts,
+    /// None when it is proved.
+    pub(super) unproved: Option<Unproved>,
+    /// What was not read because the range was full.
+    pub(super) rest: Option<Range>,
+}
+
+/// Reads the first pages from `start` on until they are proved, [`ATTEMPTS`] times at most.
 pub(super) async fn read(
     job: &SnapshotJob<'_>,
-    number: u32,
-    after: i64,
-    manifest: &mut Manifest,
-) -> Result<RangeEntry, SnapshotError> {
-    for attempt in 1.. {
+    source: Source,
+    start: Range,
+    part: u32,
+) -> Result<RangeReading, SnapshotError> {
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        let pages = Pages::read(job, source, start, part).await?;
+        let range = start.without(pages.rest);
+        let declared = source.count(job.qualys, range).await?;
+        let verdict = pages.tally.verdict(declared);
+        let entry = entry(source, range, declared, attempts, &pages);
+        let Pages { part, rows, rest, .. } = pages;
+        if verdict.is_proved() {
+            let file = if rows.kept() > 0 { Some(part.publish().await?) } else { None };
+            return Ok(RangeReading { entry, file, rows, unproved: None, rest });
+        }
+        let unproved = Unproved { rows: source.rows(), range, attempts, verdict };
+        warn!(
+            %range, declared, read = entry.read, unique = entry.unique, attempt = attempts,
+            "A reading of {} with {range} is not proved: {verdict}", source.rows()
+        );
+        if attempts == ATTEMPTS {
+            return Ok(RangeReading { entry, file: None, rows, unproved: Some(unproved), rest });
+        }
+    }
+}
+
+/// The pages of one reading.
+struct Pages {
+    tally: Tally,
+    rows: RowCounts,
+    part: Part,
+    rest: Option<Range>,
+}
+
+impl Pages {
+    async fn read(
+        job: &SnapshotJob<'_>,
+        source: Source,
+        start: Range,
+        part: u32,
+    ) -> Result<Self, SnapshotError> {
         let key = BlobKey::Raw {
             tenant: job.tenant,
             snapshot: job.id.clone(),
-            resource_type: VIRTUAL_MACHINE.to_owned(),
-            part: number,
+            resource_type: source.resource_type().to_owned(),
+            part,
         };
-        let mut reading =
-            Reading { part: Part::begin(job.store, key).await?, kept: BTreeMap::new(), unattributed: 0 };
-        let mut range = pages(job, after, &mut reading).await?;
-        range.attempts = attempt;
-        range.declared = job.qualys.count_hosts(IdRange { after, before: range.before }).await?;
-        range.proved = range.declared == range.read && range.read == range.unique;
-        if range.proved {
-            if range.kept > 0 {
-                manifest.files.push(reading.part.publish().await?);
+        let mut part = Part::begin(job.store, key).await?;
+        let (mut tally, mut rows) = (Tally::default(), RowCounts::default());
+        let mut rest = Some(start);
+        while let Some(range) = rest
+            && tally.pages < PAGES
+        {
+            if Instant::now() >= job.deadline {
+                return Err(SnapshotError::Time { pages: tally.pages });
             }
-            for (subscription, rows) in reading.kept {
-                *manifest.rows_by_subscription.entry(subscription).or_default() += rows;
-            }
-            manifest.unattributed += reading.unattributed;
-            return Ok(range);
-        }
-        warn!(
-            after,
-            declared = range.declared,
-            read = range.read,
-            unique = range.unique,
-            attempt,
-            "Hosts with ids over {after} do not agree with Qualys's count: {} read, {} counted",
-            range.read,
-            range.declared
-        );
-        if attempt == ATTEMPTS {
-            return Ok(range);
-        }
-    }
-    unreachable!("the loop has no end but its returns")
-}
-
-struct Reading {
-    part: Part,
-    kept: BTreeMap<SubscriptionId, u64>,
-    unattributed: u64,
-}
-
-async fn pages(
-    job: &SnapshotJob<'_>,
-    after: i64,
-    reading: &mut Reading,
-) -> Result<RangeEntry, SnapshotError> {
-    let mut range = RangeEntry {
-        source: "hostasset".to_owned(),
-        resource_type: VIRTUAL_MACHINE.to_owned(),
-        after,
-        before: None,
-        declared: 0,
-        read: 0,
-        unique: 0,
-        first: None,
-        last: None,
-        pages: 0,
-        attempts: 0,
-        kept: 0,
-        dropped: 0,
-        proved: false,
-    };
-    let mut cursor = after;
-    while range.pages < PAGES {
-        if Instant::now() >= job.deadline {
-            return Err(SnapshotError::Time { pages: range.pages });
-        }
-        let page = job.qualys.hosts(IdRange { after: cursor, before: None }).await?;
-        range.pages += 1;
-        for row in &page.rows {
-            range.read += 1;
-            // Rows come in the order of their ids, within a page and from page to page.
-            if range.last == Some(row.id) {
-                continue;
-            }
-            range.unique += 1;
-            range.first.get_or_insert(row.id);
-            range.last = Some(row.id);
-            match row.subscription.filter(|id| job.subscriptions.contains(id)) {
-                Some(subscription) => *reading.kept.entry(subscription).or_default() += 1,
-                None if job.sole_tenant => reading.unattributed += 1,
-                None => {
-                    range.dropped += 1;
+            let page = source.first_page(job.qualys, range).await?;
+            tally.page();
+            for row in page.rows {
+                if !tally.row(row.id) {
                     continue;
                 }
+                let owner = Owner::of(row.subscription, job.subscriptions, job.sole_tenant);
+                rows.add(owner);
+                if owner.is_ours() {
+                    part.line(&row.json).await?;
+                }
             }
-            range.kept += 1;
-            reading.part.line(&row.json).await?;
+            rest = page.rest;
         }
-        match page.next_after {
-            None => {
-                range.before = None;
-                return Ok(range);
-            }
-            Some(next) => {
-                cursor = next;
-                range.before = Some(next + 1);
-            }
-        }
+        Ok(Self { tally, rows, part, rest })
     }
-    Ok(range)
+}
+
+fn entry(source: Source, range: Range, declared: u64, attempts: u32, pages: &Pages) -> RangeEntry {
+    let Pages { tally, rows, .. } = pages;
+    RangeEntry {
+        source: source.api().to_owned(),
+        resource_type: source.resource_type().to_owned(),
+        range,
+        declared,
+        read: tally.read,
+        unique: tally.distinct,
+        first: tally.first,
+        last: tally.last,
+        pages: tally.pages,
+        attempts,
+        kept: rows.kept(),
+        dropped: rows.dropped,
+        proved: tally.verdict(declared).is_proved(),
+    }
 }

@@ -9,6 +9,7 @@ use estate::{COLUMNS, Column, Estate};
 use futures::stream::{self, StreamExt};
 use kinds::{Row, rows};
 use qualys_azure_inventory::plan::{Kept, Why};
+use qualys_azure_inventory::report::Counts;
 use qualys_azure_inventory::report::CycleStage;
 use qualys_azure_inventory::report::Report;
 use std::io::Write;
@@ -99,7 +100,7 @@ fn is_unread(kept: &Kept) -> bool {
 
 /// The gravest of what the report says.
 fn came_to(report: &Report) -> String {
-    let (_, failed, unknown, not_started) = report.counts();
+    let Counts { failed, unclear, not_started, .. } = report.counts();
     let found = serde_json::to_string(&report.outcomes).unwrap().contains(" after: ");
     let words = [
         (report.problems.iter().any(|problem| problem.stage == CycleStage::Plan), "refused"),
@@ -107,7 +108,7 @@ fn came_to(report: &Report) -> String {
         (!report.problems.is_empty(), "problem"),
         (!report.unreadable.is_empty(), "unreadable"),
         (failed > 0, "failed"),
-        (unknown > 0, "unclear"),
+        (unclear > 0, "unclear"),
         (not_started > 0, "held back"),
         (found, "found"),
         (report.kept.iter().any(is_unread), "left alone"),

@@ -5,15 +5,16 @@ use qualys_azure_inventory::report::CycleStage;
 use std::time::Duration;
 use world::{CallKind, Fault, Kind};
 
-fn still() -> Stage {
+/// A stage in `observe`, where a snapshot is due a minute after the last one.
+fn observing() -> Stage {
     let stage = Stage::new().set("MODE", "observe").set("SNAPSHOT_GAP", "0s").set("SNAPSHOT_EVERY", "1m");
     stage.world.set_time("2026-11-23T04:00:00Z".parse().unwrap());
     stage
 }
 
 #[tokio::test]
-async fn an_inventory_of_many_windows_is_read_whole_and_in_order() {
-    let stage = still();
+async fn an_inventory_of_several_ranges_is_read_whole_and_in_order() {
+    let stage = observing();
     let subscription = stage.world.subscription("big");
     stage.world.hosts(&subscription, 33_500);
     stage.world.ec2_host();
@@ -34,7 +35,7 @@ async fn an_inventory_of_many_windows_is_read_whole_and_in_order() {
 
 #[tokio::test]
 async fn an_empty_inventory_is_a_proven_snapshot_too() {
-    let stage = still();
+    let stage = observing();
     stage.world.subscription("empty");
     stage.cycle(&stage.app().await).await;
     let snapshot = stage.latest().unwrap();
@@ -43,9 +44,9 @@ async fn an_empty_inventory_is_a_proven_snapshot_too() {
 }
 
 #[tokio::test]
-async fn a_slice_that_does_not_agree_is_read_again() {
+async fn a_range_that_does_not_agree_is_read_again() {
     for kind in [Kind::WrongCount(1), Kind::WrongCount(-1)] {
-        let stage = still();
+        let stage = observing();
         let subscription = stage.world.subscription("a");
         stage.world.hosts(&subscription, 10);
         stage.world.fault(Fault::new(CallKind::HostCount, kind));
@@ -56,8 +57,8 @@ async fn a_slice_that_does_not_agree_is_read_again() {
 }
 
 #[tokio::test]
-async fn a_snapshot_that_cannot_be_proved_is_kept_apart_and_the_newest_stays() {
-    let stage = still();
+async fn a_snapshot_that_cannot_be_proved_does_not_become_the_newest() {
+    let stage = observing();
     let subscription = stage.world.subscription("a");
     stage.world.hosts(&subscription, 10);
     let app = stage.app().await;
@@ -67,29 +68,29 @@ async fn a_snapshot_that_cannot_be_proved_is_kept_apart_and_the_newest_stays() {
         stage.pass(Duration::from_mins(2));
         stage.world.fault(Fault::new(CallKind::HostCount, kind).always());
         let ran = stage.cycle(&app).await;
-        let taken = ran.report.snapshot.unwrap();
-        assert!(!taken.complete && taken.reason.unwrap().contains("3 times over"));
+        let result = ran.report.snapshot.unwrap();
+        assert!(!result.complete && result.reason.unwrap().contains("in 3 readings"));
         assert_eq!(stage.latest().unwrap().id, good.id);
         stage.world.clear_faults();
     }
 }
 
 #[tokio::test]
-async fn rows_that_come_twice_or_are_missing_are_found_out() {
+async fn rows_that_come_twice_or_are_missing_are_noticed() {
     for kind in [Kind::DropRow, Kind::DuplicateRow] {
-        let stage = still();
+        let stage = observing();
         let subscription = stage.world.subscription("a");
         stage.world.hosts(&subscription, 10);
         stage.world.fault(Fault::new(CallKind::HostSearch, kind.clone()).always());
         let ran = stage.cycle(&stage.app().await).await;
-        assert!(ran.report.snapshot.is_none_or(|taken| !taken.complete), "{kind:?}");
+        assert!(ran.report.snapshot.is_none_or(|result| !result.complete), "{kind:?}");
         assert!(stage.latest().is_none(), "{kind:?}");
     }
 }
 
 #[tokio::test]
 async fn tombstones_agents_and_hosts_without_details_are_kept() {
-    let stage = still();
+    let stage = observing();
     let subscription = stage.world.subscription("a");
     stage.world.host(&subscription, |host| host.state = "DELETED".into());
     stage.world.host(&subscription, |host| host.tracking_method = "QAGENT".into());
@@ -98,13 +99,16 @@ async fn tombstones_agents_and_hosts_without_details_are_kept() {
     stage.cycle(&stage.app().await).await;
     let snapshot = stage.latest().unwrap();
     assert_eq!(snapshot.rows.len(), 4);
-    assert_eq!(snapshot.manifest["unattributed"], 1, "one tenant: rows of nobody are ours, and counted");
+    assert_eq!(
+        snapshot.manifest["unattributed"], 1,
+        "the account has one tenant: rows without a subscription are kept and counted"
+    );
     assert_eq!(snapshot.rows.iter().filter(|row| subscription_of(row).is_none()).count(), 1);
 }
 
 #[tokio::test]
 async fn rows_of_another_tenant_are_dropped_and_counted() {
-    let stage = still();
+    let stage = observing();
     let ours = stage.world.subscription("ours");
     let other_tenant = stage.world.add_tenant();
     let theirs = stage.world.subscription("theirs").in_tenant(&other_tenant);
@@ -122,7 +126,7 @@ async fn rows_of_another_tenant_are_dropped_and_counted() {
 
 #[tokio::test]
 async fn a_snapshot_that_is_cut_short_publishes_nothing_and_is_taken_later() {
-    let stage = still().set("QUALYS_CALLS_PER_HOUR", "10");
+    let stage = observing().set("QUALYS_CALLS_PER_HOUR", "10");
     let subscription = stage.world.subscription("a");
     stage.world.hosts(&subscription, 9_500);
     let app = stage.app().await;

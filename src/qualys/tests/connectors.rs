@@ -1,0 +1,116 @@
+//! Connectors: what is read, and what is sent.
+
+use super::{bench, fixture, new_connector, ok, success};
+use crate::model::{ConnectorId, ConnectorState, SubscriptionId};
+use crate::qualys::QualysError;
+use serde_json::{Value, json};
+use uuid::Uuid;
+use wiremock::Mock;
+use wiremock::matchers::{body_partial_json, header, path};
+
+#[tokio::test]
+async fn the_documented_page_is_read_and_the_next_one_requested() {
+    let bench = bench().await;
+    let second =
+        json!({ "ServiceRequest": { "preferences": { "limitResults": 1000, "startFromId": 1002 } } });
+    // `startFromId` may be inclusive: then the last row of the first page is returned again.
+    let again = success(
+        1,
+        &json!([{ "AzureAssetDataConnector": { "id": "1002", "isAttachedToOrgConnector": "true" } }]),
+    );
+    Mock::given(body_partial_json(second)).respond_with(ok(again.to_string())).mount(&bench.server).await;
+    bench.answer(ok(fixture("azure-connector-search-response.json"))).await;
+    let found = bench.qualys.connectors().await.unwrap();
+    assert_eq!(found.keys().map(|id| id.0).collect::<Vec<_>>(), [1001, 1002]);
+    let first = &found[&ConnectorId(1001)];
+    assert_eq!(
+        (first.state.clone(), first.disabled, first.member),
+        (ConnectorState::FinishedSuccess, false, false)
+    );
+    assert_eq!(first.subscription, Some(SubscriptionId::new(Uuid::from_u128(1))));
+    assert_eq!(first.last_sync, Some("2026-01-31T10:00:00Z".parse().unwrap()));
+    assert!(found[&ConnectorId(1002)].member);
+    assert_eq!(bench.calls().await, 2);
+}
+
+#[tokio::test]
+async fn an_empty_search_has_no_data_and_is_not_an_error() {
+    let bench = bench().await;
+    bench.answer(ok(fixture("azure-connector-search-empty.json"))).await;
+    assert!(bench.qualys.connectors().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_documented_answers_to_writes_are_understood() {
+    let bench = bench().await;
+    Mock::given(path("/qps/rest/3.0/create/am/azureassetdataconnector"))
+        .and(header("x-requested-with", "qualys-azure-inventory"))
+        .and(header("accept", "application/json"))
+        .respond_with(ok(fixture("azure-connector-create-response.json")))
+        .mount(&bench.server)
+        .await;
+    bench.answer(ok(fixture("azure-connector-update-response.json"))).await;
+    assert_eq!(bench.qualys.create(&new_connector()).await.unwrap(), ConnectorId(1003));
+    bench.qualys.set_disabled(ConnectorId(1003), true).await.unwrap();
+    bench.qualys.run(ConnectorId(1003)).await.unwrap();
+    bench.qualys.delete(ConnectorId(1003)).await.unwrap();
+    let sent = bench.server.received_requests().await.unwrap();
+    let body: Value = serde_json::from_slice(&sent[0].body).unwrap();
+    let connector = &body["ServiceRequest"]["data"]["AzureAssetDataConnector"];
+    assert_eq!(connector["connectorAppInfos"]["set"]["ConnectorAppInfoQList"].as_array().unwrap().len(), 2);
+    assert_eq!(connector["defaultTags"]["set"]["TagSimple"][0]["id"], 7);
+    assert!(
+        connector.get("activation").is_none(),
+        "modules cost licences, so none are sent unless configured"
+    );
+    assert_eq!(
+        String::from_utf8_lossy(&sent[1].body),
+        r#"{"ServiceRequest":{"data":{"AzureAssetDataConnector":{"disabled":true}}}}"#
+    );
+    let paths: Vec<_> = sent.iter().skip(1).map(|request| request.url.path().to_owned()).collect();
+    assert_eq!(
+        paths,
+        ["update", "run", "delete"]
+            .map(|verb| format!("/qps/rest/3.0/{verb}/am/azureassetdataconnector/1003"))
+    );
+}
+
+#[tokio::test]
+async fn a_page_that_holds_less_than_it_states_is_an_error() {
+    let bench = bench().await;
+    let short = success(2, &json!([{ "AzureAssetDataConnector": { "id": 1 } }]));
+    bench.answer(ok(short.to_string())).await;
+    let error = bench.qualys.connectors().await.unwrap_err();
+    insta::assert_snapshot!(error, @"Qualys's answer to the connector search cannot be used: it states 2 records and has 1");
+}
+
+#[tokio::test]
+async fn a_list_that_does_not_continue_is_an_error_and_not_an_endless_loop() {
+    let more = |data: Value, last: Value| {
+        let count = data.as_array().unwrap().len();
+        json!({ "ServiceResponse": { "responseCode": "SUCCESS", "count": count, "hasMoreRecords": "true", "lastId": last, "data": data } })
+    };
+    let row = json!([{ "AzureAssetDataConnector": { "id": 5 } }]);
+    for body in [more(row, json!(5)), more(json!([]), json!(9)), more(json!([]), Value::Null)] {
+        let bench = bench().await;
+        bench.answer(ok(body.to_string())).await;
+        assert!(matches!(bench.qualys.connectors().await, Err(QualysError::Malformed { .. })), "{body}");
+        assert!(bench.calls().await < 10);
+    }
+}
+
+#[tokio::test]
+async fn a_connector_without_optional_fields_and_a_deleted_one_are_read() {
+    let bench = bench().await;
+    let rows = json!([{ "AzureAssetDataConnector": { "id": 1 } }, { "AzureAssetDataConnector": { "id": 2, "isDeleted": "true" } },
+        { "AzureAssetDataConnector": { "id": 3, "lastSyncedOn": "\n 2026-01-31T10:00:00Z", "error": "x", "connectorState": "NEW_WORD",
+          "authRecord": { "subscriptionId": "XXXX" }, "disabled": true } }]);
+    bench.answer(ok(success(3, &rows).to_string())).await;
+    let found = bench.qualys.connectors().await.unwrap();
+    assert_eq!(found.keys().map(|id| id.0).collect::<Vec<_>>(), [1, 3]);
+    assert_eq!(found[&ConnectorId(1)].state, ConnectorState::Other(String::new()));
+    let odd = &found[&ConnectorId(3)];
+    assert!(
+        odd.last_sync.is_some() && odd.disabled && odd.subscription.is_none() && odd.last_error.is_some()
+    );
+}

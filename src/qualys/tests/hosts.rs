@@ -1,0 +1,36 @@
+//! Hosts: pages of a range.
+
+use super::{bench, fixture, ok, success};
+use crate::manifest::IdRange;
+use crate::model::SubscriptionId;
+use serde_json::{Value, json};
+use uuid::Uuid;
+use wiremock::Mock;
+use wiremock::matchers::{method, query_param_contains};
+
+#[tokio::test]
+async fn the_documented_host_is_kept_as_it_came_on_one_line() {
+    let bench = bench().await;
+    Mock::given(method("POST"))
+        .and(query_param_contains("fields", "sourceInfo.list.AzureAssetSourceSimple"))
+        .respond_with(ok(fixture("hostasset-azure-response.json")))
+        .mount(&bench.server)
+        .await;
+    let page = bench.qualys.hosts(IdRange { after: 0, before: None }).await.unwrap();
+    assert_eq!((page.rows.len(), page.next_after), (1, None));
+    let row = &page.rows[0];
+    assert_eq!((row.id, row.subscription), (2_584_223, Some(SubscriptionId::new(Uuid::from_u128(1)))));
+    assert!(!row.json.contains(&b'\n'));
+    let kept: Value = serde_json::from_slice(&row.json).unwrap();
+    let whole: Value = serde_json::from_slice(&fixture("hostasset-azure-response.json")).unwrap();
+    assert_eq!(kept, whole["ServiceResponse"]["data"][0]["HostAsset"]);
+}
+
+#[tokio::test]
+async fn hosts_outside_the_range_are_an_error() {
+    let bench = bench().await;
+    bench.answer(ok(success(1, &json!([{ "HostAsset": { "id": 5 } }])).to_string())).await;
+    assert!(bench.qualys.hosts(IdRange { after: 4, before: None }).await.is_ok());
+    assert!(bench.qualys.hosts(IdRange { after: 5, before: None }).await.is_err());
+    assert!(bench.qualys.hosts(IdRange { after: 1, before: Some(5) }).await.is_err());
+}

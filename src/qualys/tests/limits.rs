@@ -1,0 +1,99 @@
+//! Limits: waits that Qualys asks for, and the calls of the hour.
+
+use super::{bench, bench_with, fixture, ok};
+use crate::qualys::QualysError;
+use crate::state::AccountState;
+use crate::store::BlobKey;
+use std::time::Duration;
+use tokio::time::Instant;
+use wiremock::matchers::any;
+use wiremock::{Mock, ResponseTemplate};
+
+#[tokio::test]
+async fn a_long_wait_is_reported_and_not_slept_wherever_qualys_states_it() {
+    let xml = "<SIMPLE_RETURN><RESPONSE><CODE>1965</CODE><ITEM_LIST><ITEM><KEY>SECONDS_TO_WAIT</KEY><VALUE>68928</VALUE></ITEM></ITEM_LIST></RESPONSE></SIMPLE_RETURN>";
+    let stated = [
+        ResponseTemplate::new(409).insert_header("X-RateLimit-ToWait-Sec", "68928"),
+        ResponseTemplate::new(429).insert_header("retry-after", "68928"),
+        ResponseTemplate::new(409).set_body_raw(xml, "application/xml"),
+    ];
+    for template in stated {
+        let bench = bench().await;
+        bench.answer(template).await;
+        let begun = Instant::now();
+        let error = bench.qualys.connectors().await.unwrap_err();
+        assert!(
+            matches!(error, QualysError::RateLimited { wait: Some(wait), .. } if wait.as_secs() == 68928),
+            "{error:?}"
+        );
+        assert!(begun.elapsed() < Duration::from_secs(5));
+        assert_eq!(bench.calls().await, 1);
+        let next = bench.qualys.connectors().await.unwrap_err();
+        assert!(matches!(next, QualysError::NoCallsLeft { .. }), "no further call is sent: {next:?}");
+        assert_eq!(bench.calls().await, 1);
+    }
+}
+
+#[tokio::test]
+async fn empty_and_zero_limit_headers_count_as_absent() {
+    let bench = bench().await;
+    let template = ResponseTemplate::new(409)
+        .insert_header("X-RateLimit-ToWait-Sec", "0")
+        .insert_header("Retry-After", "");
+    Mock::given(any()).respond_with(template).up_to_n_times(1).with_priority(1).mount(&bench.server).await;
+    bench.answer(ok(fixture("azure-connector-search-empty.json"))).await;
+    bench.qualys.connectors().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_reserve_is_left_to_others_and_a_refused_call_is_not_sent() {
+    let bench = bench_with(10, 30).await;
+    bench.answer(ok(fixture("azure-connector-search-empty.json"))).await;
+    for _ in 0..7 {
+        bench.qualys.connectors().await.unwrap();
+    }
+    let error = bench.qualys.connectors().await.unwrap_err();
+    let QualysError::NoCallsLeft { until, .. } = error else { panic!("{error:?}") };
+    assert!(
+        until >= "2026-11-23T05:00:00Z".parse().unwrap(),
+        "not before the first call leaves the window: {until}"
+    );
+    assert_eq!(bench.calls().await, 7);
+}
+
+#[tokio::test]
+async fn calls_that_were_booked_and_not_made_are_given_back() {
+    let bench = bench().await;
+    bench.answer(ok(fixture("azure-connector-search-empty.json"))).await;
+    bench.qualys.connectors().await.unwrap();
+    let key = BlobKey::Account("default".parse().unwrap());
+    let booked = async || {
+        let (account, _) = bench.store.read::<AccountState>(&key).await.unwrap().unwrap();
+        account.booked.values().flatten().map(|booking| booking.calls).sum::<u32>()
+    };
+    assert_eq!(booked().await, 20, "a kill here leaves calls of the hour unused");
+    let used = bench.qualys.calls().close().await.unwrap();
+    assert_eq!((used.total, used.left, booked().await), (1, Some(209), 1));
+}
+
+#[tokio::test]
+async fn limit_headers_win_over_our_own_count() {
+    let bench = bench_with(10, 30).await;
+    let template = ok(fixture("azure-connector-search-empty.json"));
+    let template =
+        template.insert_header("X-RateLimit-Limit", "2000").insert_header("X-RateLimit-Remaining", "1500");
+    bench.answer(template).await;
+    for _ in 0..9 {
+        bench.qualys.connectors().await.unwrap();
+    }
+    bench.server.reset().await;
+    let template = ok(fixture("azure-connector-search-empty.json"));
+    let template =
+        template.insert_header("X-RateLimit-Limit", "2000").insert_header("X-RateLimit-Remaining", "600");
+    bench.answer(template).await;
+    bench.qualys.connectors().await.unwrap();
+    assert!(
+        matches!(bench.qualys.connectors().await, Err(QualysError::NoCallsLeft { .. })),
+        "only the reserve is left"
+    );
+}
