@@ -10,7 +10,7 @@ mod folder;
 mod key;
 
 pub use azure::{AzureStore, NewAzureBlob};
-pub(crate) use azure::{Failed, call, client_options};
+pub(crate) use azure::{Failure, call};
 pub use error::StoreError;
 pub use folder::{FolderStore, NewFolderBlob};
 pub use key::{BlobKey, Container, ItemName};

@@ -1,8 +1,8 @@
 //! Who we are in Azure: managed identity there, the developer's own sign-in at a desk. Chosen by a setting, never guessed.
 
 use crate::model::{AppId, TenantId};
+use crate::sdk::client_options;
 use azure_core::credentials::TokenCredential;
-use azure_core::http::{ClientOptions, RetryOptions, Transport};
 use azure_identity::{
     ClientSecretCredential, ClientSecretCredentialOptions, DeveloperToolsCredential,
     ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId,
@@ -37,29 +37,21 @@ impl Identity {
     /// # Errors
     /// When it cannot be built, such as a managed identity outside Azure.
     pub fn credential(&self, http: &reqwest::Client) -> azure_core::Result<Arc<dyn TokenCredential>> {
-        let client_options = ClientOptions {
-            transport: Some(Transport::new(Arc::new(http.clone()))),
-            // The caller repeats within its own deadline; the SDK's default would go on for over a minute.
-            retry: RetryOptions::none(),
-            ..ClientOptions::default()
-        };
         Ok(match self {
             Self::ClientSecret { tenant, client, secret } => ClientSecretCredential::new(
                 &tenant.to_string(),
                 client.to_string(),
                 secret.expose_secret().to_owned().into(),
-                Some(ClientSecretCredentialOptions { client_options }),
+                Some(ClientSecretCredentialOptions { client_options: client_options(http.clone()) }),
             )?,
             Self::Managed { client_id } => {
                 // Its endpoint is on this machine or link-local; its header is a secret that no proxy should see.
                 let direct =
                     reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
                 let direct = direct.unwrap_or_else(|_| http.clone());
-                let client_options =
-                    ClientOptions { transport: Some(Transport::new(Arc::new(direct))), ..client_options };
                 ManagedIdentityCredential::new(Some(ManagedIdentityCredentialOptions {
                     user_assigned_id: client_id.clone().map(UserAssignedId::ClientId),
-                    client_options,
+                    client_options: client_options(direct),
                 }))?
             }
             Self::DeveloperTools => DeveloperToolsCredential::new(None)?,

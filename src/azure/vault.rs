@@ -1,25 +1,24 @@
 //! Key Vault: the newest version of a secret.
 //!
-//! Guarantees: an answer or a named cause within `LIMIT`; values go straight into [`SecretString`]; what the vault says in
-//! an error goes nowhere but its code.
+//! Guarantees: an answer or a named cause within 4.5 seconds; values go straight into [`SecretString`]; of an error answer
+//! only the code is kept.
 
-use super::chain_of;
-use crate::retry::{Again, retry};
+use crate::retry::Again;
+use crate::sdk::{self, Limits, chain_of, client_options};
 use azure_core::credentials::TokenCredential;
 use azure_core::error::ErrorKind;
-use azure_core::http::{ClientOptions, RetryOptions, StatusCode, Transport};
+use azure_core::http::StatusCode;
 use azure_security_keyvault_secrets::{ResourceExt, SecretClient, SecretClientOptions};
 use jiff::Timestamp;
 use secrecy::SecretString;
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-/// A vault answers in milliseconds. A person who waits for the cause of a failure should have it within five seconds, and
-/// the SDK's own repetitions would take over a minute.
-const LIMIT: Duration = Duration::from_millis(4500);
+/// A vault answers in milliseconds, and a person who waits for the cause of a failure should have it within five seconds.
+/// One attempt may use all of that.
+const LIMITS: Limits = Limits { call: Duration::from_millis(4500), attempt: Duration::from_millis(4500) };
 
 /// Why the vault gave no secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -104,12 +103,8 @@ impl Vault {
         url: Url,
         credential: Arc<dyn TokenCredential>,
     ) -> azure_core::Result<Self> {
-        let client_options = ClientOptions {
-            transport: Some(Transport::new(Arc::new(http))),
-            retry: RetryOptions::none(),
-            ..ClientOptions::default()
-        };
-        let options = SecretClientOptions { client_options, ..SecretClientOptions::default() };
+        let options =
+            SecretClientOptions { client_options: client_options(http), ..SecretClientOptions::default() };
         Ok(Self { client: Arc::new(SecretClient::new(url.as_str(), credential, Some(options))?), url })
     }
 
@@ -123,20 +118,13 @@ impl Vault {
     /// # Errors
     /// The cause, by what to do about it.
     pub async fn get(&self, name: &str) -> Result<VaultSecret, VaultError> {
-        let deadline = Instant::now() + LIMIT;
-        let again = |error: &VaultError| match error {
+        let again = |error: &azure_core::Error| match cause(error) {
             VaultError::Unreachable { .. } | VaultError::Throttled => Again::Soon,
-            VaultError::Status { status, .. } if *status >= 500 => Again::Soon,
+            VaultError::Status { status, .. } if status >= 500 => Again::Soon,
             _ => Again::No,
         };
-        let attempt = |_| async {
-            match timeout_at(deadline, self.client.get_secret(name, None)).await {
-                Ok(Ok(answer)) => read(answer),
-                Ok(Err(error)) => Err(cause(&error)),
-                Err(_) => Err(VaultError::Unreachable { cause: "no answer in time".into() }),
-            }
-        };
-        retry(deadline, again, attempt).await
+        let ask = || async { self.client.get_secret(name, None).await };
+        read(sdk::attempts(LIMITS, again, ask).await.map_err(|error| cause(&error))?)
     }
 }
 

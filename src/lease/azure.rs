@@ -1,7 +1,7 @@
 //! The lease of a blob.
 
 use super::{Acquired, Holder, Lease};
-use crate::store::{AzureStore, BlobKey, Failed, StoreError, call};
+use crate::store::{AzureStore, BlobKey, Failure, StoreError, call};
 use azure_core::http::headers::HeaderName;
 use azure_core::http::{Etag, RequestContent};
 use azure_storage_blob::BlobClient;
@@ -40,8 +40,8 @@ impl BlobLease {
         // Only a blob that is there can be leased.
         match call("write", key, || upload(&blob, Vec::new(), None)).await {
             // A leased blob is there too.
-            Ok(()) | Err(Failed::Lost | Failed::Leased) => {}
-            Err(failed) => return Err(failed.into_error("write", key)),
+            Ok(()) | Err(Failure::ConditionFailed(_) | Failure::Leased(_)) => {}
+            Err(failure) => return Err(failure.into()),
         }
         let seconds = i32::try_from(lasts.as_secs()).unwrap_or(60);
         // The id is ours from the start, so that asking again after a lost answer does not find somebody else's lease.
@@ -55,15 +55,15 @@ impl BlobLease {
         };
         let asked = match call("lease", key, lease).await {
             Ok(asked) => asked,
-            Err(Failed::Leased) => return Ok(Acquired::Held(read(store, key).await?)),
-            Err(failed) => return Err(failed.into_error("lease", key)),
+            Err(Failure::Leased(_)) => return Ok(Acquired::Held(read(store, key).await?)),
+            Err(failure) => return Err(failure.into()),
         };
         let lease = Self { blob, key: key.clone(), id, lasts, renewed: Mutex::new(Some(asked)) };
         let name = serde_json::to_vec(holder).unwrap_or_default();
         let named = call("write", key, || upload(&lease.blob, name.clone(), Some(lease.id.clone()))).await;
-        if let Err(failed) = named {
+        if let Err(failure) = named {
             lease.release().await;
-            return Err(failed.into_error("write", key));
+            return Err(failure.into());
         }
         Ok(Acquired::Ours(Lease::Blob(Box::new(lease))))
     }
@@ -141,8 +141,8 @@ pub(super) async fn holder(store: &AzureStore, key: &BlobKey) -> Result<Option<H
     };
     match call("read", key, look).await {
         Ok(Some(state)) if state == "leased" => read(store, key).await,
-        Ok(_) | Err(Failed::Missing) => Ok(None),
-        Err(failed) => Err(failed.into_error("read", key)),
+        Ok(_) | Err(Failure::NotFound(_)) => Ok(None),
+        Err(failure) => Err(failure.into()),
     }
 }
 

@@ -211,7 +211,7 @@ async fn each_storage_fault_loses_no_item_and_is_named_with_what_to_mend() {
             Kind::StorageCode(403, "AuthorizationPermissionMismatch"),
             Some("Storage Queue Data Contributor"),
         ),
-        (CallKind::QueueSend, Kind::StorageCode(404, "QueueNotFound"), Some("make the queue `cycles`")),
+        (CallKind::QueueSend, Kind::StorageCode(404, "QueueNotFound"), Some("create the queue `cycles`")),
         (CallKind::BlobPut, Kind::StorageCode(412, "ConditionNotMet"), Some("was changed by somebody else")),
         (
             CallKind::BlobPut,
