@@ -12,7 +12,7 @@ use crate::manifest::{Latest, Manifest, SnapshotResult};
 use crate::model::{CycleId, SnapshotId, SubscriptionId, TenantId};
 use crate::qualys::{Qualys, QualysError};
 use crate::state::SCHEMA_VERSION;
-use crate::store::{BlobKey, Condition, Store, StoreError};
+use crate::store::{BlobKey, Condition, Replaceable, Store, StoreError};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use tokio::time::Instant;
@@ -80,8 +80,8 @@ pub async fn take(job: &SnapshotJob<'_>) -> Result<SnapshotResult, SnapshotError
         rows_by_subscription: std::collections::BTreeMap::new(),
         unattributed: 0,
     };
-    // Where the newest may not be told, no reading is of use: a newer program is at work here.
-    job.store.read_or_replace::<Latest>(&BlobKey::Latest(job.tenant)).await?;
+    // A newer program wrote `latest.json`: this one must not replace it, so it does not read at all.
+    job.store.read_replaceable::<Latest>(&BlobKey::Latest(job.tenant)).await?;
     let calls_before = job.qualys.calls().used().total;
     let mut after = 0;
     for number in 0.. {
@@ -129,12 +129,12 @@ async fn publish(job: &SnapshotJob<'_>, manifest: &Manifest) -> Result<(), Store
         rows: manifest.files.iter().map(|file| file.rows).sum(),
     };
     let key = BlobKey::Latest(job.tenant);
-    let (newest, etag) = job.store.read_or_replace::<Latest>(&key).await?;
+    let Replaceable { value: newest, unchanged } = job.store.read_replaceable::<Latest>(&key).await?;
     // A reading that ended earlier never takes the newest's place; one of a clock that was ahead does not keep it.
     let now = job.qualys.calls().now();
     if newest.is_some_and(|newest| newest.ended > latest.ended && newest.ended <= now) {
         return Ok(());
     }
-    job.store.write(&key, &latest, Condition::unchanged(etag.as_ref())).await?;
+    job.store.write(&key, &latest, unchanged).await?;
     Ok(())
 }

@@ -37,7 +37,7 @@ pub(super) async fn wait(app: &App, holder: Option<&Holder>, now: Timestamp) -> 
         return Ok(());
     }
     let key = BlobKey::Waiting(app.config.account.clone(), tenant);
-    let since = app.store.read_or_replace::<Waiting>(&key).await?.0.map_or(now, |waiting| waiting.since);
+    let since = app.store.read_replaceable::<Waiting>(&key).await?.value.map_or(now, |waiting| waiting.since);
     app.store
         .write(&key, &Waiting { schema_version: SCHEMA_VERSION, since, seen: now }, Condition::Any)
         .await?;
@@ -59,7 +59,7 @@ pub(super) async fn yield_to(app: &App, now: Timestamp) -> Result<Option<TenantI
         }
         let key = BlobKey::Waiting(account.clone(), other);
         // Another tenant's blob that cannot be understood stops nobody.
-        let (Some(waiting), _) = app.store.read_or_leave::<Waiting>(&key).await? else { continue };
+        let Some(waiting) = app.store.read_summary::<Waiting>(&key).await?.value() else { continue };
         let alive = elapsed(now, waiting.seen) < app.config.lease * GONE_AFTER_LEASES;
         if alive && waiting.since <= last_turn {
             app.wake_ups.dropped(tenant, now).await?;

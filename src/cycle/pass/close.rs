@@ -8,7 +8,7 @@ use crate::plan::{Kept, Mode, Plan, Step, Subject, Why};
 use crate::queue::Booked;
 use crate::report::{Done, InboxLine, Report, Status};
 use crate::state::{CREATE_SETTLES, SCHEMA_VERSION};
-use crate::store::{BlobKey, Condition, ItemName, StoreError};
+use crate::store::{BlobKey, Condition, ItemName, StoreError, Summary};
 use jiff::Timestamp;
 use tracing::info;
 
@@ -140,12 +140,8 @@ impl Pass<'_> {
     async fn write_status(&self, report: &Report, now: Timestamp) -> Result<(), StoreError> {
         let store = &self.app.store;
         let key = BlobKey::Status(report.tenant);
-        // A status is only a summary: what cannot be understood is told anew, and a newer program's stays.
-        let (before, ours) = store.read_or_leave::<Status>(&key).await?;
-        if !ours {
-            return Ok(());
-        }
-        let (latest, _) = store.read_or_leave::<Latest>(&BlobKey::Latest(report.tenant)).await?;
+        let Summary::Replaceable(before) = store.read_summary::<Status>(&key).await? else { return Ok(()) };
+        let latest = store.read_summary::<Latest>(&BlobKey::Latest(report.tenant)).await?.value();
         let good = report.problems.is_empty() && report.counts().1 == 0 && report.waits_until.is_none();
         let status = Status {
             schema_version: SCHEMA_VERSION,

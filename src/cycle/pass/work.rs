@@ -14,7 +14,7 @@ use crate::report::{Done, Outcome};
 use crate::retry::chance;
 use crate::snapshot::{self, SnapshotError, SnapshotJob};
 use crate::state::{Endpoint, LastSnapshot, PendingRun, SyncState, TenantState};
-use crate::store::{BlobKey, Condition, StoreError};
+use crate::store::{BlobKey, Condition, StoreError, Summary};
 use serde::de::IgnoredAny;
 use std::collections::{BTreeMap, BTreeSet};
 use tracing::info;
@@ -108,7 +108,7 @@ impl Pass<'_> {
         // Whoever holds the account now writes the tenant's newest plan.
         if !memory.frozen && self.lease.is_ours() {
             let key = BlobKey::Plan(plan.tenant);
-            if self.app.store.read_or_leave::<IgnoredAny>(&key).await?.1 {
+            if let Summary::Replaceable(_) = self.app.store.read_summary::<IgnoredAny>(&key).await? {
                 self.app.store.write(&key, &plan, Condition::Any).await?;
             }
         }
