@@ -51,6 +51,8 @@ pub mod telemetry;
 pub mod trigger;
 
 #[cfg(any(test, fuzzing))]
+mod assertions;
+#[cfg(any(test, fuzzing))]
 pub mod fuzz;
 #[cfg(test)]
 mod layers;
