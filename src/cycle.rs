@@ -150,7 +150,7 @@ async fn acquire(app: &App, id: &CycleId, now: Timestamp) -> Result<Result<Arc<L
 async fn while_kept<T>(lease: &Lease, work: Pin<&mut (impl Future<Output = T> + Send)>) -> T {
     tokio::select! {
         done = work => done,
-        never = lease.keep() => match never {},
+        never = lease.keep_renewed() => match never {},
     }
 }
 

@@ -81,8 +81,8 @@ pub(super) fn client(app: &App, login: &Login, lease: &Arc<Lease>, time: Time) -
         deadline: time.deadline,
         calls: CallBudget::new(app.store.clone(), config.account.clone(), limits, time.now),
         may_send: Arc::new(move |sending| match sending {
-            Sending::Read => lease.is_ours(),
-            Sending::Write => lease.is_held(),
+            Sending::Read => lease.is_still_ours(),
+            Sending::Write => lease.allows_writes(),
         }),
     })
 }

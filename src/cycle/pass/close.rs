@@ -67,7 +67,7 @@ impl Pass<'_> {
                 .await?;
         }
         // Whoever holds the account now writes the tenant's status.
-        if self.lease.is_ours() {
+        if self.lease.is_still_ours() {
             self.write_status(&report, now).await?;
         }
         if memory.frozen {

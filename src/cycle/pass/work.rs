@@ -106,7 +106,7 @@ impl Pass<'_> {
             }
         };
         // Whoever holds the account now writes the tenant's newest plan.
-        if !memory.frozen && self.lease.is_ours() {
+        if !memory.frozen && self.lease.is_still_ours() {
             let key = BlobKey::Plan(plan.tenant);
             if let Summary::Replaceable(_) = self.app.store.read_summary::<IgnoredAny>(&key).await? {
                 self.app.store.write(&key, &plan, Condition::Any).await?;
