@@ -136,7 +136,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_attempt_without_an_answer_is_made_again_until_the_call_has_had_its_time() {
-        let limits = Limits { call: Duration::from_secs(10), attempt: Duration::from_secs(4) };
+        let limits = Limits { call: Duration::from_secs(12), attempt: Duration::from_secs(4) };
         let (begun, made) = (Instant::now(), AtomicU32::new(0));
         let work = || async {
             made.fetch_add(1, Ordering::Relaxed);
