@@ -128,7 +128,7 @@ impl Findings {
             Ok(_) => self.ok("storage, inventory", "it is there and can be listed".into()),
             Err(error) => self.failed("storage, inventory", &error, to_do),
         }
-        match app.wake_ups.queue().look().await {
+        match app.wake_ups.queue().check().await {
             Ok(()) => self.ok("queue", "it is there and can be read".into()),
             Err(error) => self.failed("queue", &error, "check QUEUE, and the role of the identity there"),
         }

@@ -88,7 +88,7 @@ impl AzureQueue {
         }))
     }
 
-    pub(super) async fn look(&self) -> io::Result<()> {
+    pub(super) async fn check(&self) -> io::Result<()> {
         call(|| async { self.client.peek_messages(None).await.map(|_| ()) }).await
     }
 

@@ -5,7 +5,7 @@
 use super::ArmError;
 use super::wire::{Page, WireDescendant, WireSubscription, below, next, parse, subscription};
 use crate::assertions::{assert_discreet, assert_survives};
-use crate::azure::vault::told_code;
+use crate::azure::vault::code_in;
 use url::Url;
 
 const WHAT: &str = "the list of subscriptions";
@@ -24,7 +24,7 @@ pub(crate) fn answer(bytes: &[u8]) {
     if let Some(wire) = read(parse(bytes, WHAT)) {
         one(wire);
     }
-    if let Some(code) = told_code(bytes) {
+    if let Some(code) = code_in(bytes) {
         assert_discreet(&code);
     }
 }
