@@ -10,7 +10,7 @@
 //! | layer | modules | may use |
 //! | --- | --- | --- |
 //! | data | [`model`], [`state`], [`plan`], [`manifest`], [`report`] | std, serde, thiserror; no I/O, clock or `async` |
-//! | edges | [`azure`], [`qualys`], [`store`], [`inbox`], [`queue`], [`lease`], [`secrets`], [`retry`], `sdk` | data; Azure's use `sdk`; [`store`], [`retry`] |
+//! | edges | [`azure`], [`qualys`], [`store`], [`inbox`], [`queue`], [`lease`], [`secrets`], [`retry`], `sdk` | data, [`store`], [`retry`]; those of Azure `sdk` |
 //! | steps | [`observe`], [`act`], [`snapshot`] | data, edges; not each other |
 //! | spine | [`cycle`] | steps, edges, data |
 //! | shell | [`trigger`], [`host`], [`cli`], [`app`], [`doctor`], [`config`], [`telemetry`] | all |

@@ -83,7 +83,7 @@ impl BlobLease {
         renewed.is_some_and(|at| at.elapsed() < age)
     }
 
-    /// Renews it after each quarter of its time. When the service answers that it is another's, it is lost for good. While
+    /// Renews it after each quarter of its time. When the service answers that it is not ours, it is lost for good. While
     /// there is no answer, writes stop as soon as less than half of its time is left, and go on after the next answer.
     ///
     /// An attempt may take an eighth of its time and the next one follows a sixteenth later, so that a renewal after one lost
@@ -96,9 +96,7 @@ impl BlobLease {
             let renewed = match timeout(self.lasts / 8, self.blob.renew_lease(self.id.clone(), None)).await {
                 Ok(Ok(_)) => Some(asked),
                 Ok(Err(error)) if is_not_ours(&error) => {
-                    error!(
-                        "Another cycle took over the account's lease; this one sends nothing more to Qualys"
-                    );
+                    error!("The account's lease was lost; this cycle sends nothing more to Qualys");
                     None
                 }
                 Ok(Err(_)) | Err(_) => {

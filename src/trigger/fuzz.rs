@@ -84,7 +84,7 @@ pub(crate) fn event(bytes: &[u8]) {
         }
         match events::about_secrets(&event, tenant()) {
             EventSubject::Secret => {
-                assert!(kind.to_ascii_lowercase().starts_with("microsoft.keyvault.secret"))
+                assert!(kind.to_ascii_lowercase().starts_with("microsoft.keyvault.secret"));
             }
             EventSubject::Nothing(why) => assert_discreet(&why),
             EventSubject::Subscription(_) => unreachable!("not asked for"),

@@ -20,7 +20,7 @@ pub(super) struct Temporary {
 impl Temporary {
     /// A new hidden file in the same folder.
     pub(super) fn beside(file: &Path) -> io::Result<Self> {
-        let folder = file.parent().ok_or_else(|| io::Error::other("a blob has a folder"))?;
+        let folder = file.parent().ok_or_else(|| io::Error::other("the path has no folder"))?;
         fs::create_dir_all(folder)?;
         let place = folder.join(format!("{HIDDEN}{}", Uuid::new_v4().simple()));
         Ok(Self { file: File::create_new(&place)?, place: Some(place) })
@@ -68,6 +68,7 @@ pub(super) fn etag(metadata: &fs::Metadata) -> ETag {
     ))
 }
 
+/// Whether the condition of a write holds now.
 pub(super) fn holds(file: &Path, condition: &Condition) -> io::Result<bool> {
     let current = match fs::metadata(file) {
         Ok(metadata) => Some(etag(&metadata)),
@@ -84,7 +85,7 @@ pub(super) fn holds(file: &Path, condition: &Condition) -> io::Result<bool> {
 /// The container's lock, until the file is dropped. It is held for one rename, so nobody waits long.
 pub(super) fn lock(container: &Path) -> io::Result<File> {
     fs::create_dir_all(container)?;
-    let file = File::options().create(true).append(true).open(container.join(".lock"))?;
+    let file = File::options().create(true).append(true).open(container.join(format!("{HIDDEN}lock")))?;
     file.lock()?;
     Ok(file)
 }
