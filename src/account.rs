@@ -166,7 +166,7 @@ impl Visit<'_> {
     pub async fn while_inside<T>(&self, work: Pin<&mut (impl Future<Output = T> + Send)>) -> T {
         tokio::select! {
             done = work => done,
-            never = self.lease.keep() => match never {},
+            never = self.lease.keep_renewed() => match never {},
         }
     }
 
@@ -176,7 +176,7 @@ impl Visit<'_> {
 
     /// Whether nobody else can be inside now.
     pub fn is_ours(&self) -> bool {
-        self.lease.is_ours()
+        self.lease.is_still_ours()
     }
 
     /// The lease, for those who write to Qualys.

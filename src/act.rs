@@ -131,7 +131,7 @@ impl Execution<'_> {
 
     fn may_begin(&self) -> Result<(), String> {
         let mut stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
-        if stop.is_none() && !self.lease.is_held() {
+        if stop.is_none() && !self.lease.allows_writes() {
             *stop = Some("the account's lease was lost".into());
         }
         if stop.is_none() && self.deadline.saturating_duration_since(Instant::now()) < LAST_START {

@@ -125,7 +125,7 @@ impl Findings {
             Ok(_) => self.ok("storage, inventory", "it is there and can be listed".into()),
             Err(error) => self.failed("storage, inventory", &error, to_do),
         }
-        match app.tenant.wake_ups.queue().look().await {
+        match app.tenant.wake_ups.queue().check().await {
             Ok(()) => self.ok("queue", "it is there and can be read".into()),
             Err(error) => self.failed("queue", &error, "check QUEUE, and the role of the identity there"),
         }

@@ -57,9 +57,14 @@ fn the_data_layer_does_no_io_and_knows_no_other_layer() {
 
 #[test]
 fn the_edges_do_not_know_each_other_nor_the_settings() {
-    for (edge, forbidden) in
-        [("azure", "crate::qualys"), ("qualys", "crate::azure"), ("store", "crate::queue")]
-    {
+    for (edge, forbidden) in [
+        ("azure", "crate::qualys"),
+        ("qualys", "crate::azure"),
+        ("store", "crate::queue"),
+        ("store", "crate::azure"),
+        ("queue", "crate::azure"),
+        ("lease", "crate::azure"),
+    ] {
         for file in files(edge) {
             let text = fs::read_to_string(&file).unwrap();
             assert!(!text.contains(forbidden) && !text.contains("crate::config"), "{}", file.display());

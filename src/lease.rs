@@ -1,8 +1,8 @@
-//! The account's lease: whoever holds it is the only one who calls Qualys for this account.
+//! The account's lease: only its holder calls Qualys for this account.
 //!
-//! [`Lease`] is an `enum` over its two real kinds. On a folder it is a file lock, which the system frees when the process
-//! dies. In a storage account it is a blob's lease, which ends by itself unless it is renewed; [`Lease::keep`] renews it,
-//! inside the cycle's own future, so that a cycle that is cancelled renews nothing.
+//! [`Lease`] is an `enum` over its two real kinds. In a folder it is a file lock, which the system frees when the process
+//! dies. In a storage account it is a blob's lease, which ends by itself unless it is renewed. [`Lease::keep_renewed`]
+//! renews it inside the cycle's own future, so a cycle that is cancelled stops renewing.
 
 mod azure;
 mod folder;
@@ -15,27 +15,24 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Who holds an account, as others read it.
+/// Who holds an account, as written into the lease for others to read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
-    /// The cycle.
     pub cycle: CycleId,
-    /// Its tenant.
     pub tenant: TenantId,
-    /// Since when.
     pub since: Timestamp,
 }
 
-/// What came of asking for the lease.
+/// The answer to a request for the lease.
 #[derive(Debug)]
 pub enum Acquired {
     /// It is ours until it is released, dropped or lost.
     Ours(Lease),
-    /// Somebody else has it.
+    /// Another cycle holds it; `None` if that cycle's name cannot be read.
     Held(Option<Holder>),
 }
 
-/// A held lease.
+/// A lease that this process acquired.
 #[derive(Debug)]
 pub enum Lease {
     /// A locked file.
@@ -45,10 +42,10 @@ pub enum Lease {
 }
 
 impl Lease {
-    /// Asks for the account's lease; `lasts` is how long it outlives its holder.
+    /// Asks for the account's lease. `lasts` is how long a blob's lease lasts after its latest renewal.
     ///
     /// # Errors
-    /// When the storage cannot be reached; a lease that is taken is no error.
+    /// When the storage cannot be reached. A lease that another cycle holds is not an error.
     pub async fn acquire(
         store: &Store,
         account: &Name,
@@ -62,7 +59,7 @@ impl Lease {
         }
     }
 
-    /// Who holds the lease now, if anybody does.
+    /// Who holds the lease now; `None` if it is free.
     ///
     /// # Errors
     /// When the storage cannot be reached.
@@ -74,31 +71,32 @@ impl Lease {
         }
     }
 
-    /// Whether nobody else can hold it now. Asked before each call to Qualys.
-    pub fn is_ours(&self) -> bool {
+    /// Whether no other cycle can hold it now. Checked before each call to Qualys.
+    pub fn is_still_ours(&self) -> bool {
         match self {
-            Self::File(lease) => lease.is_held(),
-            Self::Blob(lease) => lease.is_ours(),
+            Self::File(lease) => lease.is_still_ours(),
+            Self::Blob(lease) => lease.is_still_ours(),
         }
     }
 
-    /// Whether it is still ours, for long enough to write. Asked before each write to Qualys.
-    pub fn is_held(&self) -> bool {
+    /// Whether it stays ours for as long as a write may take. Checked before each write to Qualys.
+    pub fn allows_writes(&self) -> bool {
         match self {
-            Self::File(lease) => lease.is_held(),
-            Self::Blob(lease) => lease.is_held(),
+            // A file's lock does not run out.
+            Self::File(lease) => lease.is_still_ours(),
+            Self::Blob(lease) => lease.allows_writes(),
         }
     }
 
-    /// Keeps it ours. Never returns; it is dropped when the cycle ends.
-    pub async fn keep(&self) -> std::convert::Infallible {
+    /// Renews it for as long as this future runs. Never returns; the future is dropped when the cycle ends.
+    pub async fn keep_renewed(&self) -> std::convert::Infallible {
         match self {
             Self::File(_) => std::future::pending().await,
-            Self::Blob(lease) => lease.keep().await,
+            Self::Blob(lease) => lease.keep_renewed().await,
         }
     }
 
-    /// Gives it back. One that cannot be given back ends by itself.
+    /// Releases it. If that fails, it ends by itself.
     pub async fn release(&self) {
         match self {
             Self::File(lease) => lease.release(),

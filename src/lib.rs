@@ -10,7 +10,7 @@
 //! | layer | modules | may use |
 //! | --- | --- | --- |
 //! | data | [`model`], [`state`], [`plan`], [`manifest`], [`report`] | std, serde, thiserror; no I/O, clock or `async` |
-//! | edges | [`azure`], [`qualys`], [`store`], [`inbox`], [`queue`], [`lease`], [`secrets`], [`retry`] | data, [`store`], [`retry`] |
+//! | edges | [`azure`], [`qualys`], [`store`], [`inbox`], [`queue`], [`lease`], [`secrets`], [`retry`], `sdk` | data, [`store`], [`retry`]; those of Azure `sdk` |
 //! | steps | [`observe`], [`act`], [`snapshot`] | data, edges; not each other |
 //! | spine | [`cycle`] | steps, edges, data |
 //! | shell | [`trigger`], [`host`], [`cli`], [`app`], [`doctor`], [`config`], [`telemetry`] | all |
@@ -29,6 +29,7 @@ pub mod lease;
 pub mod qualys;
 pub mod queue;
 pub mod retry;
+mod sdk;
 pub mod secrets;
 pub mod store;
 
@@ -53,6 +54,8 @@ pub mod host;
 pub mod telemetry;
 pub mod trigger;
 
+#[cfg(any(test, fuzzing))]
+mod assertions;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 #[cfg(test)]

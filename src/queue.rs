@@ -5,20 +5,21 @@
 
 mod azure;
 mod booking;
+mod folder;
 
 pub use azure::AzureQueue;
 pub use booking::{Booked, Booking, Start, WakeUpError, WakeUps};
+pub use folder::FolderQueue;
 
-use crate::model::{TenantId, after};
+use crate::model::TenantId;
 use azure::AzureMessage;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
-use uuid::Uuid;
 
-/// The queue's name, as the `cycle` function's binding has it.
+/// The queue's name; the binding of the function `cycle` has the same.
 pub(crate) const NAME: &str = "cycles";
 
 /// A wake-up on the wire: it carries only a tenant.
@@ -28,7 +29,7 @@ pub struct WakeUp {
     pub tenant: TenantId,
 }
 
-/// Why a wake-up could not be sent or taken.
+/// Why a wake-up could not be sent, taken or removed.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {doing} the queue {place}")]
 pub struct QueueError {
@@ -38,7 +39,7 @@ pub struct QueueError {
     source: io::Error,
 }
 
-/// The queue.
+/// Where wake-ups wait.
 #[derive(Debug, Clone)]
 pub enum Queue {
     /// Files in a folder.
@@ -47,10 +48,9 @@ pub enum Queue {
     Azure(AzureQueue),
 }
 
-/// A message that was taken, and comes back unless it is finished.
+/// A message that was taken. It comes back unless it is finished.
 #[derive(Debug)]
 pub struct Received {
-    /// What it says.
     pub text: String,
     receipt: Receipt,
 }
@@ -73,7 +73,7 @@ impl Queue {
         }
     }
 
-    /// Takes the next message that is due; it comes back after `hidden` unless it is finished.
+    /// Takes a message that is due, if there is one. It comes back after `hidden` unless it is finished.
     ///
     /// # Errors
     /// When the queue cannot be read.
@@ -88,14 +88,14 @@ impl Queue {
         }
     }
 
-    /// Whether the queue is there and can be read; no message is taken. A folder that is not there is made, as sending does.
+    /// Checks that the queue exists and can be read, without taking a message. A missing folder is created, as by sending.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub async fn look(&self) -> Result<(), QueueError> {
+    pub async fn check(&self) -> Result<(), QueueError> {
         match self {
-            Self::Folder(folder) => folder.look(),
-            Self::Azure(azure) => azure.look().await.map_err(failed("read")),
+            Self::Folder(folder) => folder.check(),
+            Self::Azure(azure) => azure.check().await.map_err(failed("read")),
         }
     }
 
@@ -109,7 +109,7 @@ impl Queue {
             (Self::Azure(azure), Receipt::Azure(message)) => {
                 azure.finish(&message).await.map_err(failed("remove from"))
             }
-            // A message of another queue: there is nothing of it here.
+            // A message from the other kind of queue: it is not in this one.
             (Self::Folder(_) | Self::Azure(_), _) => Ok(()),
         }
     }
@@ -117,103 +117,4 @@ impl Queue {
 
 fn failed(doing: &'static str) -> impl Fn(io::Error) -> QueueError {
     move |source| QueueError { doing, place: NAME.to_owned(), source }
-}
-
-/// A queue of files: `<folder>/cycles/<visible from, ms>_<id>_<times taken>.msg`, the content being the message.
-///
-/// Taking a message renames it to when it would come back, so that of several takers one wins and a killed one loses
-/// nothing.
-#[derive(Debug, Clone)]
-pub struct FolderQueue {
-    root: PathBuf,
-}
-
-impl FolderQueue {
-    /// The queue below `root`.
-    pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
-    }
-
-    fn folder(&self) -> PathBuf {
-        self.root.join(NAME)
-    }
-
-    async fn send(&self, tenant: TenantId, wait: Duration, now: Timestamp) -> Result<(), QueueError> {
-        let folder = self.folder();
-        let failed = |source| QueueError { doing: "write to", place: folder.display().to_string(), source };
-        let text = serde_json::to_vec(&WakeUp { tenant }).map_err(|error| failed(error.into()))?;
-        let id = Uuid::new_v4().simple();
-        let temporary = folder.join(format!(".{id}"));
-        let message = folder.join(name(after(now, wait), &id.to_string(), 0));
-        let write = async {
-            tokio::fs::create_dir_all(&folder).await?;
-            tokio::fs::write(&temporary, text).await?;
-            tokio::fs::rename(&temporary, &message).await
-        };
-        write.await.map_err(failed)
-    }
-
-    fn take(&self, hidden: Duration, now: Timestamp) -> Result<Option<Received>, QueueError> {
-        let folder = self.folder();
-        let failed = |source| QueueError { doing: "read", place: folder.display().to_string(), source };
-        let entries = match std::fs::read_dir(&folder) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            entries => entries.map_err(failed)?,
-        };
-        let mut names: Vec<String> = entries.filter_map(|e| e.ok()?.file_name().into_string().ok()).collect();
-        names.sort();
-        for old in names {
-            let Some((visible, id, count)) = parse(&old) else { continue };
-            if visible > now.as_millisecond() {
-                continue;
-            }
-            let place = folder.join(name(after(now, hidden), &id, count + 1));
-            match std::fs::rename(folder.join(&old), &place) {
-                Ok(()) => {
-                    // Whatever it holds: what is no wake-up is told so by its content.
-                    let bytes = std::fs::read(&place).map_err(failed)?;
-                    let text = String::from_utf8_lossy(&bytes).into_owned();
-                    return Ok(Some(Received { text, receipt: Receipt::Folder(place) }));
-                }
-                // Somebody else took it.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(failed(error)),
-            }
-        }
-        Ok(None)
-    }
-
-    fn look(&self) -> Result<(), QueueError> {
-        let folder = self.folder();
-        let looked = std::fs::create_dir_all(&folder).and_then(|()| std::fs::read_dir(&folder));
-        let failed = |source| QueueError { doing: "read", place: folder.display().to_string(), source };
-        looked.map(|_| ()).map_err(failed)
-    }
-
-    fn finish(&self, place: &Path) -> Result<(), QueueError> {
-        remove(place).map_err(|source| QueueError {
-            doing: "remove from",
-            place: self.folder().display().to_string(),
-            source,
-        })
-    }
-}
-
-fn remove(place: &Path) -> io::Result<()> {
-    match std::fs::remove_file(place) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result,
-    }
-}
-
-fn name(visible: Timestamp, id: &str, count: u32) -> String {
-    format!("{:013}_{id}_{count}.msg", visible.as_millisecond().max(0))
-}
-
-fn parse(name: &str) -> Option<(i64, String, u32)> {
-    let mut parts = name.strip_suffix(".msg")?.split('_');
-    let visible = parts.next()?.parse().ok()?;
-    let id = parts.next()?.to_owned();
-    let count = parts.next()?.parse().ok()?;
-    parts.next().is_none().then_some((visible, id, count))
 }

@@ -1,33 +1,33 @@
-//! Retries: a pure delay, and the one loop.
+//! Retries: a pure function for the delay, and the one loop.
 //!
-//! Guarantees: only what the error allows is repeated, a wait that was asked for is obeyed, nothing sleeps past the
-//! deadline or longer than [`LONGEST`].
+//! Guarantees: only an error that allows it is retried; a wait that the service asks for is obeyed; nothing sleeps past the
+//! deadline, nor longer than [`LONGEST`] and its jitter.
 
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Attempts in all. Four with the waits below span about four seconds: a stumble, not an outage. The next cycle is the
-/// retry for the rest.
+/// The first attempt and three retries. With the waits below they take about four seconds, which covers a stumble. For an
+/// outage, the next cycle is the retry.
 const ATTEMPTS: u32 = 4;
-/// The first wait; each further one doubles it.
+/// The first wait; each further wait is twice as long.
 const FIRST: Duration = Duration::from_millis(500);
-/// The longest sleep inside a cycle: functions are paid by the second, so a longer wait is a later wake-up.
+/// The longest wait inside a cycle. Functions are paid by the second, so for a longer wait the cycle ends and books a
+/// wake-up.
 pub const LONGEST: Duration = Duration::from_secs(5);
 
 /// What an error says about another attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Again {
-    /// No.
     No,
-    /// Yes, in a while of our choosing.
+    /// Yes, after a delay of our choice.
     Soon,
-    /// Yes, not before this wait.
+    /// Yes, but only after this wait.
     After(Duration),
 }
 
-/// How long to wait before the attempt after number `attempt` (the first is 1); none: give up.
+/// How long to wait after attempt number `attempt` (the first is 1) before the next one; `None`: give up.
 ///
-/// `jitter` is between 0 and 1 and lengthens the wait by up to a half, so that many callers do not come back together.
+/// `jitter` is between 0 and 1 and makes the wait longer by up to a half, so that many callers do not come back at once.
 pub fn delay(attempt: u32, again: Again, jitter: f64) -> Option<Duration> {
     if attempt >= ATTEMPTS {
         return None;
@@ -41,7 +41,8 @@ pub fn delay(attempt: u32, again: Again, jitter: f64) -> Option<Duration> {
     (wait <= LONGEST).then(|| wait.mul_f64(1.0 + jitter.clamp(0.0, 1.0) / 2.0))
 }
 
-/// Calls until it succeeds, gives up, or the deadline would pass; `attempt` starts at 1.
+/// Calls until a call succeeds, its error is not to be retried, or the next wait would pass the deadline. The argument of
+/// `call` is the attempt's number, from 1.
 ///
 /// # Errors
 /// The last error of `call`.
@@ -86,7 +87,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_wait_is_never_shorter_than_asked_and_never_endless(
+        fn a_wait_is_never_shorter_than_asked_and_never_too_long(
             attempt in 0u32..20, asked in 0u64..10_000_000, soon: bool, jitter in -1.0..2.0f64,
         ) {
             let asked = Duration::from_micros(asked);
@@ -97,7 +98,7 @@ mod tests {
                 prop_assert!((FIRST..=LONGEST * 3 / 2).contains(&wait));
                 prop_assert!(attempt < ATTEMPTS);
             }
-            // What may be waited for inside a cycle is.
+            // Every wait that fits into a cycle is granted.
             prop_assert_eq!(wait.is_none(), attempt >= ATTEMPTS || !soon && asked > LONGEST);
             prop_assert_eq!(delay(attempt, Again::No, jitter), None);
         }

@@ -1,6 +1,4 @@
-//! Secrets: read once a cycle, kept in [`SecretString`], never printed.
-//!
-//! [`Secrets`] is an `enum` over its real sources.
+//! Secrets: read once a cycle, kept in [`SecretString`], never printed. [`Secrets`] is an `enum` over the sources.
 
 use crate::azure::vault::{Vault, VaultError, VaultSecret};
 use jiff::Timestamp;
@@ -9,85 +7,56 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use url::Url;
 
-/// The name of the secret with the Qualys user.
+/// The Qualys user's name.
 pub const QUALYS_USERNAME: &str = "qualys-username";
-/// The name of the secret with the Qualys password.
+/// The Qualys user's password.
 pub const QUALYS_PASSWORD: &str = "qualys-password";
-/// The name of the secret with the service principal's client secret.
+/// The client secret of the service principal that the connectors use.
 pub const CONNECTOR_CLIENT_SECRET: &str = "connector-client-secret";
-/// The name of the secret that callers of `/api/*` show where no Functions host checks keys.
+/// The token that callers of `/api/*` must present where no Functions host checks keys.
 pub const API_TOKEN: &str = "api-token";
 
 /// Why a secret could not be read. The messages name secrets; they never contain one.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// It is not there.
     #[error("the secret `{name}` is missing from {place}")]
-    Missing {
-        /// Its name.
-        name: String,
-        /// Where it was looked for.
-        place: String,
-    },
-    /// The file cannot be read.
+    Missing { name: String, place: String },
     #[error("cannot read the secrets file {}", file.display())]
     File {
-        /// The file.
         file: PathBuf,
-        /// The cause.
         #[source]
         source: std::io::Error,
     },
-    /// Key Vault did not give it.
     #[error("cannot read the secret `{name}` from {vault}")]
     Vault {
-        /// Its name.
         name: String,
-        /// The vault.
         vault: Url,
-        /// The cause.
         #[source]
         source: VaultError,
     },
-    /// It has ended.
     #[error("the secret `{name}` expired at {at}: add a new version")]
-    Expired {
-        /// Its name.
-        name: String,
-        /// When.
-        at: Timestamp,
-    },
-    /// The file is not what it should be.
-    #[error("the secrets file {} is not a JSON object of names and texts (line {line}, column {column})", file.display())]
-    Malformed {
-        /// The file.
-        file: PathBuf,
-        /// Where.
-        line: usize,
-        /// Where.
-        column: usize,
-    },
+    Expired { name: String, at: Timestamp },
+    #[error("the secrets file {} is not a JSON object of names and strings (line {line}, column {column})", file.display())]
+    Malformed { file: PathBuf, line: usize, column: usize },
 }
 
 /// Where secrets come from.
 #[derive(Debug, Clone)]
 pub enum Secrets {
-    /// From Key Vault, the newest version each time.
+    /// Key Vault: the newest version each time.
     Vault(Vault),
-    /// From the environment, taken in when the program started: `QUALYS_USERNAME` holds `qualys-username`.
+    /// The environment, as it was when the program started: `QUALYS_USERNAME` holds `qualys-username`.
     Env(BTreeMap<String, SecretString>),
-    /// From a file with a JSON object of names and values, read anew each time.
+    /// A file with a JSON object of names and values, read again each time.
     File(PathBuf),
 }
 
 /// A secret and its version, where the source has versions.
 #[derive(Debug, Clone)]
 pub struct Secret {
-    /// The value.
     pub value: SecretString,
-    /// Its version; none where the source has none.
     pub version: Option<String>,
-    /// When it ends, where the source says so.
+    /// When it expires, if the source says so.
     pub expires: Option<Timestamp>,
 }
 
@@ -97,7 +66,7 @@ impl Secrets {
         name.to_ascii_uppercase().replace('-', "_")
     }
 
-    /// One secret.
+    /// The secret of this name.
     ///
     /// # Errors
     /// When it is missing or empty, or its source cannot be read.
@@ -124,7 +93,7 @@ impl Secrets {
         let bytes = tokio::fs::read(file)
             .await
             .map_err(|source| SecretError::File { file: file.to_owned(), source })?;
-        // The parser's own message may repeat a value, so only the place of the error is told.
+        // The parser's own message may repeat a value, so only the position of the error is kept.
         let mut values: BTreeMap<String, String> = serde_json::from_slice(&bytes).map_err(|error| {
             SecretError::Malformed { file: file.to_owned(), line: error.line(), column: error.column() }
         })?;
@@ -132,7 +101,7 @@ impl Secrets {
     }
 }
 
-/// Whether a text shows a secret, plainly or in an encoded form.
+/// Whether a text contains a secret, plain or encoded.
 pub fn shows(text: &str, secret: &str) -> bool {
     use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD, Engine};
     if secret.is_empty() {
@@ -156,7 +125,7 @@ mod tests {
     use secrecy::ExposeSecret;
 
     #[tokio::test]
-    async fn a_file_is_read_anew_each_time_and_its_errors_do_not_show_values() {
+    async fn a_file_is_read_again_each_time_and_its_errors_do_not_show_values() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("secrets.json");
         let secrets = Secrets::File(file.clone());

@@ -15,7 +15,7 @@ use crate::manifest::{Latest, Manifest, SnapshotResult};
 use crate::model::{CycleId, SnapshotId, SubscriptionId, TenantId};
 use crate::qualys::{Qualys, QualysError};
 use crate::state::SCHEMA_VERSION;
-use crate::store::{BlobKey, Condition, Store, StoreError};
+use crate::store::{BlobKey, Condition, Replaceable, Store, StoreError};
 use contents::Contents;
 use jiff::Timestamp;
 use source::Source;
@@ -63,7 +63,7 @@ pub enum SnapshotError {
 /// When it could not be finished. A reader who starts from `latest.json` sees nothing of it.
 pub async fn take(job: &SnapshotJob<'_>) -> Result<SnapshotResult, SnapshotError> {
     // If a newer program wrote `latest.json`, this one must not replace it, so it does not read at all.
-    job.store.read_or_replace::<Latest>(&BlobKey::Latest(job.tenant)).await?;
+    job.store.read_replaceable::<Latest>(&BlobKey::Latest(job.tenant)).await?;
     let contents = read(job, Source::Hosts).await?;
     let manifest = manifest(job, contents);
     publish(job, &manifest).await?;
@@ -123,12 +123,12 @@ async fn publish(job: &SnapshotJob<'_>, manifest: &Manifest) -> Result<(), Store
         rows: manifest.rows(),
     };
     let key = BlobKey::Latest(job.tenant);
-    let (newest, etag) = job.store.read_or_replace::<Latest>(&key).await?;
+    let Replaceable { value: newest, unchanged } = job.store.read_replaceable::<Latest>(&key).await?;
     // A snapshot whose reading ended later stays the newest, unless its end lies in the future: its clock was wrong.
     let now = job.qualys.calls().now();
     if newest.is_some_and(|newest| newest.ended > latest.ended && newest.ended <= now) {
         return Ok(());
     }
-    job.store.write(&key, &latest, Condition::unchanged(etag.as_ref())).await?;
+    job.store.write(&key, &latest, unchanged).await?;
     Ok(())
 }

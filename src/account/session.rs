@@ -123,8 +123,8 @@ impl Visit<'_> {
                 self.time.start,
             ),
             may_send: Arc::new(move |kind| match kind {
-                CallKind::Read => lease.is_ours(),
-                CallKind::Write => lease.is_held(),
+                CallKind::Read => lease.is_still_ours(),
+                CallKind::Write => lease.allows_writes(),
             }),
         })
     }

@@ -44,7 +44,7 @@ pub(super) async fn wait(
         return Ok(());
     }
     let key = BlobKey::Waiting(name.clone(), tenant);
-    let since = store.read_or_replace::<Waiting>(&key).await?.0.map_or(now, |waiting| waiting.since);
+    let since = store.read_replaceable::<Waiting>(&key).await?.value.map_or(now, |waiting| waiting.since);
     let waiting = Waiting { schema_version: SCHEMA_VERSION, since, seen: now };
     store.write(&key, &waiting, Condition::Any).await?;
     wake_ups.dropped(tenant, now).await?;
@@ -69,7 +69,7 @@ pub(super) async fn yield_to(
         }
         // A blob of another tenant that cannot be read stops nobody.
         let key = BlobKey::Waiting(name.clone(), other);
-        let (Some(waiting), _) = store.read_or_leave::<Waiting>(&key).await? else { continue };
+        let Some(waiting) = store.read_summary::<Waiting>(&key).await?.value() else { continue };
         let alive = elapsed(now, waiting.seen) < account.lease * GONE_AFTER_LEASES;
         if alive && waiting.since <= last_turn {
             wake_ups.dropped(tenant, now).await?;

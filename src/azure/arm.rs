@@ -1,6 +1,7 @@
-//! Azure Resource Manager: which subscriptions there are.
+//! Azure Resource Manager: which subscriptions exist.
 //!
-//! Guarantees: a list is whole or an error; a next link is followed on the same host only; throttling is obeyed.
+//! Guarantees: a list is complete or an error; a next link is followed on the same host only; a wait that ARM asks for is
+//! obeyed.
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
@@ -22,78 +23,50 @@ use wire::{Page, WireDescendant, WireSubscription, malformed, parse, subscriptio
 
 /// ARM answers within seconds; a minute is its own gateway's limit.
 const TIMEOUT: Duration = Duration::from_mins(1);
-/// The identity endpoint is beside us.
+/// A token comes from an endpoint on this machine or from Entra within seconds.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(20);
-/// A list of more pages is taken for one that runs in a circle: ARM gives 100 to 1,000 entries a page, and a tenant has
-/// at most some ten thousand subscriptions.
+/// A list with more pages is taken for one without an end: ARM returns 100 to 1,000 entries a page, and a tenant has some
+/// ten thousand subscriptions at most.
 const MOST_PAGES: usize = 1000;
 /// <https://learn.microsoft.com/rest/api/resources/subscriptions/list>
 const SUBSCRIPTIONS_API: &str = "2022-12-01";
 /// <https://learn.microsoft.com/rest/api/managementgroups/management-groups/get-descendants>
 const DESCENDANTS_API: &str = "2020-05-01";
 
-/// Why ARM could not be read.
+/// Why ARM could not be read. `what` names the thing that was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum ArmError {
-    /// No token.
     #[error("no token for ARM: check the identity (AZURE_IDENTITY)")]
     Token(#[source] azure_core::Error),
     /// The identity has no role there.
-    #[error("ARM forbids to read {what}: the identity needs Reader on it")]
-    Forbidden {
-        /// What was asked for.
-        what: String,
-    },
-    /// The token is not accepted.
+    #[error("ARM forbids reading {what}: give the identity the role Reader on it")]
+    Forbidden { what: String },
     #[error(
-        "ARM does not accept the identity's token for {what}: check AZURE_IDENTITY and what it names, AZURE_CLOUD and ARM_URL"
+        "ARM does not accept the identity's token for {what}: check the identity (AZURE_IDENTITY) and its settings, AZURE_CLOUD and ARM_URL"
     )]
-    Unauthorized {
-        /// What was asked for.
-        what: String,
-    },
-    /// It does not exist, or the identity may not know of it.
-    #[error("ARM does not find {what}, or the identity may not see it")]
-    NotFound {
-        /// What was asked for.
-        what: String,
-    },
-    /// Too many calls.
-    #[error("ARM refuses to read {what} for now{}", wait.map(|w| format!(", for {} s", w.as_secs())).unwrap_or_default())]
+    Unauthorized { what: String },
+    #[error("ARM cannot find {what}: it does not exist, or the identity may not see it")]
+    NotFound { what: String },
+    #[error("ARM is throttling requests{}: {what} was not read", wait.map(|w| format!(", for {} s", w.as_secs())).unwrap_or_default())]
     Throttled {
-        /// What was asked for.
         what: String,
-        /// How long.
+        /// How long ARM asks to wait, if it says so.
         wait: Option<Duration>,
     },
     /// Any other status.
     #[error("ARM answered HTTP {status} when asked for {what}")]
-    Status {
-        /// What was asked for.
-        what: String,
-        /// The status.
-        status: u16,
-    },
-    /// The answer is not what it should be.
+    Status { what: String, status: u16 },
     #[error("ARM's answer about {what} cannot be used: {why}")]
-    Malformed {
-        /// What was asked for.
-        what: String,
-        /// What is wrong.
-        why: String,
-    },
-    /// No answer.
+    Malformed { what: String, why: String },
     #[error("no answer from ARM about {what}")]
     Transport {
-        /// What was asked for.
         what: String,
-        /// The cause.
         #[source]
         source: reqwest::Error,
     },
 }
 
-/// ARM, spoken to as one identity.
+/// ARM, read as one identity.
 #[derive(Debug, Clone)]
 pub struct Arm {
     http: reqwest::Client,
@@ -103,7 +76,7 @@ pub struct Arm {
 }
 
 impl Arm {
-    /// A client. `scope` is what tokens are asked for, such as `https://management.azure.com/.default`.
+    /// `scope` is the scope of the tokens, for example `https://management.azure.com/.default`.
     pub fn new(
         http: reqwest::Client,
         base: Url,
@@ -116,17 +89,18 @@ impl Arm {
     /// Every subscription that the identity can read, in any directory.
     ///
     /// # Errors
-    /// When any page fails.
+    /// When a page cannot be read.
     pub async fn subscriptions(&self, deadline: Instant) -> Result<Vec<Subscription>, ArmError> {
         let path = format!("/subscriptions?api-version={SUBSCRIPTIONS_API}");
         let found: Vec<WireSubscription> = self.pages(&path, "the list of subscriptions", deadline).await?;
         found.into_iter().map(|wire| subscription(wire, "the list of subscriptions")).collect()
     }
 
-    /// One subscription, read directly: lists lag.
+    /// One subscription, read directly, since lists lag behind.
     ///
     /// # Errors
-    /// [`ArmError::Forbidden`] and [`ArmError::NotFound`] both mean that access may be lost; neither proves absence.
+    /// [`ArmError::Forbidden`] and [`ArmError::NotFound`] both mean that the identity may have lost access. Neither proves that
+    /// the subscription is gone.
     pub async fn subscription(
         &self,
         id: SubscriptionId,
@@ -141,7 +115,7 @@ impl Arm {
     /// The subscriptions below a management group, at any depth.
     ///
     /// # Errors
-    /// When any page fails.
+    /// When a page cannot be read.
     pub async fn descendants(
         &self,
         group: &str,
@@ -174,7 +148,7 @@ impl Arm {
                 Some(next) => url = next,
             }
         }
-        Err(malformed(what, "it has no end"))
+        Err(malformed(what, "the list has no end"))
     }
 
     async fn get(&self, url: &Url, what: &str, deadline: Instant) -> Result<Bytes, ArmError> {
@@ -216,7 +190,7 @@ impl Arm {
             .timeout(TIMEOUT.min(left()))
             .bearer_auth(token.token.secret())
             .header(header::ACCEPT, "application/json")
-            // The management-group tree is cached; this asks for a fresh answer.
+            // ARM caches the management-group tree; this asks for a fresh answer.
             .header(header::CACHE_CONTROL, "no-cache")
             .send()
             .await

@@ -1,76 +1,56 @@
 //! Key Vault: the newest version of a secret.
 //!
-//! Guarantees: an answer or a named cause within `LIMIT`; values go straight into [`SecretString`]; what the vault says in
-//! an error goes nowhere but its code.
+//! Guarantees: an answer or a named cause within 4.5 seconds; values go straight into [`SecretString`]; of an error answer
+//! only the code is kept.
 
-use super::chain_of;
-use crate::retry::{Again, retry};
+use crate::retry::Again;
+use crate::sdk::{self, Limits, chain_of, client_options};
 use azure_core::credentials::TokenCredential;
 use azure_core::error::ErrorKind;
-use azure_core::http::{ClientOptions, RetryOptions, StatusCode, Transport};
+use azure_core::http::StatusCode;
 use azure_security_keyvault_secrets::{ResourceExt, SecretClient, SecretClientOptions};
 use jiff::Timestamp;
 use secrecy::SecretString;
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-/// A vault answers in milliseconds. A person who waits for the cause of a failure should have it within five seconds, and
-/// the SDK's own repetitions would take over a minute.
-const LIMIT: Duration = Duration::from_millis(4500);
+/// A vault answers in milliseconds, and a person who waits for the cause of a failure should have it within five seconds.
+/// One attempt may use all of that.
+const LIMITS: Limits = Limits { call: Duration::from_millis(4500), attempt: Duration::from_millis(4500) };
 
-/// Why the vault gave no secret.
+/// Why the vault returned no secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VaultError {
-    /// There is no such secret.
     #[error("there is no such secret")]
     NotFound,
-    /// The newest version is disabled.
     #[error("its newest version is disabled: enable it, or add a version")]
     Disabled,
-    /// The identity may not read secrets there, or not from here.
+    /// The identity may not read secrets, or not from this network.
     #[error(
-        "the vault forbids it ({code}): give the identity the role `Key Vault Secrets User`, and let this address through the vault's firewall"
+        "the vault forbids it ({code}): give the identity the role `Key Vault Secrets User`, and allow this address in the vault's firewall"
     )]
-    Forbidden {
-        /// The vault's code.
-        code: String,
-    },
-    /// The vault does not accept the identity's token.
+    Forbidden { code: String },
     #[error(
-        "the vault does not accept the identity's token: is it of the vault's directory (AZURE_IDENTITY, AZURE_CLIENT_ID)?"
+        "the vault does not accept the identity's token: is the identity in the vault's directory (AZURE_IDENTITY, AZURE_CLIENT_ID)?"
     )]
     Unauthorized,
-    /// Too many calls.
-    #[error("the vault is asked too often now; a later cycle tries again")]
+    #[error("the vault gets too many requests now; a later cycle tries again")]
     Throttled,
-    /// The server's certificate is not trusted.
     #[error(
         "the vault's certificate is not trusted: behind a TLS-inspecting proxy, name its CA in SSL_CERT_FILE ({cause})"
     )]
-    Untrusted {
-        /// The cause.
-        cause: String,
-    },
-    /// No answer, or no token.
+    Untrusted { cause: String },
+    /// No answer, or no token to ask with.
     #[error("the vault cannot be reached: check KEY_VAULT_URL, the network and the identity ({cause})")]
-    Unreachable {
-        /// The cause.
-        cause: String,
-    },
+    Unreachable { cause: String },
     /// Any other answer.
     #[error("the vault answered HTTP {status} ({code})")]
-    Status {
-        /// The status.
-        status: u16,
-        /// The vault's code.
-        code: String,
-    },
+    Status { status: u16, code: String },
 }
 
-/// One key vault.
+/// A key vault, read as one identity.
 #[derive(Clone)]
 pub struct Vault {
     client: Arc<SecretClient>,
@@ -86,34 +66,25 @@ impl std::fmt::Debug for Vault {
 /// A secret as the vault has it.
 #[derive(Debug)]
 pub struct VaultSecret {
-    /// The value.
     pub value: SecretString,
-    /// Its version.
     pub version: Option<String>,
-    /// When it ends; the vault gives it all the same.
+    /// When it expires. The vault returns expired secrets too.
     pub expires: Option<Timestamp>,
 }
 
 impl Vault {
-    /// The vault at this address, read as this identity.
-    ///
     /// # Errors
-    /// When the address is none of a vault.
+    /// When the address cannot be a vault's.
     pub fn new(
         http: reqwest::Client,
         url: Url,
         credential: Arc<dyn TokenCredential>,
     ) -> azure_core::Result<Self> {
-        let client_options = ClientOptions {
-            transport: Some(Transport::new(Arc::new(http))),
-            retry: RetryOptions::none(),
-            ..ClientOptions::default()
-        };
-        let options = SecretClientOptions { client_options, ..SecretClientOptions::default() };
+        let options =
+            SecretClientOptions { client_options: client_options(http), ..SecretClientOptions::default() };
         Ok(Self { client: Arc::new(SecretClient::new(url.as_str(), credential, Some(options))?), url })
     }
 
-    /// Its address.
     pub fn url(&self) -> &Url {
         &self.url
     }
@@ -121,22 +92,15 @@ impl Vault {
     /// The newest version of a secret.
     ///
     /// # Errors
-    /// The cause, by what to do about it.
+    /// [`VaultError`], by what to do about it.
     pub async fn get(&self, name: &str) -> Result<VaultSecret, VaultError> {
-        let deadline = Instant::now() + LIMIT;
-        let again = |error: &VaultError| match error {
+        let again = |error: &azure_core::Error| match cause(error) {
             VaultError::Unreachable { .. } | VaultError::Throttled => Again::Soon,
-            VaultError::Status { status, .. } if *status >= 500 => Again::Soon,
+            VaultError::Status { status, .. } if status >= 500 => Again::Soon,
             _ => Again::No,
         };
-        let attempt = |_| async {
-            match timeout_at(deadline, self.client.get_secret(name, None)).await {
-                Ok(Ok(answer)) => read(answer),
-                Ok(Err(error)) => Err(cause(&error)),
-                Err(_) => Err(VaultError::Unreachable { cause: "no answer in time".into() }),
-            }
-        };
-        retry(deadline, again, attempt).await
+        let ask = || async { self.client.get_secret(name, None).await };
+        read(sdk::attempts(LIMITS, again, ask).await.map_err(|error| cause(&error))?)
     }
 }
 
@@ -168,10 +132,10 @@ fn cause(error: &azure_core::Error) -> VaultError {
             VaultError::Unreachable { cause }
         };
     };
-    // The SDK's own reading of the code fails on an escape in the message, and the real refusals have one.
-    let told = raw_response.as_ref().and_then(|answer| told_code(answer.body()));
+    // The SDK cannot read the code when the message has an escaped character, and real refusals have one.
+    let answered = raw_response.as_ref().and_then(|answer| code_in(answer.body()));
     let sdk = error_code.clone().filter(|code| is_name(code));
-    let code = told.or(sdk).unwrap_or_else(|| "no code".into());
+    let code = answered.or(sdk).unwrap_or_else(|| "no code".into());
     match status {
         StatusCode::NotFound => VaultError::NotFound,
         StatusCode::Forbidden if code == "SecretDisabled" => VaultError::Disabled,
@@ -182,8 +146,8 @@ fn cause(error: &azure_core::Error) -> VaultError {
     }
 }
 
-/// `error.innererror.code`, which tells a missing role from a firewall and from a disabled secret; else `error.code`.
-pub(super) fn told_code(body: &[u8]) -> Option<String> {
+/// `error.innererror.code`, which distinguishes a missing role, a firewall and a disabled secret; else `error.code`.
+pub(super) fn code_in(body: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Body {
         error: Detail,
@@ -198,9 +162,9 @@ pub(super) fn told_code(body: &[u8]) -> Option<String> {
     inner.into_iter().chain(error.code).find(|code| is_name(code))
 }
 
-/// Whether a code may be shown: a name such as `ForbiddenByRbac`, and nothing else that a text may hold.
+/// Whether a code may be shown: a plain name like `ForbiddenByRbac`, not just any text.
 fn is_name(code: &str) -> bool {
-    /// The longest code that is documented has some thirty letters.
+    /// The longest documented code has about thirty letters.
     const LONGEST: usize = 64;
     (1..=LONGEST).contains(&code.len()) && code.chars().all(|c| c.is_ascii_alphanumeric())
 }

@@ -13,7 +13,7 @@ use crate::plan::{Plan, Step};
 use crate::queue::Booked;
 use crate::report::{Counts, InboxLine, Report, Status};
 use crate::state::{SCHEMA_VERSION, TenantState};
-use crate::store::{BlobKey, Condition, ItemName, StoreError};
+use crate::store::{BlobKey, Condition, ItemName, StoreError, Summary};
 use jiff::Timestamp;
 use tracing::info;
 
@@ -147,11 +147,8 @@ impl Cycle<'_> {
         let store = &self.tenant.store;
         let key = BlobKey::Status(report.tenant);
         // A status is only a summary: one that cannot be read is written again, and one of a newer program stays.
-        let (before, ours) = store.read_or_leave::<Status>(&key).await?;
-        if !ours {
-            return Ok(());
-        }
-        let (latest, _) = store.read_or_leave::<Latest>(&BlobKey::Latest(report.tenant)).await?;
+        let Summary::Replaceable(before) = store.read_summary::<Status>(&key).await? else { return Ok(()) };
+        let latest = store.read_summary::<Latest>(&BlobKey::Latest(report.tenant)).await?.value();
         let status = Status {
             schema_version: SCHEMA_VERSION,
             tenant: report.tenant,

@@ -1,6 +1,6 @@
-//! Blobs that only cycles read.
+//! Blobs that only a cycle reads.
 
-#![expect(clippy::unwrap_used, reason = "as in tests: what cannot be must end the run")]
+#![expect(clippy::unwrap_used, reason = "as in tests: a broken assumption must end the run")]
 
 use super::audit;
 use crate::account::Waiting;
@@ -18,7 +18,7 @@ pub(crate) fn blob(bytes: &[u8]) {
     }
 }
 
-/// What was read is written the same way twice.
+/// A value that was read is written the same way again after it is read again.
 fn survives<T: Serialize + DeserializeOwned>(value: &T) {
     let once = serde_json::to_string(value).unwrap();
     let again: T = serde_json::from_str(&once).unwrap();

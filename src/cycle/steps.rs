@@ -20,7 +20,7 @@ use crate::report::{CycleStage, Outcome, Problem};
 use crate::retry::chance;
 use crate::snapshot::{self, SnapshotError, SnapshotJob};
 use crate::state::{Endpoint, LastSnapshot};
-use crate::store::{BlobKey, Condition, StoreError};
+use crate::store::{BlobKey, Condition, StoreError, Summary};
 use jiff::Timestamp;
 use serde::de::IgnoredAny;
 use tracing::info;
@@ -173,7 +173,7 @@ impl<'a> Cycle<'a> {
         // Once the lease is lost, the newest plan is written by whoever holds the account now.
         if allowed.stores_state() && self.visit.is_ours() {
             let key = BlobKey::Plan(plan.tenant);
-            if tenant.store.read_or_leave::<IgnoredAny>(&key).await?.1 {
+            if let Summary::Replaceable(_) = tenant.store.read_summary::<IgnoredAny>(&key).await? {
                 tenant.store.write(&key, &plan, Condition::Any).await?;
             }
         }

@@ -1,8 +1,8 @@
-//! Settings as somebody may have typed them.
+//! Settings as anyone may have typed them.
 
-#![expect(clippy::unwrap_used, reason = "as in tests: what cannot be must end the run")]
+#![expect(clippy::unwrap_used, reason = "as in tests: a broken assumption must end the run")]
 
-use super::CANARY;
+use crate::assertions::CANARY;
 use crate::config::{Config, Place, SecretSource, ServeConfig};
 use crate::model::{Mark, Observed, Subscription, SubscriptionId, SubscriptionState};
 use crate::plan::{Action, Policy, plan};
@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use url::Url;
 use uuid::Uuid;
 
-/// Settings that are whole, so that a few lines are enough to reach far; the secrets are not the input's to choose.
+/// Complete settings, so that an input of a few lines reaches deep. The input does not choose the secrets.
 const BASE: [(&str, &str); 6] = [
     ("TENANT_ID", "11111111-2222-3333-4444-555555555555"),
     ("CONNECTOR_APP_ID", "66666666-2222-3333-4444-555555555555"),
@@ -38,21 +38,21 @@ pub(super) fn settings(bytes: &[u8]) {
     match Config::from_lookup(lookup) {
         Ok(config) => {
             assert!(!format!("{config:?}").contains(CANARY), "a secret is printed with the settings");
-            whole(&config);
-            // A name of a subscription is anybody's text too.
-            connectors(&config.policy, values.get("subscription").map_or("Name", String::as_str));
+            assert_valid(&config);
+            // A subscription's name is untrusted text too.
+            assert_connector(&config.policy, values.get("subscription").map_or("Name", String::as_str));
         }
-        Err(error) => is_told(&error.to_string()),
+        Err(error) => assert_names_settings(&error.to_string()),
     }
     match ServeConfig::from_lookup(lookup) {
         Ok(serve) => assert!(serve.host_port != Some(0)),
-        Err(error) => is_told(&error.to_string()),
+        Err(error) => assert_names_settings(&error.to_string()),
     }
 }
 
-/// A line for each setting that is wrong, short, without a secret.
-fn is_told(error: &str) {
-    /// The longest message names the platforms.
+/// An error has a short line for each wrong setting, and shows no secret.
+fn assert_names_settings(error: &str) {
+    /// The longest message lists the platforms.
     const LONGEST: usize = 250;
     assert!(!error.contains(CANARY), "{error}");
     let mut lines = error.lines().skip(1).peekable();
@@ -64,8 +64,8 @@ fn is_told(error: &str) {
     }
 }
 
-/// What settings that were taken promise.
-fn whole(config: &Config) {
+/// Accepted settings are within their limits.
+fn assert_valid(config: &Config) {
     assert!((1..=10).contains(&config.concurrency) && config.reserve_percent <= 90);
     assert!((1..=config.calls_per_hour).contains(&config.policy.calls_per_hour));
     // A write must end before the lease does, and a cycle before the host ends it.
@@ -86,8 +86,8 @@ fn is_bare(url: &Url) -> bool {
     url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.has_host()
 }
 
-/// What a connector would be called and marked.
-fn connectors(policy: &Policy, name: &str) {
+/// The name and the mark that a connector would get.
+fn assert_connector(policy: &Policy, name: &str) {
     let id = SubscriptionId::new(Uuid::from_u128(3));
     let subscription =
         Subscription { id, tenant: policy.tenant, name: name.to_owned(), state: SubscriptionState::Enabled };
@@ -102,11 +102,13 @@ fn connectors(policy: &Policy, name: &str) {
         requests: Vec::new(),
     };
     let plan = plan(&seen, &TenantState::default(), policy, Timestamp::UNIX_EPOCH).unwrap();
-    let [step] = &plan.steps[..] else { unreachable!("one subscription, one step") };
-    let Action::Create { name, description, .. } = &step.action else { unreachable!("it has no connector") };
+    let [step] = &plan.steps[..] else { unreachable!("one subscription makes one step") };
+    let Action::Create { name, description, .. } = &step.action else {
+        unreachable!("it has no connector yet")
+    };
     // Qualys takes 255 characters.
     assert!(name.chars().count() <= 255 && !name.chars().any(char::is_control), "{name}");
-    assert!(name.contains(&id.to_string()), "two connectors might have one name: {name}");
+    assert!(name.contains(&id.to_string()), "two connectors could have the same name: {name}");
     let ours = Mark { deployment: policy.deployment.clone(), tenant: policy.tenant, subscription: id };
     assert_eq!(Mark::find(description), Some(ours), "{description}");
 }

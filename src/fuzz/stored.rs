@@ -1,8 +1,8 @@
-//! Blobs as somebody may have changed them, and the names that a listing gives.
+//! Blobs as anyone may have changed them, and names as a listing returns them.
 
-#![expect(clippy::unwrap_used, reason = "as in tests: what cannot be must end the run")]
+#![expect(clippy::unwrap_used, reason = "as in tests: a broken assumption must end the run")]
 
-use super::{assert_discreet, assert_survives};
+use crate::assertions::{assert_discreet, assert_survives};
 use crate::inbox::{ItemContent, RequestStatus};
 use crate::lease::Holder;
 use crate::manifest::{Latest, Manifest};
@@ -19,7 +19,7 @@ use std::fmt::{Debug, Display};
 use std::str::FromStr;
 use uuid::Uuid;
 
-/// Names in one input; more of them say nothing new.
+/// Names read from one input; more of them find nothing new.
 const NAMES: usize = 20;
 
 pub(super) fn blob(bytes: &[u8]) {
@@ -37,10 +37,10 @@ pub(super) fn blob(bytes: &[u8]) {
         let _ = (report.to_string(), report.needs_a_person());
     }
     if let Some(state) = read::<TenantState>(bytes) {
-        remembers(&state);
+        tenant_state(&state);
     }
     if let Some(account) = read::<AccountState>(bytes) {
-        books(&account);
+        account_state(&account);
     }
     if let Ok(holder) = serde_json::from_slice::<Holder>(bytes) {
         assert_survives(&holder);
@@ -67,12 +67,12 @@ fn read<T: Serialize + DeserializeOwned + PartialEq + Debug>(bytes: &[u8]) -> Op
     None
 }
 
-/// Moments at which a memory is asked, whatever it holds.
+/// Times at which a state is asked, whatever it holds.
 fn moments() -> [Timestamp; 3] {
     [Timestamp::MIN, Timestamp::UNIX_EPOCH, Timestamp::MAX]
 }
 
-fn remembers(state: &TenantState) {
+fn tenant_state(state: &TenantState) {
     for now in moments() {
         let mut state = state.clone();
         for id in state.observed.clone() {
@@ -82,8 +82,8 @@ fn remembers(state: &TenantState) {
             }
             state.create_refused(id, now);
         }
-        for memory in state.connectors.values_mut() {
-            memory.run_refused(now);
+        for connector in state.connectors.values_mut() {
+            connector.run_refused(now);
         }
         state.awaits_sync(|_| true, now);
         state.notice(std::iter::empty(), now);
@@ -91,15 +91,18 @@ fn remembers(state: &TenantState) {
     }
 }
 
-fn books(account: &AccountState) {
-    /// Any limit does.
+fn account_state(account: &AccountState) {
+    /// Any limit will do.
     const ALLOWED: u32 = 210;
     for now in moments() {
         let mut account = account.clone();
         for endpoint in [Endpoint::ConnectorSearch, Endpoint::HostCount] {
             let used = account.used(endpoint, now);
             match account.book(endpoint, 20, ALLOWED, now) {
-                Ok(calls) => assert!(used.saturating_add(calls) <= ALLOWED, "overbooked: {used} and {calls}"),
+                Ok(calls) => assert!(
+                    used.saturating_add(calls) <= ALLOWED,
+                    "more calls than allowed: {used} and {calls}"
+                ),
                 Err(_) => assert!(used >= ALLOWED),
             }
             account.give_back(endpoint, 5);
@@ -120,7 +123,7 @@ pub(super) fn names(bytes: &[u8]) {
 fn name(text: &str) {
     let tenant = TenantId::new(Uuid::from_u128(1));
     if let Ok(name) = text.parse::<ItemName>() {
-        assert_eq!(name.to_string(), text, "the blob of this name is another");
+        assert_eq!(name.to_string(), text, "it names another blob");
     }
     let mut keys = Vec::new();
     keys.extend(printed::<ItemName>(text).map(|name| BlobKey::InboxItem(tenant, name)));
@@ -137,12 +140,12 @@ fn name(text: &str) {
         assert!(path.split('/').all(safe), "{path}");
     }
     for error in [text.parse::<TenantId>().err(), text.parse::<CycleId>().err(), text.parse::<Name>().err()] {
-        // They repeat the start of what they are about, as their own test says.
+        // They repeat only the start of the text, as a test of their own says.
         assert!(error.is_none_or(|error| error.to_string().len() < 350));
     }
 }
 
-/// What can be parsed prints as what it was parsed from, or as what means the same.
+/// A value that can be parsed prints as a text that means the same.
 fn printed<T: FromStr + Display + PartialEq + Debug>(text: &str) -> Option<T> {
     let value = text.parse::<T>().ok()?;
     assert_eq!(value.to_string().parse::<T>().ok().as_ref(), Some(&value));

@@ -1,7 +1,7 @@
 //! The lease of a blob.
 
 use super::{Acquired, Holder, Lease};
-use crate::store::{AzureStore, BlobKey, Failed, StoreError, call};
+use crate::store::{AzureStore, BlobKey, Failure, StoreError, call};
 use azure_core::http::headers::HeaderName;
 use azure_core::http::{Etag, RequestContent};
 use azure_storage_blob::BlobClient;
@@ -19,7 +19,7 @@ pub struct BlobLease {
     key: BlobKey,
     id: String,
     lasts: Duration,
-    /// When the service last said that it is ours; none: it said that it is not.
+    /// When the renewal was sent that the service last granted; `None` once the lease is lost.
     renewed: Mutex<Option<Instant>>,
 }
 
@@ -37,44 +37,44 @@ impl BlobLease {
         lasts: Duration,
     ) -> Result<Acquired, StoreError> {
         let blob = store.blob(key);
-        // Only a blob that is there can be leased.
+        // Only a blob that exists can be leased.
         match call("write", key, || upload(&blob, Vec::new(), None)).await {
-            // A leased blob is there too.
-            Ok(()) | Err(Failed::Lost | Failed::Leased) => {}
-            Err(failed) => return Err(failed.into_error("write", key)),
+            // It exists; it may be leased already.
+            Ok(()) | Err(Failure::ConditionFailed(_) | Failure::Leased(_)) => {}
+            Err(failure) => return Err(failure.into()),
         }
         let seconds = i32::try_from(lasts.as_secs()).unwrap_or(60);
-        // The id is ours from the start, so that asking again after a lost answer does not find somebody else's lease.
+        // We choose the id, so a retry after a lost answer finds our own lease and not one that looks like another cycle's.
         let id = Uuid::new_v4().to_string();
-        let lease = || async {
+        let acquire = || async {
             let options =
                 BlobClientAcquireLeaseOptions { proposed_lease_id: Some(id.clone()), ..Default::default() };
-            // The time before the answer counts: the service's clock began to run then.
+            // The time before the call counts: the service's clock may have started right then.
             let asked = Instant::now();
             blob.acquire_lease(seconds, Some(options)).await.map(|_| asked)
         };
-        let asked = match call("lease", key, lease).await {
+        let asked = match call("lease", key, acquire).await {
             Ok(asked) => asked,
-            Err(Failed::Leased) => return Ok(Acquired::Held(read(store, key).await?)),
-            Err(failed) => return Err(failed.into_error("lease", key)),
+            Err(Failure::Leased(_)) => return Ok(Acquired::Held(read(store, key).await?)),
+            Err(failure) => return Err(failure.into()),
         };
         let lease = Self { blob, key: key.clone(), id, lasts, renewed: Mutex::new(Some(asked)) };
         let name = serde_json::to_vec(holder).unwrap_or_default();
         let named = call("write", key, || upload(&lease.blob, name.clone(), Some(lease.id.clone()))).await;
-        if let Err(failed) = named {
+        if let Err(failure) = named {
             lease.release().await;
-            return Err(failed.into_error("write", key));
+            return Err(failure.into());
         }
         Ok(Acquired::Ours(Lease::Blob(Box::new(lease))))
     }
 
-    /// The service gives it to nobody else before it ends.
-    pub(super) fn is_ours(&self) -> bool {
+    /// The service grants it to no one else before it ends.
+    pub(super) fn is_still_ours(&self) -> bool {
         self.is_younger_than(self.lasts)
     }
 
-    /// Half of it must be left, since a write to Qualys may take as long.
-    pub(super) fn is_held(&self) -> bool {
+    /// At least half of it must be left, since a write to Qualys may take that long.
+    pub(super) fn allows_writes(&self) -> bool {
         self.is_younger_than(self.lasts / 2)
     }
 
@@ -83,12 +83,12 @@ impl BlobLease {
         renewed.is_some_and(|at| at.elapsed() < age)
     }
 
-    /// Renews it every quarter. When the service says that it is somebody else's, it is lost for good; when there is no
-    /// answer, it is lost as soon as less than half is left, and found again with the next answer.
+    /// Renews it after each quarter of its time. When the service answers that it is not ours, it is lost for good. While
+    /// there is no answer, writes stop as soon as less than half of its time is left, and go on after the next answer.
     ///
-    /// An attempt may take an eighth and the next follows a sixteenth later, so that one lost answer is made good before
-    /// half is gone.
-    pub(super) async fn keep(&self) -> Infallible {
+    /// An attempt may take an eighth of its time and the next one follows a sixteenth later, so that a renewal after one lost
+    /// answer comes before half of the time is gone.
+    pub(super) async fn keep_renewed(&self) -> Infallible {
         let mut wait = self.lasts / 4;
         loop {
             sleep(wait).await;
@@ -96,11 +96,11 @@ impl BlobLease {
             let renewed = match timeout(self.lasts / 8, self.blob.renew_lease(self.id.clone(), None)).await {
                 Ok(Ok(_)) => Some(asked),
                 Ok(Err(error)) if is_not_ours(&error) => {
-                    error!("The account's lease was lost to somebody else; nothing more is sent to Qualys");
+                    error!("The account's lease was lost; this cycle sends nothing more to Qualys");
                     None
                 }
                 Ok(Err(_)) | Err(_) => {
-                    warn!("The account's lease could not be renewed; it is tried again");
+                    warn!("Could not renew the account's lease; trying again");
                     wait = self.lasts / 16;
                     continue;
                 }
@@ -113,17 +113,17 @@ impl BlobLease {
         }
     }
 
-    /// The next wake-up may come at once, so a stumble is repeated: it would find the account taken, and be dropped.
+    /// A failure is retried: the next wake-up may come at once, and would be dropped if the lease were still held.
     pub(super) async fn release(&self) {
         let release = || async {
             match self.blob.release_lease(self.id.clone(), None).await {
-                // Given back by the attempt whose answer was lost, or lost before.
+                // An attempt whose answer was lost released it, or it was lost before.
                 Err(error) if is_not_ours(&error) => Ok(()),
                 answer => answer.map(|_| ()),
             }
         };
         if call("release", &self.key, release).await.is_err() {
-            warn!("The account's lease could not be given back; it ends by itself");
+            warn!("Could not release the account's lease; it ends by itself");
         }
     }
 }
@@ -132,7 +132,6 @@ fn is_not_ours(error: &azure_core::Error) -> bool {
     error.http_status().is_some_and(|status| matches!(u16::from(status), 409 | 412))
 }
 
-/// Who holds it, if it is held.
 pub(super) async fn holder(store: &AzureStore, key: &BlobKey) -> Result<Option<Holder>, StoreError> {
     let blob = store.blob(key);
     let look = || async {
@@ -141,8 +140,8 @@ pub(super) async fn holder(store: &AzureStore, key: &BlobKey) -> Result<Option<H
     };
     match call("read", key, look).await {
         Ok(Some(state)) if state == "leased" => read(store, key).await,
-        Ok(_) | Err(Failed::Missing) => Ok(None),
-        Err(failed) => Err(failed.into_error("read", key)),
+        Ok(_) | Err(Failure::NotFound(_)) => Ok(None),
+        Err(failure) => Err(failure.into()),
     }
 }
 
@@ -151,7 +150,7 @@ async fn read(store: &AzureStore, key: &BlobKey) -> Result<Option<Holder>, Store
     Ok(blob.and_then(|blob| serde_json::from_slice(&blob.bytes).ok()))
 }
 
-/// With a lease it writes over what is there; without one it only makes the blob.
+/// With a lease id, it overwrites the blob; without one, it only creates it.
 async fn upload(blob: &BlobClient, bytes: Vec<u8>, lease_id: Option<String>) -> azure_core::Result<()> {
     let if_none_match = lease_id.is_none().then(|| Etag::from("*"));
     let options = BlobClientUploadOptions { lease_id, if_none_match, ..Default::default() };

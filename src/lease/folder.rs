@@ -8,11 +8,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Somebody who only looks holds the lock for an instant, so one refusal is not believed.
+/// A process that only looks who the holder is holds the lock for an instant, so one failure to lock proves nothing.
 const TRIES: u32 = 5;
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
-/// A locked file; closing it frees the lock.
+/// A locked file. Closing it frees the lock.
 #[derive(Debug)]
 pub struct FileLease {
     lock: File,
@@ -34,14 +34,14 @@ impl FileLease {
         Ok(Acquired::Held(read(&path)))
     }
 
-    /// Frees the lock now; closing the file would do it too.
+    /// Frees the lock now and not only when the file is closed.
     pub(super) fn release(&self) {
-        // A lock that cannot be freed ends with the process.
+        // A lock that cannot be freed now ends with the process.
         let _ = self.lock.unlock();
     }
 
-    /// Whether the locked file is still the one that others would lock.
-    pub(super) fn is_held(&self) -> bool {
+    /// Whether the locked file is still the one at the path, which others would lock.
+    pub(super) fn is_still_ours(&self) -> bool {
         let same = |held: &Metadata, there: &Metadata| (held.ino(), held.dev()) == (there.ino(), there.dev());
         match (self.lock.metadata(), std::fs::metadata(&self.path)) {
             (Ok(held), Ok(there)) => same(&held, &there),
@@ -81,7 +81,7 @@ fn write(file: &mut File, holder: &Holder) -> std::io::Result<()> {
     file.write_all(&serde_json::to_vec(holder)?)
 }
 
-/// The holder's name may be half written at that moment: then nobody is named.
+/// The holder; `None` while its name is half written.
 fn read(path: &Path) -> Option<Holder> {
     let mut text = String::new();
     File::open(path).ok()?.read_to_string(&mut text).ok()?;

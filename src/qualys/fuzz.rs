@@ -1,9 +1,9 @@
-//! Qualys's answers as anybody may have written them.
+//! Qualys's answers as anyone may have written them.
 
-#![expect(clippy::unwrap_used, reason = "as in tests: what cannot be must end the run")]
+#![expect(clippy::unwrap_used, reason = "as in tests: a broken assumption must end the run")]
 
 use super::{CallBudget, CallLimits, Qualys, QualysError, Setup, error, hosts, wire};
-use crate::fuzz::assert_discreet;
+use crate::assertions::{assert_discreet, head};
 use crate::manifest::IdRange;
 use crate::model::{ConnectorId, Mark, after};
 use crate::report::chain;
@@ -20,14 +20,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 use url::Url;
 
-/// Secrets of several looks; a rude server may repeat each.
+/// Secrets with various characters. A server may repeat any of them in its answer.
 const USER: &str = "SCANNER_77";
 const PASSWORD: &str = "pa ss/w\"ord+7";
 const KEY: &str = "k3y~.Secret-of_Entra";
-/// What stands on the first line of an input, in this order, after the status.
+/// The headers whose values are on the first line of an input, in this order, after the status.
 const HEADERS: [&str; 4] =
     ["x-ratelimit-towait-sec", "retry-after", "x-ratelimit-remaining", "x-ratelimit-limit"];
-/// Of these only the page has to be right; nothing is read from or written to the store.
+/// A client that sends nothing and does not use its store: only the secrets that it removes from texts matter.
 static QUALYS: LazyLock<Qualys> = LazyLock::new(|| {
     Qualys::new(Setup {
         http: reqwest::Client::new(),
@@ -51,7 +51,7 @@ fn call_budget() -> CallBudget {
     )
 }
 
-/// The body of the request that the answer is to, with the client secret.
+/// The body of the request that is answered; it holds the client secret.
 fn sent() -> Bytes {
     let connector = serde_json::json!({ "authRecord": { "authenticationKey": KEY } });
     serde_json::json!({ "ServiceRequest": { "data": { "AzureAssetDataConnector": connector } } })
@@ -60,7 +60,7 @@ fn sent() -> Bytes {
 }
 
 pub(crate) fn answer(bytes: &[u8]) {
-    let (head, body) = crate::fuzz::head(bytes);
+    let (head, body) = head(bytes);
     let mut words = head.split(' ');
     let status =
         words.next().and_then(|word| StatusCode::from_bytes(word.as_bytes()).ok()).unwrap_or_default();
@@ -86,7 +86,7 @@ pub(crate) fn answer(bytes: &[u8]) {
 
 fn refusal(error: &QualysError) {
     let text = format!("{}; {}", chain(error), error.code());
-    // A message of Qualys's has 200 characters at most, and ours is a sentence.
+    // Qualys's part of the message is cut at 200 characters, and ours is a sentence.
     assert!(text.chars().count() <= 600 && !text.chars().any(char::is_control), "{text:?}");
     let pair = format!("{USER}:{PASSWORD}");
     for secret in [USER, PASSWORD, KEY, &pair] {
@@ -95,7 +95,7 @@ fn refusal(error: &QualysError) {
     let _ = (error.is_transient(), error.is_unclear());
 }
 
-/// No wait is longer than a day, whatever Qualys asks for, and none inside a cycle longer than some seconds.
+/// Whatever Qualys asks for, no pause is longer than a day, and no wait inside a cycle longer than a few seconds.
 fn waits(headers: &HeaderMap, wait: Option<Duration>) {
     let budget = call_budget();
     budget.read_limit_headers(Endpoint::HostSearch, headers);
@@ -110,7 +110,7 @@ fn waits(headers: &HeaderMap, wait: Option<Duration>) {
 }
 
 fn connectors(body: &[u8]) {
-    /// As many as a search asks for.
+    /// The page size of a search.
     const PAGE: usize = 1000;
     let answer = match wire::response(body) {
         Ok(answer) => answer,

@@ -3,7 +3,7 @@
 use super::{Queue, QueueError};
 use crate::model::{TenantId, after, elapsed};
 use crate::state::SCHEMA_VERSION;
-use crate::store::{BlobKey, Condition, Store, StoreError};
+use crate::store::{BlobKey, Condition, Replaceable, Store, StoreError};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -90,15 +90,15 @@ impl WakeUps {
     pub async fn book(&self, tenant: TenantId, at: Timestamp, now: Timestamp) -> Result<Booked, WakeUpError> {
         let key = BlobKey::WakeUp(tenant);
         loop {
-            let (booking, etag) = self.store.read_or_replace::<Booking>(&key).await?;
-            let booking = booking.unwrap_or_default();
+            let Replaceable { value, unchanged } = self.store.read_replaceable::<Booking>(&key).await?;
+            let booking = value.unwrap_or_default();
             let at = self.gap_end(&booking, now).map_or(at, |end| at.max(end));
             if let Some(due) = booking.is_pending(at, now) {
                 return Ok(Booked::Pending(due));
             }
             let booked =
                 Booking { schema_version: SCHEMA_VERSION, due: Some(at), last_start: booking.last_start };
-            let etag = match self.store.write(&key, &booked, Condition::unchanged(etag.as_ref())).await {
+            let etag = match self.store.write(&key, &booked, unchanged).await {
                 Ok(etag) => etag,
                 // Someone else booked meanwhile: see whether that is early enough.
                 Err(StoreError::Conflict { .. }) => continue,
@@ -123,8 +123,8 @@ impl WakeUps {
     pub async fn start(&self, tenant: TenantId, now: Timestamp) -> Result<Start, WakeUpError> {
         let key = BlobKey::WakeUp(tenant);
         loop {
-            let (booking, etag) = self.store.read_or_replace::<Booking>(&key).await?;
-            let booking = booking.unwrap_or_default();
+            let Replaceable { value, unchanged } = self.store.read_replaceable::<Booking>(&key).await?;
+            let booking = value.unwrap_or_default();
             if let Some(due) = booking.due.filter(|due| *due > after(now, self.early())) {
                 // This may be the booked wake-up itself, early by another machine's clock, or the booked message was
                 // never sent. One message too many costs an empty cycle at most; one too few costs a timer period.
@@ -136,7 +136,7 @@ impl WakeUps {
                 return Ok(Start::Later(end));
             }
             let started = Booking { schema_version: SCHEMA_VERSION, due: None, last_start: Some(now) };
-            match self.store.write(&key, &started, Condition::unchanged(etag.as_ref())).await {
+            match self.store.write(&key, &started, unchanged).await {
                 Ok(_) => return Ok(Start::Now),
                 Err(StoreError::Conflict { .. }) => {}
                 Err(error) => return Err(error.into()),
@@ -161,12 +161,13 @@ impl WakeUps {
     /// When that cannot be saved.
     pub async fn dropped(&self, tenant: TenantId, now: Timestamp) -> Result<(), StoreError> {
         let key = BlobKey::WakeUp(tenant);
-        let (Some(booking), etag) = self.store.read_or_replace::<Booking>(&key).await? else { return Ok(()) };
+        let Replaceable { value, unchanged } = self.store.read_replaceable::<Booking>(&key).await?;
+        let Some(booking) = value else { return Ok(()) };
         if booking.due.is_none_or(|due| due > after(now, self.early())) {
             return Ok(());
         }
         let unbooked = Booking { due: None, ..booking };
-        match self.store.write(&key, &unbooked, Condition::unchanged(etag.as_ref())).await {
+        match self.store.write(&key, &unbooked, unchanged).await {
             // Someone booked or started meanwhile, so the booking is theirs now.
             Ok(_) | Err(StoreError::Conflict { .. }) => Ok(()),
             Err(error) => Err(error),
@@ -178,6 +179,7 @@ impl WakeUps {
     /// # Errors
     /// When it cannot be read.
     pub async fn booking(&self, tenant: TenantId) -> Result<Booking, StoreError> {
-        Ok(self.store.read_or_replace::<Booking>(&BlobKey::WakeUp(tenant)).await?.0.unwrap_or_default())
+        let read = self.store.read_replaceable::<Booking>(&BlobKey::WakeUp(tenant)).await?;
+        Ok(read.value.unwrap_or_default())
     }
 }

@@ -1,20 +1,20 @@
-//! Every blob that there is: its container, its path, its content type, in one place.
+//! Every kind of blob: its container, its path and its content type, in one place.
 
 use crate::model::{CycleId, Name, RequestId, SnapshotId, SubscriptionId, TenantId};
 use std::fmt;
 use std::str::FromStr;
 
-/// A container. There are two, because the first may be under a write-once policy and the second never.
+/// A container. There are two, because a write-once policy may apply to the first and must never apply to the second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Container {
     /// Written once, never changed.
     Inventory,
-    /// Changed under `ETag`s.
+    /// Changed, guarded by [`ETag`](super::ETag)s.
     Control,
 }
 
 impl Container {
-    /// Its name.
+    /// Its name in the storage account.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Inventory => "inventory",
@@ -23,56 +23,52 @@ impl Container {
     }
 }
 
-/// One kind of blob. Later kinds (`data/` in Parquet, changes, blind spots, approvals) get their variant here.
+/// One kind of blob. Later kinds (`data/` in Parquet, changes, blind spots, approvals) get a variant here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BlobKey {
-    /// What Qualys answered, one record a line.
+    /// Records as Qualys returned them, one a line.
     Raw {
-        /// The tenant.
         tenant: TenantId,
-        /// The snapshot.
         snapshot: SnapshotId,
-        /// The resource type.
         resource_type: String,
-        /// The part's number.
+        /// The number of the part, from 0.
         part: u32,
     },
-    /// A snapshot's table of contents and proof.
+    /// What a snapshot consists of, with its proof.
     Manifest(TenantId, SnapshotId),
-    /// What a cycle is about to write to Qualys.
+    /// The actions that a cycle is about to carry out.
     Intent(TenantId, CycleId),
-    /// What became of it.
+    /// The outcome of each of them.
     Audit(TenantId, CycleId),
-    /// Who holds the account.
+    /// The lease of an account, with its holder.
     Lease(Name),
-    /// What the account remembers.
+    /// The state of an account.
     Account(Name),
     /// A tenant that waits for its turn on the account.
     Waiting(Name, TenantId),
     /// The newest complete snapshot.
     Latest(TenantId),
-    /// How the tenant is.
+    /// How the tenant is doing.
     Status(TenantId),
-    /// What the tenant remembers.
+    /// The state of a tenant.
     State(TenantId),
     /// The newest plan.
     Plan(TenantId),
-    /// The next wake-up.
+    /// The booking of the next wake-up.
     WakeUp(TenantId),
-    /// What a trigger left.
+    /// An item that a trigger left in the inbox.
     InboxItem(TenantId, ItemName),
-    /// What became of a request made by hand.
+    /// What became of a request.
     Request(TenantId, RequestId),
     /// What a cycle did.
     Report(TenantId, CycleId),
-    /// A message that was no wake-up, or one that could not be served.
+    /// A message that is not a wake-up, or a wake-up that could not be served.
     Poison(TenantId, RequestId),
-    /// What `doctor` writes, reads and removes.
+    /// Written, read and removed by `doctor` to test the storage.
     Doctor(TenantId),
 }
 
 impl BlobKey {
-    /// The container it lives in.
     pub fn container(&self) -> Container {
         match self {
             Self::Raw { .. } | Self::Manifest(..) | Self::Intent(..) | Self::Audit(..) => {
@@ -82,7 +78,7 @@ impl BlobKey {
         }
     }
 
-    /// Its path inside the container.
+    /// The path inside the container.
     pub fn path(&self) -> String {
         match self {
             Self::Raw { tenant, snapshot, resource_type, part } => {
@@ -111,7 +107,6 @@ impl BlobKey {
         }
     }
 
-    /// What it holds.
     pub fn content_type(&self) -> &'static str {
         match self {
             Self::Raw { .. } => "application/gzip",
@@ -125,22 +120,22 @@ impl BlobKey {
         format!("tenant={tenant}/inbox")
     }
 
-    /// The place below which the tenants lie that wait for an account.
+    /// The folder of the tenants that wait for an account.
     pub fn waiting(account: &Name) -> String {
         format!("account={account}/waiting")
     }
 }
 
-/// The name of an inbox item: one each, so that duplicates fold.
+/// The name of an inbox item. Items about the same thing have the same name, so duplicates fold.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ItemName {
-    /// The timer ticked.
+    /// The timer fired.
     Timer,
     /// A secret changed.
     Secret,
-    /// Something was said about a subscription.
+    /// An event or a person named a subscription.
     Subscription(SubscriptionId),
-    /// Somebody asked by hand.
+    /// A person or a pipeline asked for something.
     Request(RequestId),
 }
 
@@ -165,7 +160,7 @@ impl FromStr for ItemName {
             Some(("request", id)) => Self::Request(id.parse().map_err(|_| ())?),
             _ => return Err(()),
         };
-        // Another spelling of an id is another blob: under the name that we print there is none.
+        // Another spelling of the id would be read under the name that we print, where there is no blob.
         if name.to_string() == text { Ok(name) } else { Err(()) }
     }
 }

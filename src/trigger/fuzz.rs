@@ -1,11 +1,11 @@
-//! What the Functions host, Event Grid and people send, as anybody may have written it.
+//! Requests from the Functions host, Event Grid and people, as anyone may have written them.
 
-#![expect(clippy::unwrap_used, reason = "as in tests: what cannot be must end the run")]
+#![expect(clippy::unwrap_used, reason = "as in tests: a broken assumption must end the run")]
 
 use super::api::SyncParameters;
 use super::events::{self, EventSubject};
 use super::functions::wake_up;
-use crate::fuzz::{assert_discreet, assert_survives, head};
+use crate::assertions::{assert_discreet, assert_survives, head};
 use crate::host::{Invocation, invocation_id};
 use crate::model::TenantId;
 use crate::queue::WakeUp;
@@ -22,7 +22,7 @@ fn invocation(body: impl Into<Bytes>) -> Option<Invocation> {
     Invocation::parse(&HeaderMap::new(), &body.into()).ok()
 }
 
-/// An invocation; its first bytes also stand for the host's id of it.
+/// An invocation. Its first bytes also serve as its id.
 pub(crate) fn envelope(bytes: &[u8]) {
     let mut headers = HeaderMap::new();
     if let Ok(id) = HeaderValue::from_bytes(&bytes[..bytes.len().min(100)]) {
@@ -47,14 +47,14 @@ pub(crate) fn envelope(bytes: &[u8]) {
     };
     for data in [payload.clone(), payload.to_string().into()] {
         let wrapped = json!({ "Data": { "any": data } }).to_string();
-        // An envelope has a depth that what it wraps may use up.
+        // The parser limits the depth, and an envelope adds to it.
         if let Some(again) = invocation(wrapped) {
             assert_eq!(again.payload(), Some(payload.clone()));
         }
     }
 }
 
-/// Whether it prints as what it was read from: a fraction may lose its last digit.
+/// Whether it prints as it was read: a fraction may lose its last digit.
 fn is_exact(value: &Value) -> bool {
     match value {
         Value::Number(number) => !number.is_f64(),
@@ -75,7 +75,7 @@ pub(crate) fn event(bytes: &[u8]) {
         assert!(kind.len() <= 100 && kind.chars().all(named), "{kind}");
         assert!(!event.is_from(&[]));
         match events::about_subscriptions(&event, tenant()) {
-            // It comes from the event, and is no guess.
+            // The id is in the event; it was not made up.
             EventSubject::Subscription(id) => {
                 assert!(payload.to_string().to_ascii_lowercase().contains(&id.to_string()), "{id}");
             }
@@ -84,7 +84,7 @@ pub(crate) fn event(bytes: &[u8]) {
         }
         match events::about_secrets(&event, tenant()) {
             EventSubject::Secret => {
-                assert!(kind.to_ascii_lowercase().starts_with("microsoft.keyvault.secret"))
+                assert!(kind.to_ascii_lowercase().starts_with("microsoft.keyvault.secret"));
             }
             EventSubject::Nothing(why) => assert_discreet(&why),
             EventSubject::Subscription(_) => unreachable!("not asked for"),
@@ -93,7 +93,7 @@ pub(crate) fn event(bytes: &[u8]) {
 }
 
 pub(crate) fn request(bytes: &[u8]) {
-    /// A refusal repeats the start of one id, and says what an id is.
+    /// An error repeats the start of one id, and says what an id looks like.
     const LONGEST: usize = 400;
     let (query, body) = head(bytes);
     match SyncParameters::read(&query, body).and_then(|parameters| parameters.asked(tenant())) {
@@ -101,10 +101,10 @@ pub(crate) fn request(bytes: &[u8]) {
             assert_survives(&asked);
             assert!(asked.subscriptions.len() <= 1000);
             assert!(asked.all || asked.snapshot || !asked.subscriptions.is_empty(), "it asks for nothing");
-            assert!(!asked.all || asked.subscriptions.is_empty(), "it asks for all, and for some");
+            assert!(!asked.all || asked.subscriptions.is_empty(), "it asks for all and also for some");
             let said = json!({ "subscription": asked.subscriptions, "snapshot": asked.snapshot,
                 "plan_only": asked.plan_only, "tenant": tenant() });
-            // Saying the same in the other form asks for the same.
+            // The same parameters in a JSON body ask for the same.
             if !asked.all {
                 let again = SyncParameters::read("", said.to_string().as_bytes())
                     .and_then(|parameters| parameters.asked(tenant()));

@@ -211,12 +211,12 @@ async fn each_storage_fault_loses_no_item_and_is_named_with_what_to_mend() {
             Kind::StorageCode(403, "AuthorizationPermissionMismatch"),
             Some("Storage Queue Data Contributor"),
         ),
-        (CallKind::QueueSend, Kind::StorageCode(404, "QueueNotFound"), Some("make the queue `cycles`")),
-        (CallKind::BlobPut, Kind::StorageCode(412, "ConditionNotMet"), Some("was changed by somebody else")),
+        (CallKind::QueueSend, Kind::StorageCode(404, "QueueNotFound"), Some("create the queue `cycles`")),
+        (CallKind::BlobPut, Kind::StorageCode(412, "ConditionNotMet"), Some("was changed by another writer")),
         (
             CallKind::BlobPut,
             Kind::StorageCode(409, "BlobAlreadyExists"),
-            Some("was changed by somebody else"),
+            Some("was changed by another writer"),
         ),
         (
             CallKind::BlobPut,

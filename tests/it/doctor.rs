@@ -224,9 +224,9 @@ async fn a_page_of_somebody_in_between_is_no_sign_in() {
 async fn looking_at_a_queue_takes_no_message() {
     for place in places() {
         let now = "2026-11-23T04:00:00Z".parse().unwrap();
-        place.queue.look().await.unwrap();
+        place.queue.check().await.unwrap();
         place.queue.send(crate::azure::tenant(), Duration::ZERO, now).await.unwrap();
-        place.queue.look().await.unwrap();
+        place.queue.check().await.unwrap();
         if place.folder.is_some() {
             assert!(place.queue.take(Duration::from_secs(1), now).await.unwrap().is_some(), "{}", place.kind);
         }

@@ -42,7 +42,7 @@ async fn one_holds_it_and_the_other_hears_who() {
         assert_eq!(taken(&store, &account).await, Some(holder(1)));
         assert_eq!(Lease::holder(&store, &account).await.unwrap(), Some(holder(1)));
         ours(&store, &elsewhere, 2).await.release().await;
-        assert!(lease.is_held());
+        assert!(lease.allows_writes());
         lease.release().await;
         assert_eq!(Lease::holder(&store, &account).await.unwrap(), None);
         let again = ours(&store, &account, 2).await;
@@ -58,15 +58,15 @@ async fn a_blob_lease_lives_while_it_is_kept_and_ends_when_nobody_does() {
     let (one, other) = (ours(&store, &kept, 1).await, ours(&store, &left, 2).await);
     let look = async {
         tokio::time::sleep(Duration::from_secs(8)).await;
-        assert!(one.is_held(), "renewed every quarter");
-        assert!(!other.is_held(), "less than half of it is left, so nothing may be written");
+        assert!(one.allows_writes(), "renewed every quarter");
+        assert!(!other.allows_writes(), "less than half of it is left, so nothing may be written");
         tokio::time::sleep(Duration::from_secs(9)).await;
         assert_eq!(taken(&store, &kept).await, Some(holder(1)));
         ours(&store, &left, 3).await.release().await;
     };
     tokio::select! {
         () = look => {}
-        never = one.keep() => match never {},
+        never = one.keep_renewed() => match never {},
     }
     one.release().await;
 }
@@ -79,7 +79,7 @@ async fn a_lease_whose_file_was_replaced_is_lost() {
     let lease = ours(&Store::Folder(files.clone()), &account, 1).await;
     let path = files.file(&BlobKey::Lease(account));
     std::fs::remove_file(&path).unwrap();
-    assert!(!lease.is_held());
+    assert!(!lease.allows_writes());
     std::fs::write(&path, "").unwrap();
-    assert!(!lease.is_held());
+    assert!(!lease.allows_writes());
 }

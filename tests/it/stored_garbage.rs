@@ -132,14 +132,13 @@ async fn spoil(name: &str, told_anew: bool) -> Vec<String> {
         let path = name.trim_start_matches("../");
         let told = case.told();
         let line = told.lines().find(|line| {
-            line.contains(path)
-                && (line.contains("is not what it should be") || line.contains("has schema version 2"))
+            line.contains(path) && (line.contains("is malformed") || line.contains("has schema version 2"))
         });
         let says = |word: &str| line.is_some_and(|line| line.contains(word));
         let replaced = std::fs::read(&place).ok().as_ref() != Some(&bytes);
         check(line.is_some(), "nobody is told");
         check(
-            says("use the newer program") || says("Move it away") || says("is told anew"),
+            says("use the newer program") || says("Move it away") || says("will be written again"),
             "nobody is told what to do",
         );
         check(told_anew && kind != "newer" || !replaced, "it was written over or removed");

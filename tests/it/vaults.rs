@@ -76,7 +76,7 @@ async fn a_stumble_is_repeated_and_a_lasting_failure_named() {
         assert_eq!(secrets.get("qualys-password").await.unwrap().value.expose_secret(), "first");
     }
     world.fault(Fault::new(CallKind::VaultGet, Kind::TooMany429 { retry_after: None }).always());
-    assert!(told(&secrets, "qualys-password").await.contains("asked too often"));
+    assert!(told(&secrets, "qualys-password").await.contains("too many requests"));
     world.clear_faults();
     world.fault(Fault::new(CallKind::VaultGet, Kind::TimeoutAfter).always());
     assert!(told(&secrets, "qualys-password").await.contains("cannot be reached"));

@@ -1,16 +1,16 @@
-//! Azure's answers as anybody may have written them.
+//! Azure's answers as anyone may have written them.
 
-#![expect(clippy::unwrap_used, reason = "as in tests: what cannot be must end the run")]
+#![expect(clippy::unwrap_used, reason = "as in tests: a broken assumption must end the run")]
 
 use super::ArmError;
 use super::wire::{Page, WireDescendant, WireSubscription, below, next, parse, subscription};
-use crate::azure::vault::told_code;
-use crate::fuzz::{assert_discreet, assert_survives};
+use crate::assertions::{assert_discreet, assert_survives};
+use crate::azure::vault::code_in;
 use url::Url;
 
 const WHAT: &str = "the list of subscriptions";
 
-/// A page of subscriptions, of descendants, one subscription, or a refusal of Key Vault's.
+/// A page of subscriptions or of descendants, one subscription, or a refusal from Key Vault.
 pub(crate) fn answer(bytes: &[u8]) {
     if let Some(page) = read::<Page<WireSubscription>>(parse(bytes, WHAT)) {
         page.value.into_iter().for_each(one);
@@ -24,7 +24,7 @@ pub(crate) fn answer(bytes: &[u8]) {
     if let Some(wire) = read(parse(bytes, WHAT)) {
         one(wire);
     }
-    if let Some(code) = told_code(bytes) {
+    if let Some(code) = code_in(bytes) {
         assert_discreet(&code);
     }
 }
@@ -43,7 +43,7 @@ fn one(wire: WireSubscription) {
     }
 }
 
-/// The token goes only to where it was meant for.
+/// A next link keeps the token on its own host.
 fn follow(link: Option<String>) {
     let base = Url::parse("https://management.azure.com").unwrap();
     if let Some(Some(next)) = read(next(link, &base, WHAT)) {

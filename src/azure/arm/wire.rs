@@ -1,6 +1,6 @@
-//! ARM's answers as they are on the wire: pure.
+//! ARM's answers as they are on the wire, and how they become values of the model. Pure.
 //!
-//! Guarantees: an error says where an answer stops being understood, and repeats nothing of it.
+//! Guarantees: an error says where an answer is malformed, and repeats nothing from it.
 
 use super::ArmError;
 use crate::model::{Subscription, SubscriptionId, SubscriptionState, TenantId};
@@ -34,8 +34,8 @@ pub(super) struct WireDescendant {
 
 pub(super) fn subscription(wire: WireSubscription, what: &str) -> Result<Subscription, ArmError> {
     let WireSubscription { subscription_id: id, tenant_id, display_name, state } = wire;
-    // Without its directory a subscription cannot be told from one that is only delegated to us.
-    let tenant = tenant_id.ok_or_else(|| malformed(what, "a subscription has no directory"))?;
+    // Only the directory distinguishes a subscription of the tenant from one that is delegated to it.
+    let tenant = tenant_id.ok_or_else(|| malformed(what, "a subscription in it has no directory"))?;
     let state = SubscriptionState::from(state.unwrap_or_default());
     Ok(Subscription { id, tenant, name: display_name.unwrap_or_default(), state })
 }
@@ -45,15 +45,15 @@ pub(super) fn below(found: Vec<WireDescendant>, what: &str) -> Result<BTreeSet<S
     found
         .into_iter()
         .filter(|entry| entry.kind.to_ascii_lowercase().ends_with("/subscriptions"))
-        .map(|entry| entry.name.parse().map_err(|_| malformed(what, "a subscription in it has no GUID")))
+        .map(|entry| entry.name.parse().map_err(|_| malformed(what, "a subscription in it has no valid id")))
         .collect()
 }
 
-/// Where the next page is; none: this was the last.
+/// The address of the next page; `None` after the last.
 pub(super) fn next(link: Option<String>, base: &Url, what: &str) -> Result<Option<Url>, ArmError> {
     let Some(link) = link.filter(|link| !link.is_empty()) else { return Ok(None) };
-    let next = Url::parse(&link).map_err(|_| malformed(what, "its next link is no address"))?;
-    // The token goes along with the request, so a foreign host must never get one.
+    let next = Url::parse(&link).map_err(|_| malformed(what, "its next link is not an address"))?;
+    // The request carries the token, which no other host may see.
     if next.origin() == base.origin() {
         Ok(Some(next))
     } else {

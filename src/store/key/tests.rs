@@ -1,4 +1,4 @@
-//! Names and paths say one thing each, and lie where they should.
+//! Each name and path means one thing, and is where it should be.
 
 use super::*;
 use jiff::Timestamp;
@@ -9,7 +9,7 @@ fn any_time() -> impl Strategy<Value = (Timestamp, u32)> {
     (0i64..4_000_000_000, any::<u32>()).prop_map(|(at, chance)| (Timestamp::from_second(at).unwrap(), chance))
 }
 
-fn any_note() -> impl Strategy<Value = ItemName> {
+fn any_item_name() -> impl Strategy<Value = ItemName> {
     prop_oneof![
         Just(ItemName::Timer),
         Just(ItemName::Secret),
@@ -18,12 +18,12 @@ fn any_note() -> impl Strategy<Value = ItemName> {
     ]
 }
 
-/// Small ranges, so that two keys are often of the same tenant or moment.
+/// From small ranges, so that two keys often have the same tenant or time.
 fn any_key() -> impl Strategy<Value = BlobKey> {
     let tenant = (0u128..2).prop_map(|id| TenantId::new(Uuid::from_u128(id)));
     let time = (0i64..2, 0u32..2).prop_map(|(at, chance)| (Timestamp::from_second(at).unwrap(), chance));
     let name = prop::sample::select(vec!["a", "b", "default", "a.b_c-d"]);
-    (0usize..17, tenant, time, name, any_note(), 0u32..3).prop_map(
+    (0usize..17, tenant, time, name, any_item_name(), 0u32..3).prop_map(
         |(kind, tenant, (at, chance), name, item, part)| {
             let (cycle, request) = (CycleId::new(at, chance), RequestId::new(at, chance));
             let snapshot = SnapshotId::new(at, chance);
@@ -53,7 +53,7 @@ fn any_key() -> impl Strategy<Value = BlobKey> {
 
 proptest! {
     #[test]
-    fn an_item_is_read_by_the_name_it_has(item in any_note()) {
+    fn an_item_is_read_by_the_name_it_has(item in any_item_name()) {
         prop_assert_eq!(item.to_string().parse::<ItemName>(), Ok(item.clone()));
         let tenant = TenantId::new(Uuid::from_u128(1));
         let path = BlobKey::InboxItem(tenant, item.clone()).path();
@@ -62,7 +62,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_read_as_a_item_prints_the_same(text in "(subscription=|request=|timer|secret)[0-9a-fTZ=-]{0,36}") {
+    fn whatever_is_read_as_an_item_prints_the_same(text in "(subscription=|request=|timer|secret)[0-9a-fTZ=-]{0,36}") {
         if let Ok(item) = text.parse::<ItemName>() {
             prop_assert_eq!(item.to_string(), text);
         }

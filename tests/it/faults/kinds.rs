@@ -24,15 +24,15 @@ pub(super) fn rows() -> Vec<Row> {
             ..row("401", Kind::Status(401), &["refused the user name", "does not accept"])
         },
         row("403", Kind::Status(403), &["forbids", "access-lost"]),
-        row("404 HTML", Kind::Html404, &["HTTP 404", "does not find", "access-lost"]),
+        row("404 HTML", Kind::Html404, &["HTTP 404", "does not find", "cannot find", "access-lost"]),
         row("409 with wait", Kind::Conflict409 { code: 1965, wait: Some(600) }, &["HTTP 409"]),
         row("409 without", Kind::Conflict409 { code: 1960, wait: None }, &["HTTP 409"]),
         row(
             "429 with header",
             Kind::TooMany429 { retry_after: Some(600) },
-            &["(HTTP 429); it asks to wait 600 s", "for now, for 600 s"],
+            &["(HTTP 429); it asks to wait 600 s", "throttling requests, for 600 s"],
         ),
-        row("429 without", Kind::TooMany429 { retry_after: None }, &["(HTTP 429)", "for now"]),
+        row("429 without", Kind::TooMany429 { retry_after: None }, &["(HTTP 429)", "throttling requests"]),
         row("500", Kind::Status(500), &["HTTP 500"]),
         row("502 HTML", Kind::Html502, &["HTTP 502"]),
         row("truncated JSON", Kind::TruncatedJson, bad),

@@ -1,0 +1,150 @@
+//! What the Azure SDK needs, in one place: its options, our attempts, and the text of its errors.
+//!
+//! Guarantees: nothing is retried but by [`attempts`], within the caller's limits; no error's text holds a query string.
+
+use crate::report::chain;
+use crate::retry::{Again, retry};
+use azure_core::Error;
+use azure_core::error::ErrorKind;
+use azure_core::http::{ClientOptions, RetryOptions, StatusCode, Transport};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// The options of every Azure client: our own HTTP client, and no retries of the SDK's.
+pub(crate) fn client_options(http: reqwest::Client) -> ClientOptions {
+    ClientOptions {
+        transport: Some(Transport::new(Arc::new(http))),
+        // The SDK's own retries would go on for over a minute, past every deadline of ours.
+        retry: RetryOptions::none(),
+        ..ClientOptions::default()
+    }
+}
+
+/// How long a call may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// All attempts together, with the waits between them.
+    pub(crate) call: Duration,
+    pub(crate) attempt: Duration,
+}
+
+/// Makes attempts until one succeeds, fails with an error that `again` does not retry, or the limit is reached.
+///
+/// # Errors
+/// The last attempt's error. An attempt that exceeds its limit fails with an error without an HTTP status.
+pub(crate) async fn attempts<T, F>(
+    limits: Limits,
+    again: impl Fn(&Error) -> Again,
+    work: impl Fn() -> F + Sync,
+) -> azure_core::Result<T>
+where
+    T: Send,
+    F: Future<Output = azure_core::Result<T>> + Send,
+{
+    let deadline = Instant::now() + limits.call;
+    let attempt = |_| async {
+        let late = |_| Error::with_message(ErrorKind::Io, "no answer in time");
+        timeout_at(deadline.min(Instant::now() + limits.attempt), work()).await.map_err(late).flatten()
+    };
+    retry(deadline, again, attempt).await
+}
+
+/// Retries what another attempt may cure: no answer, a time-out, throttling, a failure of the service.
+pub(crate) fn if_transient(error: &Error) -> Again {
+    match error.http_status().map(u16::from) {
+        None | Some(408 | 429 | 500..) => Again::Soon,
+        Some(_) => Again::No,
+    }
+}
+
+/// The HTTP status of the service's answer and its error code, empty if there is none. `None`: there was no answer.
+pub(crate) fn answer(error: &Error) -> Option<(StatusCode, &str)> {
+    match error.kind() {
+        ErrorKind::HttpResponse { status, error_code, .. } => {
+            Some((*status, error_code.as_deref().unwrap_or_default()))
+        }
+        _ => None,
+    }
+}
+
+/// An error in a few words: status and code of the answer, since the service's own message is long and repeats the
+/// request; without an answer, the chain of causes.
+pub(crate) fn brief(error: &Error) -> String {
+    match answer(error) {
+        Some((status, code)) => format!("HTTP {} {code}", u16::from(status)).trim_end().to_owned(),
+        None => chain_of(error),
+    }
+}
+
+/// An error with its causes on one line, which its own text leaves out. The text of a transport error may hold the whole
+/// address, so query strings, where signatures are, are cut out.
+pub(crate) fn chain_of(error: &Error) -> String {
+    let text = chain(error);
+    let mut shown = String::with_capacity(text.len());
+    let mut in_query = false;
+    for c in text.chars() {
+        match c {
+            '?' => in_query = true,
+            ')' | '"' | '\'' | ' ' | '\n' => in_query = false,
+            _ => {}
+        }
+        if !in_query {
+            shown.push(if c.is_control() { ' ' } else { c });
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    fn status(status: StatusCode, code: Option<&str>) -> Error {
+        let error_code = code.map(str::to_owned);
+        Error::new(ErrorKind::HttpResponse { status, error_code, raw_response: None }, "long text")
+    }
+
+    #[test]
+    fn a_chain_shows_the_cause_and_no_query() {
+        let cause = std::io::Error::other(
+            "error sending request for url (https://a/b?sv=1&sig=s3cret): UnknownIssuer",
+        );
+        let error = Error::with_error(ErrorKind::Connection, cause, "retry policy expired");
+        let text = chain_of(&error);
+        assert!(text.contains("UnknownIssuer") && !text.contains("s3cret"), "{text}");
+    }
+
+    #[test]
+    fn an_answer_is_told_by_its_status_and_code_alone() {
+        let forbidden = status(StatusCode::Forbidden, Some("AuthorizationFailure"));
+        assert_eq!(brief(&forbidden), "HTTP 403 AuthorizationFailure");
+        assert_eq!(brief(&status(StatusCode::NotFound, None)), "HTTP 404");
+    }
+
+    #[test]
+    fn what_another_attempt_may_cure_is_retried() {
+        for transient in [408, 429, 500, 503] {
+            assert_eq!(if_transient(&status(transient.into(), None)), Again::Soon, "{transient}");
+        }
+        for lasting in [400, 401, 403, 404, 409, 412] {
+            assert_eq!(if_transient(&status(lasting.into(), None)), Again::No, "{lasting}");
+        }
+        assert_eq!(if_transient(&Error::with_message(ErrorKind::Io, "no answer in time")), Again::Soon);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_attempt_without_an_answer_is_made_again_until_the_call_has_had_its_time() {
+        let limits = Limits { call: Duration::from_secs(12), attempt: Duration::from_secs(4) };
+        let (begun, made) = (Instant::now(), AtomicU32::new(0));
+        let work = || async {
+            made.fetch_add(1, Ordering::Relaxed);
+            std::future::pending::<azure_core::Result<()>>().await
+        };
+        let error = attempts(limits, if_transient, work).await.unwrap_err();
+        assert_eq!(brief(&error), "no answer in time");
+        assert_eq!(made.load(Ordering::Relaxed), 3, "two of 4 s, and what is left");
+        assert!(begun.elapsed() <= limits.call);
+    }
+}

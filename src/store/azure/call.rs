@@ -1,0 +1,88 @@
+//! One call to the blob service: its limits, and what its failure means to a caller.
+
+use crate::sdk::{self, Limits};
+use crate::store::{BlobKey, Container, StoreError};
+use azure_core::http::StatusCode;
+use std::io;
+use std::time::Duration;
+
+/// Blobs are small and parts go in blocks of a megabyte, so a call that takes longer, retries included, has met an outage.
+/// Storage answers in milliseconds: an attempt without an answer after 8 s has lost it, and is made again.
+const LIMITS: Limits = Limits { call: Duration::from_secs(30), attempt: Duration::from_secs(8) };
+
+/// Why a call failed, by what a caller can do about it; with the error for one who can do nothing.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// There is no such blob.
+    NotFound(StoreError),
+    /// The condition of the write did not hold.
+    ConditionFailed(StoreError),
+    /// Another client has a lease on the blob.
+    Leased(StoreError),
+    Other(StoreError),
+}
+
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::NotFound(error)
+            | Failure::ConditionFailed(error)
+            | Failure::Leased(error)
+            | Failure::Other(error) => error,
+        }
+    }
+}
+
+/// Calls the service about a blob.
+///
+/// # Errors
+/// [`Failure`], when the last attempt failed.
+pub(crate) async fn call<T, F>(
+    doing: &'static str,
+    key: &BlobKey,
+    work: impl Fn() -> F + Sync,
+) -> Result<T, Failure>
+where
+    T: Send,
+    F: Future<Output = azure_core::Result<T>> + Send,
+{
+    call_about(doing, &key.path(), key.container(), work).await
+}
+
+/// As [`call`], about a path that need not be a blob's.
+pub(super) async fn call_about<T, F>(
+    doing: &'static str,
+    path: &str,
+    container: Container,
+    work: impl Fn() -> F + Sync,
+) -> Result<T, Failure>
+where
+    T: Send,
+    F: Future<Output = azure_core::Result<T>> + Send,
+{
+    let called = sdk::attempts(LIMITS, sdk::if_transient, work).await;
+    called.map_err(|error| failure(doing, path.to_owned(), container, &error))
+}
+
+/// The one place where an answer of the service becomes an error.
+fn failure(doing: &'static str, path: String, container: Container, error: &azure_core::Error) -> Failure {
+    let source = io::Error::other(sdk::brief(error));
+    match sdk::answer(error) {
+        Some((StatusCode::NotFound, "ContainerNotFound")) => {
+            Failure::Other(StoreError::NoContainer { container: container.as_str() })
+        }
+        Some((StatusCode::NotFound, _)) => {
+            let source = io::ErrorKind::NotFound.into();
+            Failure::NotFound(StoreError::Unavailable { doing, path, source })
+        }
+        Some((_, "LeaseAlreadyPresent" | "LeaseIdMissing")) => Failure::Leased(StoreError::Conflict { path }),
+        // A write that may only create a blob gets 409 when the blob exists.
+        Some((StatusCode::Conflict, "BlobAlreadyExists") | (StatusCode::PreconditionFailed, _)) => {
+            Failure::ConditionFailed(StoreError::Conflict { path })
+        }
+        Some((StatusCode::Forbidden | StatusCode::Unauthorized, _)) => {
+            Failure::Other(StoreError::Forbidden { path, source })
+        }
+        _ => Failure::Other(StoreError::Unavailable { doing, path, source }),
+    }
+}
