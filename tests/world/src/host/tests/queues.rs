@@ -35,7 +35,7 @@ async fn a_failed_message_comes_back_and_then_goes_to_the_poison_queue() {
     assert_eq!(attempts.iter().map(|(attempt, _)| *attempt).collect::<Vec<_>>(), [1, 2]);
     assert!(attempts[1].1.duration_since(attempts[0].1).as_millis() >= 200);
     assert!(host.queue("work").messages().unwrap().is_empty());
-    // It fails there, too, and a poison queue has no poison queue: the message comes back for ever.
+    // It fails there too, and a poison queue has no poison queue, so the message comes back for ever.
     until("again", || host.invocations().iter().filter(|done| done.function == "poison").count() >= 4).await;
     assert!(!app.queues.path().join("work-poison-poison").exists());
 }
