@@ -122,8 +122,11 @@ async fn a_queue_output_becomes_messages() {
 #[tokio::test]
 async fn strange_files_are_reported_once() {
     let app = App::new();
-    app.queues.write("work/inbox.txt", "x");
+    app.queues.write("work/notes.txt", "x");
     let host = app.start().await;
+    let reports = || host.lines().iter().filter(|line| line.text.contains("notes.txt")).count();
+    until("a report", || reports() > 0).await;
+    // Several more looks at the queue.
     tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(host.lines().iter().filter(|line| line.text.contains("notes.txt")).count(), 1);
+    assert_eq!(reports(), 1);
 }
