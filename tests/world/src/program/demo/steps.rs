@@ -36,6 +36,7 @@ pub(super) fn before(stage: &Stage) {
         stage.host.ready_after().as_millis(),
         count(stage.host.functions().len(), "function")
     ));
+    stage.tell("Below, each line `[… ms] Cycle … ended` is the report of one cycle.");
 }
 
 pub(super) async fn the_timer_ticks(stage: &mut Stage) -> Result<()> {
