@@ -1,4 +1,4 @@
-//! A world, a folder, and the product in this process.
+//! A simulated world, a folder, and the product in this process.
 
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use qualys_azure_inventory::app::App;
@@ -29,7 +29,7 @@ impl Desk {
             ("QUALYS_PASSWORD", world.qualys_password()),
             ("CONNECTOR_CLIENT_SECRET", world.app_secret()),
             ("QUALYS_API_URL", world.qualys_url()),
-            // Limits of the account are not what is measured.
+            // So that the account's limits do not hold the measurement up.
             ("QUALYS_CALLS_PER_HOUR", "1000000".to_owned()),
             ("MAX_CREATES", "10000".to_owned()),
             ("ARM_URL", world.arm_url()),
@@ -59,13 +59,12 @@ impl Desk {
         App::with_credential(self.config(), Arc::new(WorldIdentity { token })).unwrap()
     }
 
-    /// One cycle by hand.
+    /// Runs a cycle as from the command line.
     pub(crate) async fn cycle(&self, app: &App) -> Ran {
-        self.started_by(app, StartedBy::Command { plan_only: false }).await
+        self.cycle_started_by(app, StartedBy::Command { plan_only: false }).await
     }
 
-    /// One cycle, however started_by.
-    pub(crate) async fn started_by(&self, app: &App, started_by: StartedBy) -> Ran {
+    pub(crate) async fn cycle_started_by(&self, app: &App, started_by: StartedBy) -> Ran {
         match cycle::run(&app.tenant, started_by, self.world.now()).await.unwrap() {
             CycleResult::Ran(ran) => *ran,
             CycleResult::Dropped(closed) => panic!("dropped: {closed}"),

@@ -22,7 +22,11 @@ pub(crate) fn figures() -> Vec<Figure> {
             if covered == SUBSCRIPTIONS && ran.report.outcomes.is_empty() && ran.report.snapshot.is_none() {
                 break;
             }
-            assert!(begun.elapsed() < Duration::from_secs(180), "it does not come to rest: {}", ran.report);
+            assert!(
+                begun.elapsed() < Duration::from_secs(180),
+                "there is always another cycle: {}",
+                ran.report
+            );
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
         let (mut seconds, mut calls) = (Vec::new(), Vec::new());

@@ -1,14 +1,14 @@
 //! The figures that the project promises, measured: `cargo xtask bench`.
 //!
-//! Guarantees: nothing is asserted about time; each figure is printed beside its target, and added as a line of JSON to
-//! `bench.jsonl` in the target folder. Qualys and Azure are the simulated world on this machine, so what a figure leaves out is
-//! the network.
+//! Guarantees: nothing is asserted about time; each figure is printed beside its target and appended as a line of JSON to
+//! `bench.jsonl` in the target folder. Qualys and Azure are simulated on this machine, so the figures do not include a
+//! network.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::print_stdout,
     clippy::disallowed_methods,
-    reason = "a bench measures the clock, talks to people, and has nobody to hand an error to"
+    reason = "a bench reads the clock, prints, and has no caller to return an error to"
 )]
 #![expect(clippy::pedantic, reason = "numbers are rounded for people")]
 
@@ -24,7 +24,7 @@ use serde_json::json;
 use std::io::Write;
 use std::path::Path;
 
-/// What measures a group of figures.
+/// Measures a group of figures.
 type Measure = fn() -> Vec<Figure>;
 
 /// One measured figure.
@@ -32,15 +32,15 @@ struct Figure {
     name: &'static str,
     value: f64,
     unit: &'static str,
-    /// What it should stay below; none: it is only watched.
+    /// What it should not exceed; none if it is only recorded.
     target: Option<f64>,
-    /// From how many measurements.
+    /// The number of measurements.
     n: usize,
 }
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    // `cargo test --all-targets` runs benches without this, and must stay quick.
+    // `cargo test --all-targets` runs benches without this argument and must stay quick.
     if !arguments.iter().any(|argument| argument == "--bench") {
         println!("run `cargo xtask bench`");
         return;
@@ -83,7 +83,7 @@ impl Figure {
     }
 }
 
-/// The value below which a share of the measurements lie.
+/// The value that this share of the measurements does not exceed.
 fn quantile(mut values: Vec<f64>, share: f64) -> f64 {
     values.sort_by(f64::total_cmp);
     let index = ((values.len() as f64 * share).ceil() as usize).clamp(1, values.len()) - 1;

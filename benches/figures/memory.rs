@@ -1,7 +1,7 @@
 //! The most memory that the real program holds while it takes a snapshot of 100,000 machines.
 //!
-//! It holds a page at a time, and a page of the world's is under 1 MB: 1,000 rows with few tags. Larger rows cost a few times what a
-//! page grows by, however many pages there are.
+//! The program holds one page at a time, and a page of the simulated Qualys is under 1 MB: 1,000 rows with few tags.
+//! Larger rows cost a few times what one page grows by, whatever the number of pages.
 
 use crate::desk::{Desk, runtime};
 use crate::program::Program;
@@ -23,7 +23,7 @@ pub(crate) fn figures() -> Vec<Figure> {
     }]
 }
 
-/// In a process of its own: one wake-up, whose cycle makes the connectors and takes the first snapshot.
+/// Sends one wake-up to a new process. Its cycle creates the connectors and takes the first snapshot.
 fn peak_mib() -> f64 {
     let desk = Desk::new();
     for id in desk.world.subscriptions("shop", SUBSCRIPTIONS) {
@@ -31,7 +31,7 @@ fn peak_mib() -> f64 {
     }
     let program = Program::start(&desk);
     let tenant = desk.world.tenant();
-    // The queue's message as the host execution it on: JSON in a text in a text.
+    // The queue's message as the host passes it on: JSON in a string in a string.
     let message = Value::from(json!({ "tenant": tenant }).to_string()).to_string();
     let envelope = json!({ "Data": { "wakeUp": message }, "Metadata": { "DequeueCount": "1" } });
     runtime().block_on(async {

@@ -1,5 +1,5 @@
-//! A thousand new subscriptions, from nothing to rest: what it costs in calls, whether Qualys starts the first syncs or leaves
-//! them to us. The counts are asserted, because they do not depend on the machine.
+//! A thousand new subscriptions, until nothing is left to do: how many calls it takes, both if Qualys starts the first
+//! syncs and if it does not. The counts are asserted, because they do not depend on the machine.
 
 use crate::Figure;
 use crate::desk::{Desk, runtime};
@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use world::{CallKind, Service};
 
 const SUBSCRIPTIONS: usize = 1000;
-/// A create and at most one run for each; the rest is for reading.
+/// A create and at most one run for each subscription; the rest is for reading.
 const TARGET: f64 = 2100.0;
-/// Calls that only read: in each of three cycles a page of connectors, and in two of them a page of machines and its count.
-/// Twice that, since a slow machine may need another cycle.
+/// Calls that only read: in each of three cycles a page of connectors, and in two of them a page of machines and its
+/// count. This is twice that number, because a slow machine may need another cycle.
 const HANDFUL: usize = 14;
 
 pub(crate) fn figures() -> Vec<Figure> {
@@ -21,7 +21,7 @@ pub(crate) fn figures() -> Vec<Figure> {
 
 fn figure(name: &'static str, starts_alone: bool) -> Figure {
     let mut desk = Desk::new();
-    // Short waits; they change when a call is made, not whether.
+    // Short waits change when a call is made, not whether it is made.
     for (name, value) in [
         ("MAX_CREATES", "1000"),
         ("QUALYS_CALLS_PER_HOUR", "5000"),
@@ -52,21 +52,21 @@ fn figure(name: &'static str, starts_alone: bool) -> Figure {
     let count = |kind| calls.iter().filter(|call| call.call == kind).count();
     let (creates, runs) = (count(CallKind::ConnectorCreate), count(CallKind::ConnectorRun));
     assert_eq!(creates, SUBSCRIPTIONS, "one create each");
-    assert!(runs <= SUBSCRIPTIONS, "at most one run each");
+    assert!(runs <= SUBSCRIPTIONS, "at most one run for each subscription");
     let read = calls.len() - creates - runs;
-    assert!(read <= HANDFUL, "a handful of pages, and not {read}");
+    assert!(read <= HANDFUL, "a handful of pages, not {read}");
     Figure { name, value: calls.len() as f64, unit: "calls", target: Some(TARGET), n: 1 }
 }
 
-/// Cycles, each when the one before it booked it, until none is booked. The report of the last.
+/// Runs each cycle when the one before has booked it, until none is booked. Returns the report of the last.
 async fn cycles(desk: &Desk) -> Report {
     let app = desk.app().await;
     let begun = Instant::now();
     loop {
-        let report = desk.started_by(&app, StartedBy::WakeUp).await.report;
+        let report = desk.cycle_started_by(&app, StartedBy::WakeUp).await.report;
         assert!(report.problems.is_empty() && report.counts().failed == 0, "{report}");
         let Some(wake_up) = report.next_wake_up else { return report };
-        assert!(begun.elapsed() < Duration::from_secs(180), "it does not come to rest: {report}");
+        assert!(begun.elapsed() < Duration::from_secs(180), "there is always another cycle: {report}");
         let wait = wake_up.duration_since(desk.world.now());
         tokio::time::sleep(wait.try_into().unwrap_or_default()).await;
     }

@@ -1,4 +1,5 @@
-//! The pure plan of 10,000 subscriptions: eight in ten with a connector of ours, one with somebody else's, one with none.
+//! The pure plan of 10,000 subscriptions: of ten, eight have a connector of ours, one has one that is not ours, and one
+//! has none.
 
 use crate::desk::Desk;
 use crate::{Figure, median};
@@ -82,7 +83,7 @@ fn observed(policy: &Policy, now: Timestamp) -> Observed {
     }
 }
 
-/// Processor time of this thread, in which the whole plan is made. <https://docs.kernel.org/scheduler/sched-stats.html>
+/// The processor time of this thread, which makes the whole plan. <https://docs.kernel.org/scheduler/sched-stats.html>
 fn cpu_seconds() -> f64 {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
     let nanoseconds: f64 = text.split_whitespace().next().unwrap().parse().unwrap();

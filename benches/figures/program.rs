@@ -1,4 +1,5 @@
-//! The real program, as the Functions host starts it: how soon it answers, how much it holds, how quickly it takes events.
+//! The real program, as the Functions host starts it: how soon it answers, how much memory it holds, how quickly it takes
+//! events.
 
 use crate::desk::{Desk, runtime};
 use crate::{Figure, median, quantile};
@@ -14,7 +15,7 @@ const STARTS: usize = 20;
 const RATE: u32 = 200;
 const EVENTS: u32 = 5 * RATE;
 
-/// A served program; it ends with this.
+/// The program in the mode `serve`. It ends when this is dropped.
 pub(crate) struct Program {
     process: Child,
     pub(crate) port: u16,
@@ -37,7 +38,7 @@ impl Program {
         Self { process, port, answered_after: begun.elapsed() }
     }
 
-    /// A line of its status, in MiB: `VmRSS:` is the memory that it holds, `VmHWM:` the most that it held.
+    /// A line of the process's status, in MiB: `VmRSS:` is the memory that it holds, `VmHWM:` the most that it has held.
     /// <https://docs.kernel.org/filesystems/proc.html>
     pub(crate) fn mib(&self, name: &str) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
@@ -83,8 +84,8 @@ pub(crate) fn figures() -> Vec<Figure> {
     ]
 }
 
-/// Events at a steady rate, each about another subscription. Time counts from when an event was due, so that one slow answer
-/// shows in those behind it.
+/// Sends events at a steady rate, each about another subscription. The time counts from when an event was due, so that a
+/// slow answer also counts for the events that had to wait behind it.
 pub(crate) fn events() -> Vec<Figure> {
     let mut desk = Desk::new();
     let tenant = desk.world.tenant();
@@ -114,7 +115,7 @@ pub(crate) fn events() -> Vec<Figure> {
     let items = desk.folder.path().join(format!("store/control/tenant={tenant}/inbox"));
     let items = std::fs::read_dir(items).unwrap().flatten();
     let items = items.filter(|item| !item.file_name().to_string_lossy().starts_with('.')).count();
-    assert_eq!(items, EVENTS as usize, "each event left its item");
+    assert_eq!(items, EVENTS as usize, "each event left its inbox item");
     let (p50, p99) = (median(milliseconds.clone()), quantile(milliseconds, 0.99));
     let n = EVENTS as usize;
     vec![

@@ -1,7 +1,8 @@
-//! A snapshot of 100,000 machines, beside a plain download of the very same pages.
+//! A snapshot of 100,000 machines, compared with a plain download of the same pages.
 //!
-//! The download is the world's serving and the copying of what it sends: as the ratio says, a small part of the snapshot's time. The
-//! rest is the program's own: reading JSON, compressing, hashing. On a real network both would mostly wait for Qualys.
+//! The download is the time of the simulated Qualys and of copying what it sends. As the ratio shows, that is a small
+//! part of the snapshot's time. The rest is the program's own: reading JSON, compressing, hashing. On a real network both
+//! would mostly wait for Qualys.
 
 use crate::desk::{Desk, runtime};
 use crate::{Figure, median};
@@ -27,7 +28,7 @@ pub(crate) fn figures() -> Vec<Figure> {
         }
         let ids: BTreeSet<SubscriptionId> = ids.iter().map(|id| id.parse().unwrap()).collect();
         let app = desk.app().await;
-        // Once to fill caches on both sides.
+        // One unmeasured run fills the caches on both sides.
         snapshot(&desk, &app, &ids, 0).await;
         let mut ratios = Vec::new();
         let mut seconds = Vec::new();
@@ -92,7 +93,7 @@ async fn snapshot(desk: &Desk, app: &App, ids: &BTreeSet<SubscriptionId>, number
     assert!(taken.complete && taken.rows == (SUBSCRIPTIONS * MACHINES) as u64);
 }
 
-/// The same requests, in the same order, with nothing done about the answers but to read them.
+/// Sends the same requests in the same order, and only reads the answers.
 async fn download(desk: &Desk, app: &App, calls: &[Call]) {
     let (user, password) = (desk.world.qualys_user(), desk.world.qualys_password());
     for call in calls.iter().filter(|call| call.service == Service::Qualys) {

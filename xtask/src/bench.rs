@@ -14,7 +14,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     cargo::run(bench.env("BENCH_COMMIT", commit()))
 }
 
-/// The commit that is measured, with `+` when the files are not those of it.
+/// The commit that is measured, with `+` if files differ from it.
 fn commit() -> String {
     let git = |arguments: &[&str]| output(Command::new("git").args(arguments).current_dir(root()));
     let Ok(commit) = git(&["rev-parse", "--short=12", "HEAD"]) else { return "none".to_owned() };

@@ -1,12 +1,12 @@
-//! What the product may be built of: one HTTP client, one HTTP implementation, one TLS stack, and no OpenSSL.
+//! The limits on dependencies of the product: one HTTP client, one HTTP implementation, one TLS stack, and no OpenSSL.
 
 use crate::cargo::{cargo, output};
 use anyhow::{Result, bail};
 use std::collections::BTreeSet;
 
-/// Exactly one version of each: two TLS stacks would trust two sets of certificates.
+/// There must be exactly one version of each: two TLS stacks would trust two sets of certificates.
 const ONE: [&str; 3] = ["reqwest", "hyper", "rustls"];
-/// Never: they need a C library of the machine that the function app runs on.
+/// These must not be there: they need a C library on the machine that the function app runs on.
 const NONE: [&str; 3] = ["openssl", "openssl-sys", "native-tls"];
 
 pub(crate) fn check() -> Result<()> {
@@ -26,7 +26,7 @@ pub(crate) fn check() -> Result<()> {
     if !wrong.is_empty() {
         bail!("{}", wrong.join("; "));
     }
-    println!("one each of {}; none of {}", ONE.join(", "), NONE.join(", "));
+    println!("exactly one of each: {}; none of: {}", ONE.join(", "), NONE.join(", "));
     Ok(())
 }
 
@@ -41,11 +41,13 @@ fn wrong_with(tree: &str) -> Vec<String> {
     for name in ONE {
         let found = versions(name);
         if found.len() != 1 {
-            wrong.push(format!("there must be one `{name}`, and there are {}: {found:?}", found.len()));
+            wrong.push(format!("there must be one `{name}`, but there are {}: {found:?}", found.len()));
         }
     }
     wrong.extend(
-        NONE.into_iter().filter(|name| !versions(name).is_empty()).map(|name| format!("`{name}` is there")),
+        NONE.into_iter()
+            .filter(|name| !versions(name).is_empty())
+            .map(|name| format!("there must be no `{name}`")),
     );
     wrong
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask ci`: the steps, each with its time; the first that fails ends it.
+//! `cargo xtask ci`: runs the steps, each with its time, and ends at the first that fails.
 
 use crate::boundaries;
 use crate::cargo::{self, cargo, show};
@@ -21,10 +21,15 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         "boundaries",
         "cargo tree",
         boundaries::check,
-        "see which dependency brings it with `cargo tree -i NAME`",
+        "run `cargo tree -i NAME` to see which dependency brings it in",
     )?;
-    step("test", "cargo xtask test", || test::run(&[]), "run `cargo xtask test` for these alone")?;
-    step("package", "cargo xtask package", || package::run(&[]), "run `cargo xtask package` for this alone")?;
+    step("test", "cargo xtask test", || test::run(&[]), "run `cargo xtask test` for this step alone")?;
+    step(
+        "package",
+        "cargo xtask package",
+        || package::run(&[]),
+        "run `cargo xtask package` for this step alone",
+    )?;
     println!("\n=== all steps passed in {:.0} s", begun.elapsed().as_secs_f64());
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The list of the project's commands: `cargo xtask` prints it.
 //!
-//! Guarantees: each command is the same on a desk and in CI, and ends with a non-zero exit code when anything fails.
+//! Guarantees: each command does the same on a developer's machine and in CI, and ends with a non-zero exit code if
+//! anything fails.
 
 mod bench;
 mod boundaries;
@@ -17,13 +18,17 @@ type Run = fn(&[String]) -> Result<()>;
 
 /// Name, what it does, and the function that does it.
 const COMMANDS: [(&str, &str, Run); 5] = [
-    ("demo", "plays the whole story on this machine, without Azure and Qualys [--keep DIR]", demo::run),
+    (
+        "demo",
+        "shows the whole program at work on this machine, without Azure and Qualys [--keep DIR]",
+        demo::run,
+    ),
     ("test", "runs every test [-- ARGS for cargo test]", test::run),
-    ("package", "builds and checks the zip that is deployed [--check-only]", package::run),
-    ("ci", "what CI runs: fmt, clippy, doc, boundaries, the tests, then the package", ci::run),
+    ("package", "builds and checks the zip for Azure Functions [--check-only]", package::run),
+    ("ci", "what CI runs: fmt, clippy, doc, boundaries, test, package", ci::run),
     (
         "bench",
-        "measures the figures, or one GROUP of them, and adds them to bench.jsonl in the target folder",
+        "measures the figures, or one GROUP of them, and appends them to bench.jsonl in the target folder",
         bench::run,
     ),
 ];

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every test, with what some of them need.
+//! `cargo xtask test`: runs every test, and first installs what some of them need.
 
 use crate::cargo::{self, cargo};
 use anyhow::{Context, Result, bail, ensure};
@@ -7,8 +7,8 @@ use std::process::Command;
 
 type Install = fn() -> Result<()>;
 
-/// What tests need beside the code: a name, and the function that installs it. An error means that this machine cannot have
-/// it; then its tests are skipped, which is said, and in CI is a failure.
+/// What tests need besides the code: a name, and the function that installs it. If that fails, the tests that need it are
+/// skipped, and the output says so; in CI it is a failure.
 const NEEDS: [(&str, Install); 1] = [("Azurite", azurite)];
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
@@ -22,13 +22,15 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     for (name, install) in NEEDS {
         match install() {
             Ok(()) => {}
-            Err(why) if in_ci => bail!("in CI nothing may be skipped, and {name} is not there: {why:#}"),
+            Err(why) if in_ci => {
+                bail!("in CI no test may be skipped, but {name} could not be installed: {why:#}")
+            }
             Err(why) => skipped.push(format!("the tests that need {name}: {why:#}")),
         }
     }
     let mut command = cargo(&["test", "--workspace", "--locked"]);
     command.args(arguments);
-    // Snapshots are read by people: a run neither writes one nor lets a wrong one pass.
+    // People review snapshots, so a run neither writes one nor lets a wrong one pass.
     command.env("INSTA_UPDATE", "no").env_remove("INSTA_FORCE_PASS");
     let result = cargo::run(&mut command);
     for what in &skipped {
@@ -40,24 +42,24 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     result
 }
 
-/// Installs Azurite from npm as the lock file has it; the tests start it on free ports, and it ends with them.
+/// Installs Azurite from npm, in the version of the lock file. The tests start it on free ports and end it.
 pub(crate) fn azurite() -> Result<()> {
     let folder = cargo::root().join("tests/azurite");
     if is_installed(&folder) {
         return Ok(());
     }
     println!("Installing Azurite from npm (once, about 20 s) ...");
-    // None of its install scripts is needed.
+    // Its install scripts are not needed.
     let npm = Command::new("npm")
         .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
         .current_dir(&folder)
         .status();
-    let status = npm.context("npm cannot be started: install Node 20 or newer")?;
+    let status = npm.context("cannot start npm: install Node 20 or newer")?;
     ensure!(status.success(), "`npm ci` failed in tests/azurite");
     Ok(())
 }
 
-/// npm writes down what it installed; that must be as new as what is asked for.
+/// Whether the list that npm writes after an installation is at least as new as the lock file.
 fn is_installed(folder: &Path) -> bool {
     let changed = |file: &str| folder.join(file).metadata().and_then(|file| file.modified());
     matches!((changed("node_modules/.package-lock.json"), changed("package-lock.json")), (Ok(there), Ok(wanted)) if there >= wanted)

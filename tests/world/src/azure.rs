@@ -17,7 +17,6 @@ use crate::clock::later;
 /// A subscription's `state` as Resource Manager reports it (Azure documentation, subscription states).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SubscriptionState {
-    /// Normal.
     #[default]
     Enabled,
     /// Near a limit; works.
@@ -26,12 +25,11 @@ pub enum SubscriptionState {
     PastDue,
     /// Only reads and deletes; machines are deallocated.
     Disabled,
-    /// About to go.
+    /// About to be removed.
     Deleted,
 }
 
 impl SubscriptionState {
-    /// The word on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Enabled => "Enabled",
@@ -51,7 +49,6 @@ impl SubscriptionState {
 /// What the managed identity gets when it reads a thing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Access {
-    /// The thing.
     #[default]
     Readable,
     /// 403 `AuthorizationFailed`, and absent from lists.
@@ -65,15 +62,15 @@ pub enum Access {
 pub struct ArmManners {
     /// Rows on a page of a list. The service chooses it; default 1,000.
     pub page_size: usize,
-    /// How long a new, moved or removed subscription is missing from (or left in) the management-group tree. Azure documentation
-    /// says up to 30 minutes; default none.
+    /// How long a new, moved or removed subscription is missing from (or left in) the management-group tree. Azure
+    /// documentation says up to 30 minutes; default none.
     pub tree_lag: SignedDuration,
     /// The same for `GET /subscriptions`; not documented; default none.
     pub list_lag: SignedDuration,
-    /// How long a new or removed machine is missing from (or left in) Resource Graph, which is eventually consistent; default
-    /// none.
+    /// How long a new or removed machine is missing from (or left in) Resource Graph, which is eventually consistent;
+    /// default none.
     pub graph_lag: SignedDuration,
-    /// A base address to put in front of every `nextLink`, to prove that a client refuses another host; default none.
+    /// A base address for every `nextLink`, to prove that a client does not follow a link to another host; default none.
     pub foreign_next_link: Option<String>,
     /// What `Resource Graph` answers to the managed identity; default readable.
     pub graph_access: Access,
@@ -92,49 +89,34 @@ impl Default for ArmManners {
     }
 }
 
-/// A virtual machine.
 #[derive(Clone, Debug)]
 pub struct Machine {
-    /// Name, unique in its subscription here.
+    /// Unique in its subscription.
     pub name: String,
-    /// Azure's `vmId`.
     pub vm_id: String,
-    /// Resource group.
     pub resource_group: String,
-    /// Region.
     pub location: String,
-    /// Size.
     pub size: String,
-    /// Operating system type.
     pub os: String,
     /// State as Qualys shows it (power and provisioning states share one field there).
     pub state: String,
-    /// Azure tags.
     pub tags: Vec<(String, String)>,
-    /// Public address.
     pub public_ip: Option<String>,
-    /// Whether a sync passes it over: a blind spot.
+    /// Whether syncs leave it out, so that it is a blind spot.
     pub unseen_by_qualys: bool,
     pub(crate) created: Timestamp,
     pub(crate) gone: Option<Timestamp>,
 }
 
-/// A subscription.
 #[derive(Clone, Debug)]
 pub struct AzureSubscription {
-    /// Subscription id.
     pub id: String,
-    /// Display name.
     pub name: String,
-    /// Directory id.
     pub tenant: String,
-    /// State.
     pub state: SubscriptionState,
-    /// What the managed identity gets.
     pub access: Access,
     /// Whether connector applications of its directory have Reader on it.
     pub app_has_reader: bool,
-    /// Tags.
     pub tags: BTreeMap<String, String>,
     /// Offer (`subscriptionPolicies.quotaId`).
     pub quota_id: String,
@@ -163,18 +145,16 @@ impl AzureSubscription {
         }
     }
 
-    /// The machines that exist.
     pub(crate) fn live_machines(&self) -> impl Iterator<Item = &Machine> {
         self.machines.values().filter(|machine| machine.gone.is_none())
     }
 }
 
-/// Whether something made and perhaps gone shows in a list that lags.
+/// Whether a list that lags shows something that was created and perhaps removed.
 pub(crate) fn seen(created: Timestamp, gone: Option<Timestamp>, now: Timestamp, lag: SignedDuration) -> bool {
     now >= later(created, lag) && gone.is_none_or(|gone| now < later(gone, lag))
 }
 
-/// A management group.
 #[derive(Clone, Debug)]
 pub(crate) struct Group {
     pub(crate) name: String,
@@ -182,14 +162,14 @@ pub(crate) struct Group {
     pub(crate) access: Access,
 }
 
-/// All of it.
+/// Everything on the Azure side.
 #[derive(Debug)]
 pub(crate) struct Azure {
     pub(crate) tenants: Vec<String>,
     pub(crate) groups: BTreeMap<String, Group>,
     pub(crate) subscriptions: BTreeMap<String, AzureSubscription>,
     pub(crate) manners: ArmManners,
-    /// Names already given by [`crate::World::machines`], so that each call adds new ones.
+    /// How many names [`crate::World::machines`] has used, so that each call uses new ones.
     pub(crate) machines_made: u64,
 }
 
@@ -213,7 +193,7 @@ impl Azure {
         self.tenants.push(tenant);
     }
 
-    /// The subscription, if it has not been removed.
+    /// The subscription, unless it was removed.
     pub(crate) fn live(&self, id: &str) -> Option<&AzureSubscription> {
         self.subscriptions.get(&id.to_ascii_lowercase()).filter(|one| one.gone.is_none())
     }

@@ -1,7 +1,7 @@
 //! Azurite, Microsoft's storage emulator, as a child process that trusts the world's tokens.
 //!
-//! Guarantees: it listens on 127.0.0.1, on ports that the system chose, with a certificate of the world's; it keeps everything in
-//! memory; it ends with the handle, and with this process if that is killed.
+//! Guarantees: it listens on 127.0.0.1, on ports that the system chose, with a certificate from the world's authority; it
+//! keeps everything in memory; it ends with the handle, and also if this process is killed.
 
 pub(crate) mod account;
 
@@ -16,7 +16,7 @@ use anyhow::{Context, bail, ensure};
 
 use crate::world::World;
 
-/// The account that Azurite always has.
+/// The account that every Azurite has.
 pub const ACCOUNT: &str = "devstoreaccount1";
 
 /// Its program, below the folder with `package.json`.
@@ -25,31 +25,32 @@ const MAIN: &str = "node_modules/azurite/dist/src/azurite.js";
 /// The oldest Node.js that runs it (3.37.0 asks for 22 and was seen to run on 20).
 const NODE: u32 = 20;
 
-/// How long it may take to listen.
+/// How long it may take until it listens.
 const START: Duration = Duration::from_mins(1);
 
-/// Ends with its standard input, which closes when the process that started it is gone, however it went; takes its folder along.
+/// Runs Azurite until its standard input closes, which happens when the process that started it is gone, for whatever
+/// reason. Then it removes its folder.
 const WRAPPER: &str = "const folder = process.cwd(); \
     const end = () => { require('fs').rmSync(folder, { recursive: true, force: true }); process.exit(0); }; \
     process.stdin.on('end', end).on('error', end).resume(); \
     require(process.argv[1]);";
 
-/// A running Azurite; it stops when this goes.
+/// A running Azurite. It stops when this is dropped.
 #[derive(Debug)]
 pub struct Azurite {
     child: Child,
-    /// Held open: the wrapper ends when it closes.
+    /// Kept open, because the wrapper ends when it closes.
     _input: Option<ChildStdin>,
     folder: PathBuf,
     blob: SocketAddr,
     queue: SocketAddr,
-    /// Its tokens are what the account's own helpers sign in with.
+    /// Provides the tokens with which the helpers of [`Azurite`] sign in.
     world: World,
 }
 
 impl Azurite {
-    /// Starts the Azurite that `npm ci` put into the folder `dir` (the one with `package.json`), and routes the account's host
-    /// names to it in the world's proxy. It answers when this returns.
+    /// Starts the Azurite that `npm ci` put into the folder `dir` (the one with `package.json`), and routes the account's
+    /// host names to it in the world's proxy. Azurite answers when this returns.
     pub fn start(dir: &Path, world: &World) -> anyhow::Result<Self> {
         Self::is_ready(dir)?;
         let main = dir.join(MAIN).canonicalize()?;
@@ -79,7 +80,7 @@ impl Azurite {
             .spawn()
             .context("node could not be started")?;
         let (input, output, errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        // From here on a failure ends the child, by the handle's drop.
+        // From here on, if anything fails, dropping the handle ends the child.
         let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut azurite =
             Self { child, _input: input, folder, blob: unknown, queue: unknown, world: world.clone() };
@@ -105,7 +106,7 @@ impl Azurite {
         Ok(azurite)
     }
 
-    /// Whether it can be started from `dir`, and if not, what is missing: Node.js, or `npm ci`.
+    /// Whether Azurite can be started from `dir`. If not, the error says what is missing: Node.js, or `npm ci`.
     pub fn is_ready(dir: &Path) -> anyhow::Result<()> {
         node_is_there()?;
         let main = dir.join(MAIN);
@@ -123,33 +124,33 @@ impl Azurite {
         format!("https://{}/{ACCOUNT}", self.queue)
     }
 
-    /// Where the blob service listens, for [`World::route`].
+    /// The address of the blob service, for [`World::route`].
     pub fn blob_address(&self) -> SocketAddr {
         self.blob
     }
 
-    /// Where the queue service listens, for [`World::route`].
+    /// The address of the queue service, for [`World::route`].
     pub fn queue_address(&self) -> SocketAddr {
         self.queue
     }
 
-    /// The process id.
     pub fn process_id(&self) -> u32 {
         self.child.id()
     }
 }
 
-/// The blob service's real name, which the world's proxy leads here: `https://` before it is the service's URL.
+/// The real host name of the blob service, which the world's proxy routes here. The service's URL is `https://` and this
+/// name.
 pub fn blob_host() -> String {
     format!("{ACCOUNT}.blob.core.windows.net")
 }
 
-/// The queue service's real name.
+/// The real host name of the queue service.
 pub fn queue_host() -> String {
     format!("{ACCOUNT}.queue.core.windows.net")
 }
 
-/// Whether a Node.js that can run Azurite is on the path, and if not, why.
+/// Fails unless a Node.js that can run Azurite is on the path.
 fn node_is_there() -> anyhow::Result<()> {
     let output = Command::new("node").arg("--version").output().context("Node.js is not on the path")?;
     let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
@@ -159,7 +160,7 @@ fn node_is_there() -> anyhow::Result<()> {
 }
 
 fn read_lines(from: impl std::io::Read + Send + 'static, tell: mpsc::Sender<String>) {
-    // Read to the end, heard or not: a full pipe would stop it.
+    // Read to the end, even when nobody listens: a full pipe would stop the process.
     std::thread::spawn(move || {
         for line in BufReader::new(from).lines().map_while(Result::ok) {
             let _ = tell.send(line);

@@ -1,6 +1,6 @@
-//! What was asked of the world: one [`Call`] a request, in order of arrival.
+//! The record of requests: one [`Call`] for each, in order of arrival.
 //!
-//! Guarantees: a request is recorded before it has any effect; its status follows when it is answered.
+//! Guarantees: a request is recorded before it has any effect; its status is added when it is answered.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -69,7 +69,8 @@ pub enum CallKind {
     Token,
     /// `GET` of the identity endpoint.
     Identity,
-    /// Any request to Key Vault without a token, which is only told where to get one. Azure's own clients begin with one.
+    /// Any request to Key Vault without a token, which is answered with where to get one. Azure's own clients begin with
+    /// such a request.
     VaultChallenge,
     /// `GET /secrets/{name}` and `GET /secrets/{name}/{version}`, with a token.
     VaultGet,
@@ -89,7 +90,7 @@ pub enum CallKind {
     BlobDelete,
     /// `GET /{container}?restype=container&comp=list`.
     BlobList,
-    /// `PUT /{container}/{blob}?comp=lease`, whatever the action; a fault for one action is one `containing("renew")`.
+    /// `PUT /{container}/{blob}?comp=lease`, for all actions. For a fault of one action use `containing("renew")`.
     BlobLease,
     /// `POST /{queue}/messages`.
     QueueSend,
@@ -99,7 +100,7 @@ pub enum CallKind {
     QueueUpdate,
     /// `DELETE /{queue}/messages/{id}`.
     QueueDelete,
-    /// Any other request to storage: to containers and queues themselves, metadata, the account.
+    /// Any other request to storage: about a container or queue as a whole, metadata, the account.
     StorageOther,
     /// A path that the service does not have.
     Unknown,
@@ -119,7 +120,7 @@ impl CallKind {
         matches!(self, Self::Any | Self::AnyQualys | Self::AnyArm | Self::AnyStorage)
     }
 
-    /// Whether a fault for `self` applies to a request of kind `call` to `service`.
+    /// Whether a fault for `self` applies to a `call` to `service`.
     pub(crate) fn covers(self, call: Self, service: Service) -> bool {
         match self {
             Self::Any => true,
@@ -131,43 +132,38 @@ impl CallKind {
     }
 }
 
-/// One request as the world saw it.
+/// One request as the world received it.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// Number of the request since the world began, from 1.
+    /// Counts from 1, since the world started.
     pub number: u64,
-    /// When it arrived, by the world's clock.
     pub at: Timestamp,
-    /// Which service was asked.
     pub service: Service,
-    /// Which operation.
     pub call: CallKind,
-    /// HTTP method.
     pub method: String,
-    /// Path and query; of storage with slashes where `%2F` was sent, as Azure's own client does in names of blobs.
+    /// Path and query. For storage `%2F` is shown as a slash, since Azure's own client sends it in names of blobs.
     pub path: String,
-    /// Status answered; `None` while unanswered and when the connection was dropped.
+    /// `None` until it is answered, and when the connection was dropped.
     pub status: Option<u16>,
-    /// Qualys response code or ARM, Entra error code answered; of Key Vault the inner code, where there is one; of
-    /// storage `x-ms-error-code`.
+    /// The response code of Qualys, the error code of ARM or Entra, the inner code of Key Vault where there is one, or
+    /// `x-ms-error-code` of storage.
     pub code: Option<String>,
-    /// Connector in the path, or in the answer of a create.
+    /// The connector in the path, or in the answer to a create.
     pub connector_id: Option<i64>,
-    /// Subscription in the path, body or criteria, or of the connector in the path.
+    /// The subscription in the path, body or criteria, or that of the connector in the path.
     pub subscription: Option<String>,
     /// Whether `X-Requested-With` was sent (no source proves that QPS demands it, so it is only recorded).
     pub requested_with: bool,
-    /// The JSON body that was sent, secrets included. Of storage: a blob of up to 64 KiB, the message without its base64, and for a
-    /// lease the action.
+    /// The JSON body that was sent, with its secrets. For storage: a blob of up to 64 KiB, a message without its base64,
+    /// or the action on a lease.
     pub sent: Option<Value>,
-    /// Name of the fault that struck, if one did.
+    /// The name of the fault that struck, if any.
     pub fault: Option<String>,
 }
 
-/// Calls kept at least; a world that serves for days must not grow without end.
+/// At least this many calls are kept. A world that serves for days must not grow without limit.
 const KEPT: usize = 200_000;
 
-/// The record, and the number of the next request.
 #[derive(Debug, Default)]
 pub(crate) struct Calls {
     kept: Vec<Call>,
@@ -186,7 +182,7 @@ impl Calls {
     }
 
     pub(crate) fn edit(&mut self, number: u64, change: impl FnOnce(&mut Call)) {
-        // Numbers grow by one, so the place of a call follows from the number of the first that is kept.
+        // Numbers grow by one, so the position of a call follows from the number of the first call that is kept.
         let first = self.kept.first().map_or(0, |call| call.number);
         if let Some(index) = number.checked_sub(first).and_then(|index| usize::try_from(index).ok())
             && let Some(call) = self.kept.get_mut(index)

@@ -1,10 +1,10 @@
-//! The world's time: the real clock until a test sets it, then one that stands still until told to move.
+//! The world's time: the real clock until a test sets it; from then on it moves only when a test moves it.
 //!
 //! Guarantees: every timestamp that the world answers or compares comes from here.
 
 use jiff::{SignedDuration, Timestamp};
 
-/// The real clock, or a time that only moves when it is told to.
+/// The real clock, or a time that moves only on request.
 #[derive(Debug, Default)]
 pub(crate) struct Clock {
     set: Option<Timestamp>,
@@ -24,7 +24,7 @@ impl Clock {
     }
 }
 
-/// `at` plus `by`, held inside the range of timestamps.
+/// `at` plus `by`, limited to the range of timestamps.
 pub(crate) fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
     at.checked_add(by).unwrap_or(if by.is_negative() { Timestamp::MIN } else { Timestamp::MAX })
 }

@@ -1,4 +1,4 @@
-//! Entra: applications, their secrets, and the tokens that were given out.
+//! Entra: applications, their secrets, and the tokens that were issued.
 //!
 //! Guarantees: a connector's key counts only while it is a live secret of its application in its directory.
 
@@ -15,19 +15,16 @@ use serde_json::{Value, json};
 use crate::clock::later;
 use crate::world::World;
 
-/// For whom a token speaks.
+/// The principal that a token was issued to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Principal {
     /// The function's managed identity.
     Identity,
     /// An application with a secret or a federated credential.
-    App {
-        /// Its application id.
-        id: String,
-    },
+    App { id: String },
 }
 
-/// A token that was given out.
+/// A token that was issued.
 #[derive(Clone, Debug)]
 pub(crate) struct Token {
     pub(crate) principal: Principal,
@@ -36,7 +33,6 @@ pub(crate) struct Token {
     pub(crate) expires: Timestamp,
 }
 
-/// A client secret.
 #[derive(Clone, Debug)]
 struct Secret {
     value: String,
@@ -61,11 +57,11 @@ pub(crate) enum SecretCheck {
     NoApp,
     Wrong,
     Expired,
-    /// Conditional access stands in the way of a token.
+    /// Conditional access refuses it a token.
     Blocked,
 }
 
-/// All of it.
+/// Everything on the Entra side.
 #[derive(Debug)]
 pub(crate) struct Entra {
     apps: Vec<(String, App)>,
@@ -100,7 +96,7 @@ impl Entra {
 
     fn new_secret(&mut self) -> Secret {
         self.made += 1;
-        // The alphabet of real client secrets, so that careless escaping shows.
+        // The alphabet of real client secrets, so that careless escaping is noticed.
         Secret { value: format!("w0r1d~app.secret_{:03}-q+Z/=", self.made), expires: None, removed: false }
     }
 
@@ -112,7 +108,7 @@ impl Entra {
         self.apps.iter().find(|(known, _)| known.eq_ignore_ascii_case(id)).map(|(_, app)| app)
     }
 
-    /// Judges an application's secret in a directory.
+    /// Checks an application's secret in a directory.
     pub(crate) fn check(&self, tenant: &str, app: &str, secret: &str, now: Timestamp) -> SecretCheck {
         let Some(app) =
             self.known(app).filter(|app| app.tenants.iter().any(|one| one.eq_ignore_ascii_case(tenant)))
@@ -131,7 +127,7 @@ impl Entra {
         self.known(app).is_some_and(|app| app.trusts_identity && app.tenants.iter().any(|one| one == tenant))
     }
 
-    /// Gives out a token in the shape of a JWT; nobody signs it.
+    /// Issues a token in the form of a JWT, without a signature.
     pub(crate) fn issue(
         &mut self,
         principal: Principal,
@@ -140,7 +136,7 @@ impl Entra {
         now: Timestamp,
     ) -> (String, Timestamp) {
         self.made += 1;
-        // Storage is played by a program of its own, which compares a token's times with the real clock.
+        // Storage is simulated by another program (Azurite), which compares a token's times with the real clock.
         let now = if for_storage(audience) { Timestamp::now() } else { now };
         let expires = later(now, self.token_lifetime);
         let subject = match &principal {
@@ -182,7 +178,7 @@ impl Entra {
     }
 }
 
-/// Whether a token for `audience` goes to Blob or Queue Storage.
+/// Whether a token for `audience` is meant for Blob or Queue Storage.
 fn for_storage(audience: &str) -> bool {
     let host = audience.trim_end_matches('/');
     host == "https://storage.azure.com" || host.contains(".blob.core.") || host.contains(".queue.core.")
@@ -249,7 +245,7 @@ impl World {
         self.edit_secret(secret, |one| one.expires = Some(at));
     }
 
-    /// Takes a secret away from its application.
+    /// Removes a secret from its application.
     pub fn remove_secret(&self, secret: &str) {
         self.edit_secret(secret, |one| one.removed = true);
     }
@@ -270,7 +266,7 @@ impl World {
         });
     }
 
-    /// Lets the managed identity's token stand in for a secret of `app` (workload identity federation).
+    /// Accepts the managed identity's token in place of a secret of `app` (workload identity federation).
     pub fn trust_identity(&self, app: &str) {
         self.with(|state| {
             if let Some(app) = state.entra.app(app) {
@@ -279,18 +275,18 @@ impl World {
         });
     }
 
-    /// Value for `IDENTITY_HEADER`.
+    /// The value for `IDENTITY_HEADER`.
     pub fn identity_header(&self) -> String {
         self.shared().lock().entra.identity_header.clone()
     }
 
-    /// Whether Entra breaks the lines of its error descriptions, as the samples in Microsoft's documentation do (default: no; whether it
-    /// still does was not observed). A client that reads JSON text without unescaping it stumbles over them.
+    /// Whether Entra puts line breaks into its error descriptions, as in the samples of Microsoft's documentation.
+    /// Default no; whether it still does was not observed. A client that does not unescape JSON text fails on them.
     pub fn entra_line_breaks(&self, breaks: bool) {
         self.with(|state| state.entra.line_breaks = breaks);
     }
 
-    /// How long the tokens live that are given out from now on; default 3,599 s.
+    /// The lifetime of tokens that are issued from now on; default 3,599 s.
     pub fn token_lifetime(&self, lifetime: SignedDuration) {
         self.with(|state| state.entra.token_lifetime = lifetime);
     }

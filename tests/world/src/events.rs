@@ -1,13 +1,13 @@
-//! Event Grid events as JSON, in the documented shapes.
+//! Event Grid events as JSON, in their documented form.
 //!
-//! Guarantees: one event a value; the time is the caller's; ids follow from the arguments, so that the same call gives the
-//! same event (a duplicate delivery).
+//! Guarantees: each function returns one event; the caller gives the time; ids follow from the arguments, so that the
+//! same call returns the same event (a duplicate delivery).
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 fn id_of(parts: &[&str], at: Timestamp) -> String {
-    // FNV-1a: stable over runs, unlike the standard library's hasher by contract.
+    // FNV-1a gives the same result in every run, which the standard library's hasher does not promise.
     let hash = parts.iter().flat_map(|part| part.bytes()).fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });
@@ -67,7 +67,7 @@ pub fn policy_state(tenant: &str, group: &str, subscription: &str, change: &str,
     grid(&topic, &subject, &kind, at, &policy_data(group, subscription, at))
 }
 
-/// The same as a `CloudEvent`, the form of the documented sample.
+/// The same as a `CloudEvent`, like the documented sample.
 pub fn policy_state_cloud(
     tenant: &str,
     group: &str,
@@ -80,7 +80,8 @@ pub fn policy_state_cloud(
     cloud(&source, &subject, &kind, at, &policy_data(group, subscription, at))
 }
 
-/// What a vending pipeline of ours posts to its own topic: a `CloudEvent` of type `com.contoso.subscription.created`.
+/// What a pipeline that creates subscriptions posts to its own topic: a `CloudEvent` of type
+/// `com.contoso.subscription.created`.
 pub fn vending(source: &str, subscription: &str, at: Timestamp) -> Value {
     let data = json!({ "subscriptionId": subscription });
     cloud(source, &format!("/subscriptions/{subscription}"), "com.contoso.subscription.created", at, &data)
@@ -104,13 +105,12 @@ pub fn resource(tenant: &str, subscription: &str, outcome: &str, operation: &str
     grid(&scope, &scope, &format!("Microsoft.Resources.{outcome}"), at, &data)
 }
 
-/// Which spelling of a Key Vault event's data.
+/// How the data of a Key Vault event is spelt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VaultCasing {
-    /// As printed in the documentation of 2020: `vaultName`, `objectName ` and a version with stray spaces, times as
-    /// strings.
+    /// As in the documentation of 2020: `vaultName`, `objectName ` and a version with stray spaces, and times as strings.
     Documented2020,
-    /// As newer pages print it: `VaultName`, `ObjectName`, `NBF`, `EXP`, times as numbers.
+    /// As in newer pages: `VaultName`, `ObjectName`, `NBF`, `EXP`, and times as numbers.
     Newer,
 }
 
@@ -161,7 +161,7 @@ pub fn blob_created(topic: &str, at: Timestamp) -> Value {
     )
 }
 
-/// An event of a type that nobody knows.
+/// An event of an unknown type.
 pub fn unknown(topic: &str, at: Timestamp) -> Value {
     grid(topic, "/somewhere", "Contoso.Unheard.Of", at, &json!({ "anything": [1, "two", null] }))
 }

@@ -1,7 +1,6 @@
-//! Failures by name, for every operation of every service.
+//! Failures that a test can ask for, for every operation of every service.
 //!
-//! Guarantees: a fault strikes the chosen requests and no other; each kind says whether the request still has its
-//! effect.
+//! Guarantees: a fault strikes only the chosen requests. Each kind says whether the request still has its effect.
 
 use std::time::Duration;
 
@@ -10,54 +9,52 @@ use crate::calls::{CallKind, Service};
 /// How a request fails. "No effect" means that the service's state is untouched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// This HTTP status with an error body in the manner of the service. No effect.
+    /// This HTTP status, with an error body like the service's own. No effect.
     Status(u16),
-    /// This HTTP status with this error code, in the manner of the service. No effect.
+    /// This HTTP status with this error code, in a body like the service's own. No effect.
     StorageCode(u16, &'static str),
     /// HTTP 404 with an HTML page, as for a wrong path or host. No effect.
     Html404,
     /// HTTP 409 with the Qualys code 1960 (concurrency), 1965 (rate) or 1920; `wait` is sent as
     /// `X-RateLimit-ToWait-Sec` and `SECONDS_TO_WAIT`. No effect.
     Conflict409 {
-        /// The Qualys code.
         code: u32,
-        /// Seconds to wait, where the answer tells them.
+        /// Seconds to wait, if the answer is to say so.
         wait: Option<u64>,
     },
-    /// HTTP 429, with `Retry-After` or without. No effect.
+    /// HTTP 429, with or without `Retry-After`. No effect.
     TooMany429 {
         /// Seconds for `Retry-After`.
         retry_after: Option<u64>,
     },
-    /// HTTP 502 with a proxy's HTML page. No effect.
+    /// HTTP 502 with the HTML page of a proxy. No effect.
     Html502,
-    /// The effect happens; half of the JSON arrives, well framed.
+    /// The effect happens; half of the JSON arrives, in a complete HTTP answer.
     TruncatedJson,
     /// The effect happens; the connection ends in the middle of the declared body.
     TornBody,
     /// HTTP 200 with an empty body. No effect.
     Empty200,
-    /// HTTP 200 whose body says this Qualys response code (elsewhere: an error object of that code). No effect.
+    /// HTTP 200 with this Qualys response code in the body (for other services: an error object with that code). No effect.
     ErrorUnder200(String),
-    /// The answer is delayed by this real time before anything happens; then all is normal, even if the client has
-    /// gone away meanwhile.
+    /// Nothing happens for this long, in real time. Then the request is handled as usual, even if the client has gone away.
     Slow(Duration),
     /// The connection is dropped. No effect.
     ResetBefore,
     /// The effect happens, then the connection is dropped.
     ResetAfter,
-    /// The effect happens, then no answer ever comes.
+    /// The effect happens, and the client never gets an answer.
     TimeoutAfter,
     /// The count in the answer is off by this much.
     WrongCount(i64),
-    /// A page silently lacks its middle row.
+    /// A page lacks its middle row, with nothing to show for it.
     DropRow,
     /// A page has its first row twice.
     DuplicateRow,
 }
 
 impl Kind {
-    /// Whether the request is handled as usual, and spoilt only afterwards.
+    /// Whether the request is handled as usual and only its answer is changed.
     pub(crate) fn has_effect(&self) -> bool {
         matches!(
             self,
@@ -73,7 +70,7 @@ impl Kind {
     }
 }
 
-/// A failure and the requests that it strikes: by default the next one only.
+/// A failure, and the requests that it strikes; by default only the next one.
 #[derive(Clone, Debug)]
 pub struct Fault {
     call: CallKind,
@@ -98,7 +95,7 @@ impl Fault {
         self
     }
 
-    /// Strikes every `n`-th matching request, without end.
+    /// Strikes every `n`-th matching request, until it is disarmed.
     #[must_use]
     pub fn every(mut self, n: u64) -> Self {
         self.every = n.max(1);
@@ -106,7 +103,7 @@ impl Fault {
         self
     }
 
-    /// Strikes every matching request, without end.
+    /// Strikes every matching request, until it is disarmed.
     #[must_use]
     pub fn always(self) -> Self {
         self.every(1)
@@ -119,15 +116,15 @@ impl Fault {
         self
     }
 
-    /// Strikes only requests whose path, query or body contains `text`; of storage: the path and query, as sent or decoded, or a
-    /// lease's action.
+    /// Strikes only requests whose path, query or body contains `text`. For storage that is the path and query, as sent
+    /// or decoded, or the action on a lease.
     #[must_use]
     pub fn containing(mut self, text: &str) -> Self {
         self.containing = Some(text.to_owned());
         self
     }
 
-    /// Counts a request that it could strike; tells whether it wants to.
+    /// Counts a request that it could strike. True if it strikes this one.
     fn wants(&mut self, request: &Request<'_>) -> bool {
         let Request { service, call, by_name, text } = *request;
         if by_name && self.call.is_family() {
@@ -141,17 +138,16 @@ impl Fault {
     }
 }
 
-/// What a fault looks at.
+/// What faults are matched against.
 pub(crate) struct Request<'a> {
     pub(crate) service: Service,
     pub(crate) call: CallKind,
-    /// Only a fault that names the operation itself may strike, none for a family.
+    /// Only a fault for this very operation may strike, not one for a family of operations.
     pub(crate) by_name: bool,
-    /// Whether the request contains a text.
     pub(crate) text: &'a dyn Fn(&str) -> bool,
 }
 
-/// The first fault in `faults` that strikes this request. Every fault counts the requests that it could have struck.
+/// The first of `faults` that strikes this request. Each counts the requests that it could have struck.
 pub(crate) fn strike(faults: &mut [Fault], request: &Request<'_>) -> Option<Kind> {
     let mut struck = None;
     for fault in faults {

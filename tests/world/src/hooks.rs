@@ -1,24 +1,24 @@
 //! Closures that run when a given request arrives, or just before its answer leaves.
 //!
-//! Guarantees: they run with no lock held, so they may use the world, kill a process or wait a moment.
+//! Guarantees: no lock is held while they run, so they may use the world, kill a process or wait a moment.
 
 use crate::calls::Call;
 
 type Callback = Box<dyn FnOnce(&Call) + Send>;
 
-/// Whether a hook's request has come.
+/// Whether this is the request that a hook waits for.
 type Wanted = Box<dyn FnMut(&Call) -> bool + Send>;
 
 /// When in a request's life a hook runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Moment {
-    /// Recorded, nothing done yet.
+    /// It is recorded, and nothing is done yet.
     Arrival,
-    /// Effect done, answer not yet sent.
+    /// It had its effect, and the answer is not sent yet.
     Answer,
 }
 
-/// The hooks that still wait.
+/// The hooks that have not run yet.
 #[derive(Default)]
 pub(crate) struct Hooks {
     waiting: Vec<(Moment, Wanted, Callback)>,

@@ -1,8 +1,9 @@
 //! The Azure Functions host v4 around a real custom-handler process, on loopback.
 //!
-//! Reads an app folder, starts the executable, speaks the host's protocol byte for byte where its source was read, plays
-//! timers, queues (folders, or a storage account's), Event Grid and HTTP, and records everything. Any number of hosts may run at once; a dropped
-//! host takes its handler and its tasks with it, as a crashed instance would.
+//! It reads an app folder and starts the executable. Where the host's source was read, its protocol is the same byte for
+//! byte. It provides timers, queues (folders, or those of a storage account), Event Grid and HTTP, and records
+//! everything. Any number of hosts may run at once. When a host is dropped, its handler and its tasks end, as on an
+//! instance that crashes.
 
 mod answer;
 mod any_queue;
@@ -60,13 +61,12 @@ use tokio::task::JoinSet;
 pub struct Host {
     shared: Arc<Shared>,
     address: SocketAddr,
-    /// Owns the handler process.
     _supervisor: JoinSet<()>,
 }
 
 impl Host {
-    /// Reads the app, starts the handler and the listeners, and returns when the handler is ready. An error shows why
-    /// the host refused or gave up, with the handler's last lines on stderr.
+    /// Reads the app, starts the handler and the listeners, and returns when the handler is ready. An error says why the
+    /// host refused or gave up, with the handler's last lines on stderr.
     pub async fn start(options: HostOptions) -> Result<Self> {
         ensure!(
             options.queue_dir.is_none() || options.queue_account.is_none(),
@@ -97,7 +97,7 @@ impl Host {
         let shared = &self.shared;
         let router = axum::Router::new().fallback(endpoint::handle).with_state(Arc::clone(shared));
         shared.spawn(async move {
-            // It ends with its task; accept errors are waited out by axum.
+            // It ends with its task. axum itself waits after an accept error.
             let _ = axum::serve(listener, router).await;
         });
         for function in shared.functions.good.values().cloned() {
@@ -124,7 +124,7 @@ impl Host {
         }
     }
 
-    /// Address of the host's own listener, without a slash at the end.
+    /// The address of the host's own listener, without a slash at the end.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -165,7 +165,7 @@ impl Host {
         self.shared.functions.good.keys().cloned().collect()
     }
 
-    /// Functions that could not be indexed, with the reason.
+    /// The functions that could not be indexed, each with the reason.
     pub fn function_errors(&self) -> BTreeMap<String, String> {
         self.shared.functions.errors.clone()
     }
@@ -203,8 +203,8 @@ impl Host {
         request.send().await.map_or(504, |response| response.status().as_u16())
     }
 
-    /// Delivers until the host accepts or `attempts` are used, `delay` apart (real: 10 s growing to 12 h). 400, 404 and
-    /// 413 end it at once; which others do was not observed.
+    /// Delivers until the host accepts or `attempts` are used up, `delay` apart (in reality from 10 s up to 12 h). 400,
+    /// 404 and 413 end it at once; whether others do was not observed.
     pub async fn redeliver(
         &self,
         function: &str,
@@ -226,30 +226,30 @@ impl Host {
         answers
     }
 
-    /// Posts an exact envelope body, say a recorded one. The outcome is in [`Host::invocations`]; an error if no answer
-    /// came. Panics if there is no such function.
+    /// Posts this envelope body as it is, for example a recorded one. The outcome is in [`Host::invocations`]; an error
+    /// if no answer came. Panics if there is no such function.
     pub async fn invoke_raw(&self, function: &str, body: &[u8]) -> Result<Answer> {
         let function = self.function(function);
         let done = self.shared.invoke(function, bytes::Bytes::copy_from_slice(body), 1).await;
         done.answer.with_context(|| format!("no answer: {:?}", done.outcome))
     }
 
-    /// All invocations that have ended, in that order.
+    /// All invocations that have ended, in the order of their ends.
     pub fn invocations(&self) -> Vec<Invocation> {
         self.shared.record.invocations()
     }
 
-    /// Id and function of the invocations under way.
+    /// Id and function of the invocations that have not ended.
     pub fn open_invocations(&self) -> Vec<(String, String)> {
         self.shared.record.open_invocations()
     }
 
-    /// Waits until no invocation is under way.
+    /// Waits until every invocation has ended.
     pub async fn quiet(&self) {
         self.shared.record.quiet().await;
     }
 
-    /// Everything that the handler and the host said.
+    /// Every line that the handler and the host wrote.
     pub fn lines(&self) -> Vec<Line> {
         self.shared.record.lines()
     }
@@ -259,7 +259,7 @@ impl Host {
         FolderQueue::new(self.shared.options.queue_dir.as_ref().expect("queue_dir is set"), name)
     }
 
-    /// Kills the handler with SIGKILL, from outside: it counts as a crash. Returns when it is gone; the host starts
+    /// Kills the handler with SIGKILL, from outside, which counts as a crash. Returns when it is gone. The host starts
     /// another at once, unless it was the third crash.
     pub async fn kill_handler(&self) {
         if matches!(*self.shared.phase.borrow(), Phase::Ready { pid: None, .. }) {
@@ -271,7 +271,7 @@ impl Host {
         }
     }
 
-    /// Kills the handler that runs now after a while, whatever it does then.
+    /// Kills the handler that is running now, after a delay, whatever it is doing then.
     pub fn kill_handler_after(&self, delay: Duration) {
         let Some(generation) = self.generation() else { return };
         let shared = Arc::clone(&self.shared);
@@ -281,8 +281,8 @@ impl Host {
         });
     }
 
-    /// Has the host replace the handler, as after a change of settings; does not count. Returns when the new one is
-    /// ready.
+    /// Makes the host replace the handler, as after a change of settings. This does not count as a crash. Returns when
+    /// the new one is ready.
     pub async fn restart(&self) -> Result<()> {
         if let Some(generation) = self.generation() {
             let why = "host restart".to_owned();
@@ -292,15 +292,15 @@ impl Host {
         self.ready().await
     }
 
-    /// Stops the listeners, waits for running invocations within the bound, then kills the handler with SIGKILL. The
-    /// record stays readable.
+    /// Stops the listeners, waits for running invocations up to the limit, then kills the handler with SIGKILL. The
+    /// record can still be read.
     pub async fn stop(&self) {
         self.shared.begin_stopping();
         let done = async {
             self.shared.listeners_done().await;
             self.quiet().await;
         };
-        // What still runs at the bound is lost: its messages stay invisible.
+        // What is still running at the limit is lost: its messages stay invisible.
         let _ = tokio::time::timeout(self.shared.options.stop_bound, done).await;
         self.shared.abort_tasks();
         if let Some(generation) = self.generation() {
@@ -312,19 +312,19 @@ impl Host {
         }
     }
 
-    /// What is wrong with the run so far, one sentence each; empty for a good run.
+    /// What is wrong with the run so far, a sentence for each fault.
     pub fn findings(&self) -> Vec<String> {
         self.shared.findings()
     }
 
-    /// Panics with all findings unless every answer was a JSON object with the right content type, nothing was said on
-    /// stderr, nothing is open, nothing hung, and the handler listens on 127.0.0.1 and its port only.
+    /// Panics with all findings unless every answer was a JSON object with the right content type, nothing was printed on
+    /// stderr, no invocation is open or hung, and the handler listens only on 127.0.0.1 and its port.
     pub fn assert_clean(&self) {
         let findings = self.findings();
         assert!(findings.is_empty(), "the run was not clean:\n{}", findings.join("\n"));
     }
 
-    /// Panics if a secret is in any line or answer: plain, JSON-escaped, URL-encoded or in base64.
+    /// Panics if a secret is in any line or answer, whether plain, JSON-escaped, URL-encoded or in base64.
     pub fn assert_no_secret(&self, secrets: &[String]) {
         let leaks = self.shared.leaks(secrets);
         assert!(leaks.is_empty(), "secrets were written:\n{}", leaks.join("\n"));

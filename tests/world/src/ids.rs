@@ -1,7 +1,7 @@
 //! Ids from counters, in GUID shape.
 //!
-//! Guarantees: the first hex digits name the kind, the last ones count from 1, so that two runs of a test print
-//! the same ids and a reader sees which kind an id is.
+//! Guarantees: the first hex digits show the kind of id, the last ones count from 1. So two runs of a test print the same
+//! ids, and a reader sees what an id belongs to.
 
 /// What a GUID identifies; its first group on the wire.
 #[derive(Clone, Copy, Debug)]
@@ -13,7 +13,6 @@ pub(crate) enum GuidKind {
     CloudView,
 }
 
-/// The counters.
 #[derive(Debug, Default)]
 pub(crate) struct Ids {
     guids: u64,

@@ -1,9 +1,9 @@
 //! The simulated outside world: Qualys, Azure Resource Manager, Entra, Key Vault and the identity endpoint on loopback.
 //!
-//! Guarantees: it listens on 127.0.0.1 only; ids and secrets come from counters, so two runs print the same;
-//! behaviour that nobody has observed on the real services is a switch ([`Manners`], [`ArmManners`]) with a
-//! documented default; every request is recorded ([`World::calls`]) and every request can be made to fail
-//! ([`World::fault`]). It shares no type with the product.
+//! Guarantees: it listens only on 127.0.0.1; ids and secrets come from counters, so that two runs print the same;
+//! behaviour that was never observed on the real services is a switch ([`Manners`], [`ArmManners`]) with a documented
+//! default; every request is recorded ([`World::calls`]), and every request can be made to fail ([`World::fault`]). It
+//! shares no type with the product.
 
 mod azure;
 pub mod azurite;

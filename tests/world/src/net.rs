@@ -1,6 +1,6 @@
-//! The accept loops and the life of one request: record, hooks, faults, effect, answer.
+//! The accept loops, and the steps of one request: record, hooks, faults, effect, answer.
 //!
-//! Guarantees: a dropped connection is really dropped: the client sees an error, never a status.
+//! Guarantees: when a fault drops a connection, the client sees an error, never a status.
 
 pub(crate) mod ask;
 pub(crate) mod reply;
@@ -28,7 +28,7 @@ use crate::net::reply::Reply;
 use crate::state::{Running, Shared};
 use crate::{azure, entra, program, qualys, storage, vault};
 
-/// What a listener leads to.
+/// The service behind a listener.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Door {
     Qualys,
@@ -40,7 +40,7 @@ pub(crate) enum Door {
     Control,
 }
 
-/// Tells hyper to drop the connection without an answer.
+/// An error that makes hyper drop the connection without an answer.
 #[derive(Debug)]
 struct Dropped;
 
@@ -64,8 +64,8 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>, door: Door
     }
 }
 
-/// Serves one connection until either side ends it. `origin` is what the client calls us where that is not the listener's
-/// address: `https://` and the host name that it asked the proxy for.
+/// Serves one connection until either side ends it. `origin` is `https://` and the host name that the client asked the
+/// proxy for, where it came through the proxy.
 pub(crate) async fn connection(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     shared: Arc<Shared>,
@@ -76,7 +76,7 @@ pub(crate) async fn connection(
         let (shared, origin) = (Arc::clone(&shared), origin.clone());
         answer(shared, door, origin, request)
     });
-    // The error is a client that went away, or a fault that was asked for.
+    // An error means that the client went away, or that a fault was requested.
     let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
@@ -98,7 +98,7 @@ async fn answer(
         Door::Vault => Service::Vault,
         Door::Storage => Service::Storage,
     };
-    // A task of its own: like a real server, the world finishes what it began even if the client goes away.
+    // In a task of its own, because a real server also finishes what it began when the client goes away.
     let handled = tokio::spawn(async move { handle(&shared, service, &ask).await }).await;
     let (end, _running) = handled.map_err(|_| Dropped)?;
     match end {
@@ -179,7 +179,7 @@ async fn handle(shared: &Arc<Shared>, service: Service, ask: &Ask) -> (End, Opti
     (end, counted.map(|(running, _)| running))
 }
 
-/// What was decided about a request when it came.
+/// What was decided about a request when it arrived.
 struct Arrival {
     /// Its number in the record, if it is recorded.
     number: Option<u64>,
@@ -187,12 +187,12 @@ struct Arrival {
     latency: Option<std::time::Duration>,
 }
 
-/// Records the request and finds what is to happen to it.
+/// Records the request and decides what happens to it.
 fn arrive(shared: &Shared, service: Service, call: CallKind, ask: &Ask) -> Arrival {
     let mut state = shared.lock();
     state.progress();
     let stores = service == Service::Storage;
-    // The host polls: recorded, it would make the number of every other request a matter of chance.
+    // The host polls. If that were recorded, the number of every other request would depend on chance.
     let unseen = stores && !state.routes.shows_host && storage::is_from_host(ask);
     let text = |part: &str| if stores { storage::contains(ask, part) } else { ask.contains(part) };
     let request = faults::Request { service, call, by_name: unseen, text: &text };
@@ -240,7 +240,7 @@ fn run_hooks(shared: &Shared, moment: Moment, number: Option<u64>) {
     if hooks.is_empty() {
         return;
     }
-    // A hook may kill a process and wait for it: the other worker must go on meanwhile.
+    // A hook may kill a process and wait for its end, and the other worker must go on meanwhile.
     tokio::task::block_in_place(|| {
         for hook in hooks {
             hook(&call);
@@ -265,12 +265,12 @@ fn whole(reply: Reply) -> Response<BoxBody<Bytes, io::Error>> {
     head.body(body).expect("the world's own headers are valid")
 }
 
-/// The declared length is the whole one; the connection ends half way.
+/// Declares the whole length and ends the connection after half of the body.
 fn torn(reply: &Reply) -> Response<BoxBody<Bytes, io::Error>> {
     let head = head(reply).header("content-length", reply.body.len());
     let half = Bytes::copy_from_slice(&reply.body[..reply.body.len() / 2]);
     let parts = stream::iter([Ok(Frame::data(half))]).chain(stream::once(async {
-        // Time for the first half to leave: with the error at hand at once, not even the head would.
+        // Gives the first half time to be sent: if the error came at once, not even the head would be.
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         Err(io::Error::other(Dropped))
     }));

@@ -1,4 +1,4 @@
-//! The program `world`: a small estate that people can play with (`serve`), and the whole story told (`demo`).
+//! The program `world`: a small simulated estate to try things on (`serve`), and the demo of the product (`demo`).
 
 pub(crate) mod control;
 mod demo;
@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 
 use crate::world::{Setup, World};
 
-/// A simulated Qualys account and Azure estate on loopback, to try a program against without either.
+/// A simulated Qualys account and Azure estate on loopback, to try a program without either.
 #[derive(Debug, Parser)]
 #[command(name = "world", version, propagate_version = true)]
 pub struct Cli {
@@ -22,13 +22,13 @@ pub struct Cli {
 enum Command {
     /// Starts the estate, prints its addresses and the settings that a program needs, and runs until Ctrl-C.
     #[command(after_help = "Everything listens on 127.0.0.1 only and every secret is made up.\n\
-        With --control-port 8799, play with it like this (GET /control/ lists all that it can do):\n  \
+        With --control-port 8799, change it like this (GET /control/ lists everything that it can do):\n  \
         curl -X POST 'http://127.0.0.1:8799/control/subscriptions?name=new-shop&machines=2'\n  \
         curl -X POST 'http://127.0.0.1:8799/control/throttle?seconds=60'\n  \
         curl http://127.0.0.1:8799/control/connectors")]
     Serve(Serve),
-    /// Plays the whole story with the real program and says what is done and seen; fails if anything expected does not
-    /// happen in time.
+    /// Runs the real program against the simulated estate, step by step, and prints what happens. Fails if anything
+    /// expected does not happen in time.
     Demo(demo::Demo),
 }
 
@@ -63,10 +63,10 @@ struct Serve {
     once_ready_print_env: bool,
 }
 
-/// Runs the program: until it is told to stop, or until the story is over.
+/// Runs the program until Ctrl-C, or until the demo ends.
 ///
 /// # Errors
-/// When the signal for Ctrl-C cannot be watched, or the story does not go as it should.
+/// When Ctrl-C cannot be handled, or when the demo fails.
 pub fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Serve(serve) => run_serve(&serve),
@@ -94,12 +94,12 @@ fn run_serve(serve: &Serve) -> anyhow::Result<()> {
     print(&world, serve.once_ready_print_env);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(tokio::signal::ctrl_c())?;
-    // Connections that stay open must not hold the program up.
+    // Connections that stay open must not keep the program running.
     runtime.shutdown_timeout(Duration::from_millis(50));
     Ok(())
 }
 
-/// The settings that the product needs to meet this world, secrets among them.
+/// The settings with which the product uses this world, including its secrets.
 pub(crate) fn settings(world: &World) -> Vec<(&'static str, String)> {
     vec![
         ("QUALYS_API_URL", world.qualys_url()),
@@ -120,7 +120,7 @@ fn print(world: &World, env_only: bool) {
     let control = world.control_url().unwrap_or_default();
     let mut text = String::new();
     if !env_only {
-        text += "The world is up. Stop it with Ctrl-C.\n\n";
+        text += "The simulated estate is running. Stop it with Ctrl-C.\n\n";
         for (name, url) in [
             ("Qualys API", world.qualys_url()),
             ("Resource Manager", world.arm_url()),
@@ -130,7 +130,7 @@ fn print(world: &World, env_only: bool) {
         ] {
             let _ = writeln!(text, "  {name:<17} {url}");
         }
-        text += "\nSettings for a program that is to meet it (all secrets are made up):\n\n";
+        text += "\nSettings for a program that is to use it (all secrets are made up):\n\n";
     }
     for (name, value) in settings(world) {
         let _ = writeln!(text, "{name}='{value}'");

@@ -1,8 +1,8 @@
-//! An HTTP proxy that knows `CONNECT` only, so that clients find the world under the services' real names.
+//! An HTTP proxy that only supports `CONNECT`, so that clients find the world under the services' real names.
 //!
-//! Guarantees: it reaches nothing but the world itself and what [`World::route`] names; any other host gets 502, as a name that
-//! does not resolve would; it ends TLS only for the world's own services and for
-//! storage that [`World::storage`] watches.
+//! Guarantees: it reaches only the world itself and the hosts that [`World::route`] names; any other host gets 502, like
+//! a name that does not resolve. It terminates TLS only for the world's own services and for storage that
+//! [`World::storage`] observes.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -15,21 +15,21 @@ use crate::net::{self, Door};
 use crate::state::{Shared, State};
 use crate::world::World;
 
-/// Longest request head that is read.
+/// The longest request head that is read.
 const HEAD: u64 = 16 * 1024;
 
-/// Sign-in hosts of the public, US Government and China clouds (`azure_identity` knows the same).
+/// The sign-in hosts of the public, US Government and China clouds (as in `azure_identity`).
 const ENTRA: [&str; 3] = ["login.microsoftonline.com", "login.microsoftonline.us", "login.chinacloudapi.cn"];
 
-/// Resource Manager in the same clouds.
+/// The hosts of Resource Manager in the same clouds.
 const ARM: [&str; 3] =
     ["management.azure.com", "management.usgovcloudapi.net", "management.chinacloudapi.cn"];
 
-/// What was routed and what was asked for.
+/// Routes, and the hosts that were asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
     tunnels: BTreeMap<String, SocketAddr>,
-    /// Storage that is watched on its way: host name and where it really is.
+    /// Storage that is observed: host name and real address.
     watched: BTreeMap<String, SocketAddr>,
     /// Whether the host's own requests to storage are recorded.
     pub(crate) shows_host: bool,
@@ -37,24 +37,24 @@ pub(crate) struct Routes {
 }
 
 impl Routes {
-    /// Ends TLS for `host` and passes its requests on to `address`.
+    /// Terminates TLS for `host` and passes its requests on to `address`.
     pub(crate) fn watch(&mut self, host: &str, address: SocketAddr) {
         self.tunnels.remove(host);
         self.watched.insert(host.to_owned(), address);
     }
 
-    /// Where the storage of that name is, watched or not.
+    /// The address of the storage of that name, observed or not.
     pub(crate) fn behind(&self, host: &str) -> Option<SocketAddr> {
         self.watched.get(host).or_else(|| self.tunnels.get(host)).copied()
     }
 }
 
-/// Where a host leads.
+/// Where a connection to a host goes.
 #[derive(Clone, Copy, Debug)]
 enum Target {
-    /// To us; TLS ends here.
+    /// To the world, which terminates TLS.
     Ours(Door),
-    /// Elsewhere, untouched.
+    /// Elsewhere, unchanged.
     Tunnel(SocketAddr),
 }
 
@@ -80,7 +80,7 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
         let _ = stream.set_nodelay(true);
         let shared = Arc::clone(&shared);
         tokio::spawn(async move {
-            // An error is a client that went away or speaks no TLS to us.
+            // An error means that the client went away or does not speak TLS.
             let _ = one(stream, shared).await;
         });
     }
@@ -89,7 +89,7 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
 async fn one(stream: TcpStream, shared: Arc<Shared>) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     let Some(host) = wanted(&mut stream).await? else {
-        let advice = "This proxy knows CONNECT only: set NO_PROXY=127.0.0.1,localhost for plain http.\n";
+        let advice = "This proxy only supports CONNECT: set NO_PROXY=127.0.0.1,localhost for plain HTTP.\n";
         return refuse(stream, "501 Not Implemented", advice).await;
     };
     let target = shared.with(|state| {
@@ -119,7 +119,7 @@ async fn one(stream: TcpStream, shared: Arc<Shared>) -> std::io::Result<()> {
     }
 }
 
-/// The host of a `CONNECT`, in small letters; `None` for any other request.
+/// The host of a `CONNECT` in lower case; `None` for any other request.
 async fn wanted(stream: &mut BufReader<TcpStream>) -> std::io::Result<Option<String>> {
     let mut first = String::new();
     let mut head = stream.take(HEAD);
@@ -144,17 +144,18 @@ async fn refuse(mut stream: BufReader<TcpStream>, status: &str, text: &str) -> s
 }
 
 impl World {
-    /// Address of the proxy, for `HTTPS_PROXY`.
+    /// The address of the proxy, for `HTTPS_PROXY`.
     pub fn proxy_url(&self) -> String {
         self.shared().urls.proxy.clone()
     }
 
-    /// Lets the proxy tunnel `host` to `address`, TLS untouched; this wins over the world's own services.
+    /// Makes the proxy tunnel `host` to `address`, without terminating TLS. This takes precedence over the world's own
+    /// services.
     pub fn route(&self, host: &str, address: SocketAddr) {
         self.with(|state| state.routes.tunnels.insert(host.to_ascii_lowercase(), address));
     }
 
-    /// The hosts that the proxy was asked for, one a connection, in order; refused ones too.
+    /// The host of each connection that the proxy was asked for, in order, including refused ones.
     pub fn proxied_hosts(&self) -> Vec<String> {
         self.with(|state| state.routes.asked.clone())
     }

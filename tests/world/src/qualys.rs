@@ -1,7 +1,7 @@
-//! Qualys: the QPS calls for Azure connectors and host assets, with their recorded and documented manners.
+//! Qualys: the QPS calls for Azure connectors and host assets, which behave as recorded and documented.
 //!
-//! Guarantees: JSON in and out; what no source shows is a switch of [`Manners`]; the authentication key is in no
-//! answer (but see [`Manners::echo_secret_in_error`]).
+//! Guarantees: JSON in and out; what no source shows is a switch of [`Manners`]; no answer contains the authentication
+//! key (but see [`Manners::echo_secret_in_error`]).
 
 mod activity;
 mod connector;
@@ -52,7 +52,7 @@ pub(crate) struct Qualys {
     /// Connectors whose sync has not ended.
     pending: BTreeSet<i64>,
     pub(crate) hosts: BTreeMap<i64, Arc<Host>>,
-    /// Subscription and `vmId` to the host that a sync made of the machine.
+    /// From subscription and `vmId` to the host that a sync created for the machine.
     synced: HashMap<String, BTreeMap<String, i64>>,
     pub(crate) tags: BTreeMap<i64, String>,
     activity: activity::Activity,
@@ -63,7 +63,7 @@ impl Default for Qualys {
         Self {
             manners: Manners::default(),
             user: "world_ab1".to_owned(),
-            // A colon, a plus and a slash, so that careless encoding shows.
+            // A colon, a plus and a slash, so that careless encoding is noticed.
             password: "Qu4lys+pass:word/1".to_owned(),
             old_passwords: Vec::new(),
             old_keys: BTreeSet::new(),
@@ -94,7 +94,7 @@ impl Qualys {
     }
 }
 
-/// The operation, by path alone: a wrong version of a known noun is still that noun's operation here.
+/// The operation, by the path alone. A known noun with the wrong version still counts as that operation.
 pub(crate) fn classify(ask: &Ask) -> CallKind {
     match (ask.method.as_str(), ask.segments().as_slice()) {
         ("GET", ["qps", "rest", "portal", "version"]) => CallKind::PortalVersion,
@@ -124,7 +124,7 @@ pub(crate) fn classify(ask: &Ask) -> CallKind {
     }
 }
 
-/// Connector and subscription that a request is about, for the record.
+/// The connector and the subscription that a request is about, for the record.
 pub(crate) fn about(qualys: &Qualys, ask: &Ask) -> (Option<i64>, Option<String>) {
     let segments = ask.segments();
     let connector = (segments.get(5) == Some(&"azureassetdataconnector"))
@@ -147,7 +147,7 @@ pub(crate) fn about(qualys: &Qualys, ask: &Ask) -> (Option<i64>, Option<String>)
     (connector, in_body.or_else(in_filter).or_else(of_connector))
 }
 
-/// Handles a request that no fault stopped.
+/// Handles a request that no fault has stopped.
 pub(crate) fn answer(shared: &Shared, ask: &Ask, call: CallKind, number: u64, running: usize) -> Reply {
     let reply = match before(shared, ask, call, running) {
         Some(refusal) => refusal,
@@ -174,7 +174,7 @@ pub(crate) fn answer(shared: &Shared, ask: &Ask, call: CallKind, number: u64, ru
     })
 }
 
-/// What comes before the operation: the path, the sign-in, the limits (concurrency first, as documented), the format.
+/// The checks before the operation: path, sign-in, limits (concurrency first, as documented), format.
 fn before(shared: &Shared, ask: &Ask, call: CallKind, running: usize) -> Option<Reply> {
     if call == CallKind::Unknown {
         return Some(if is_wrong_version(ask) {
@@ -207,7 +207,7 @@ fn before(shared: &Shared, ask: &Ask, call: CallKind, running: usize) -> Option<
     })
 }
 
-/// The nouns exist in the other version only (`INVALID_API_VERSION` was seen by clients on live accounts).
+/// Whether the noun exists only in the other version (clients saw `INVALID_API_VERSION` on live accounts).
 fn is_wrong_version(ask: &Ask) -> bool {
     match ask.segments().as_slice() {
         ["qps", "rest", version, _, "am", noun, ..] => match *noun {

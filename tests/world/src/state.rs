@@ -1,6 +1,6 @@
-//! All that the world knows, behind one lock.
+//! The whole state of the world, behind one lock.
 //!
-//! Guarantees: whoever looks sees the state as of now: due syncs are finished first ([`Shared::with`]).
+//! Guarantees: every reader sees the state as of now, because syncs that are due are ended first ([`Shared::with`]).
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,7 +20,7 @@ use crate::storage::Forward;
 use crate::tls::Authority;
 use crate::vault::Vaults;
 
-/// Where the services listen.
+/// The addresses of the services.
 #[derive(Clone, Debug)]
 pub(crate) struct Urls {
     pub(crate) qualys: String,
@@ -69,7 +69,7 @@ impl State {
     }
 }
 
-/// The state with what the connections share.
+/// The state, and what all connections share.
 pub(crate) struct Shared {
     state: Mutex<State>,
     pub(crate) urls: Urls,
@@ -91,9 +91,9 @@ impl Shared {
         })
     }
 
-    /// The state as it was left, without finishing anything.
+    /// The state as it is, without ending syncs that are due.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        // A test that panics inside a closure must not hide its own message behind a poisoned lock.
+        // If a test panics inside a closure, a poisoned lock must not hide its message.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -104,7 +104,7 @@ impl Shared {
         look(&mut state)
     }
 
-    /// Counts a Qualys request as running until the guard goes; tells how many run, this one included.
+    /// Counts a Qualys request as running until the guard is dropped. Returns how many are running, including this one.
     pub(crate) fn enter(self: &Arc<Self>) -> (Running, usize) {
         let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
         self.most.fetch_max(running, Ordering::SeqCst);

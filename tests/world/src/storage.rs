@@ -1,8 +1,10 @@
-//! Blob and Queue Storage on their way to Azurite: each request is looked at, recorded, failed where a fault says so, and passed on.
+//! Requests to Blob and Queue Storage, on their way to Azurite: each is recorded, fails if a fault strikes it, and is
+//! passed on otherwise.
 //!
-//! Guarantees: what no fault strikes reaches Azurite and the client as it was sent, but for the connection's own headers; bodies are held
-//! whole in memory, so that a client that goes away half way has no effect. The Functions host's own requests are recorded only where a
-//! fault strikes them, unless [`World::storage_shows_host`] says otherwise: it polls.
+//! Guarantees: requests and answers that no fault strikes are passed on as they were sent, except for the connection's
+//! own headers. Bodies are read whole into memory, so that a request that ends half way has no effect. The requests of
+//! the Functions host itself, which polls, are recorded only where a fault strikes them, unless
+//! [`World::storage_shows_host`] says otherwise.
 
 mod lease;
 pub(crate) mod refusal;
@@ -26,17 +28,17 @@ use crate::state::Shared;
 use crate::tls::Authority;
 use crate::world::World;
 
-/// How the Functions host names itself to storage.
+/// The user agent of the Functions host's own requests to storage.
 pub(crate) const HOST_AGENT: &str = "Azure-Functions-Host/4";
 
-/// The largest JSON blob that the record keeps: it keeps many calls.
+/// The largest JSON blob that the record keeps, since it keeps many calls.
 const KEPT: usize = 64 * 1024;
 
-/// Headers that belong to one connection only.
+/// Headers that belong to one connection.
 const OF_CONNECTION: [&str; 6] =
     ["connection", "keep-alive", "proxy-connection", "proxy-authorization", "transfer-encoding", "expect"];
 
-/// The client that requests are passed on with.
+/// The client that passes requests on.
 #[derive(Default)]
 pub(crate) struct Forward(OnceLock<reqwest::Client>);
 
@@ -45,7 +47,7 @@ impl Forward {
         self.0.get_or_init(|| {
             rest::client(&authority.pem())
                 .no_proxy()
-                // Bodies pass as they are.
+                // Bodies are passed on as they are.
                 .no_gzip()
                 .no_brotli()
                 .no_deflate()
@@ -93,12 +95,12 @@ pub(crate) fn classify(ask: &Ask) -> CallKind {
     }
 }
 
-/// Path and query for the record.
+/// The path and query, for the record.
 pub(crate) fn path(ask: &Ask) -> String {
     ask.target.replace("%2F", "/")
 }
 
-/// Whether a fault that wants `part` means this request.
+/// Whether a fault for requests that contain `part` strikes this one.
 pub(crate) fn contains(ask: &Ask, part: &str) -> bool {
     ask.target.contains(part)
         || decoded(&ask.target).contains(part)
@@ -125,7 +127,7 @@ pub(crate) async fn forward(shared: &Shared, ask: &Ask) -> Reply {
         Some(address) => pass(shared, ask, address).await.map_err(|error| format!("{error:#}")),
         None => Err("nothing is there".to_owned()),
     };
-    // As a gateway answers for a server that has gone.
+    // As a gateway answers if the server behind it is gone.
     passed.unwrap_or_else(|error| Reply::html(502, &format!("502 Bad Gateway: {error}")))
 }
 
@@ -144,7 +146,7 @@ async fn pass(shared: &Shared, ask: &Ask, address: SocketAddr) -> anyhow::Result
         .await?;
     let status = answer.status().as_u16();
     let is_kept = |name: &HeaderName| {
-        // Of a HEAD it is the blob's; of everything else it follows from the body.
+        // For a HEAD it is that of the blob; for everything else it follows from the body.
         !OF_CONNECTION.contains(&name.as_str()) && (*name != CONTENT_LENGTH || ask.method == "HEAD")
     };
     let headers = answer.headers().iter().filter(|(name, _)| is_kept(name));
@@ -162,13 +164,13 @@ async fn pass(shared: &Shared, ask: &Ask, address: SocketAddr) -> anyhow::Result
 /// What tokens for storage are for.
 pub(crate) const AUDIENCE: &str = "https://storage.azure.com";
 
-/// How long storage may take to answer the world's own requests.
+/// The time limit of the world's own requests to storage.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 
 impl World {
-    /// Lets every request that comes through the proxy for Azurite's account pass through the world: recorded as calls of
-    /// [`crate::Service::Storage`], counted by hooks, and struck by faults. Connections that are open already are not; those that
-    /// [`World::route`] leads elsewhere from now on are not, either.
+    /// Observes every request that comes through the proxy for Azurite's account: it is recorded as a call of
+    /// [`crate::Service::Storage`], counted by hooks, and faults can strike it. This does not hold for connections that
+    /// are already open, nor for those that [`World::route`] leads elsewhere from now on.
     pub fn storage(&self, azurite: &Azurite) {
         self.with(|state| {
             state.routes.watch(&blob_host(), azurite.blob_address());
@@ -176,9 +178,9 @@ impl World {
         });
     }
 
-    /// Whether the Functions host's own requests to storage are recorded and counted like all others (default: no, so that the numbers
-    /// of other requests do not depend on how often it polled). If not, faults strike them that name the operation, such as
-    /// [`CallKind::QueueDelete`], and those are recorded.
+    /// Whether the Functions host's own requests to storage are recorded and counted like all others. The default is no,
+    /// so that the numbers of other requests do not depend on how often the host polled. Even then, a fault for one
+    /// operation, such as [`CallKind::QueueDelete`], strikes them, and a request that it strikes is recorded.
     pub fn storage_shows_host(&self, shows: bool) {
         self.with(|state| state.routes.shows_host = shows);
     }

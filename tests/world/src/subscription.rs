@@ -1,11 +1,11 @@
-//! A handle on one subscription, to build it in a line.
+//! A handle for one subscription, to build it in one line.
 
 use std::ops::Deref;
 
 use crate::azure::{Access, SubscriptionState};
 use crate::world::World;
 
-/// A subscription of the world. It reads as its id: `&subscription` goes wherever a `&str` is wanted.
+/// A subscription of the world. It dereferences to its id, so `&subscription` can be used as a `&str`.
 #[derive(Clone)]
 pub struct Subscription {
     world: World,
@@ -14,7 +14,7 @@ pub struct Subscription {
 
 #[expect(
     clippy::return_self_not_must_use,
-    reason = "the setters change the world; the handle comes back only for the next one"
+    reason = "the setters change the world; they return the handle only for the next setter"
 )]
 impl Subscription {
     pub(crate) fn new(world: World, id: String) -> Self {

@@ -1,4 +1,4 @@
-//! A client for the crate's own tests: plain http, no proxy, each request with its own limit.
+//! A client for the crate's own tests: plain HTTP, no proxy, a time limit for each request.
 
 mod azure;
 mod connectors;
@@ -21,7 +21,7 @@ pub(crate) fn world() -> World {
     World::start(Setup::default())
 }
 
-/// A request's outcome: status and body, or nothing where the connection failed.
+/// The status and body of an answer; nothing if the connection failed.
 pub(crate) type Got = Option<(u16, String)>;
 
 #[derive(Clone)]

@@ -1,7 +1,8 @@
-//! TLS under real host names: a certificate authority of the world's own, and a leaf certificate for every name that is asked for.
+//! TLS under real host names: a certificate authority of the world, and a leaf certificate for every name that is asked
+//! for.
 //!
-//! Guarantees: the authority exists in memory only and is another one in every world; leaves say that they are no authority, which
-//! rustls insists on.
+//! Guarantees: the authority exists only in memory, and every world has its own; leaves say that they are not an
+//! authority, which rustls requires.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -22,17 +23,17 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::world::World;
 
-/// What a client without a server name gets: it asked for an address.
+/// The name for a client that sends no server name, because it connected to an address.
 const NAMELESS: [&str; 2] = ["localhost", "127.0.0.1"];
 
-/// The authority and the leaves that it has signed.
+/// The authority, and the leaves that it has signed.
 pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     leaves: Mutex<HashMap<String, Arc<CertifiedKey>>>,
     provider: Arc<CryptoProvider>,
 }
 
-/// A certificate and its key as PEM, for a server that wants files.
+/// A certificate and its key as PEM, for a server that needs files.
 pub(crate) struct Leaf {
     pub(crate) certificate: String,
     pub(crate) key: String,
@@ -49,7 +50,7 @@ impl Authority {
         Arc::new(Self {
             issuer,
             leaves: Mutex::default(),
-            // Named, not the process's default: a test's other crates may have installed any or none.
+            // Named here, because other crates in a test may have installed any provider as the process's default, or none.
             provider: Arc::new(aws_lc_rs::default_provider()),
         })
     }
@@ -72,7 +73,7 @@ impl Authority {
         Some((params.signed_by(&key, &self.issuer).ok()?, key))
     }
 
-    /// A new leaf for all of `names`; `None` where one of them is no host name.
+    /// A new leaf for all of `names`; `None` if one of them is not a host name.
     pub(crate) fn leaf(&self, names: &[&str]) -> Option<Leaf> {
         let (certificate, key) = self.sign(names)?;
         Some(Leaf { certificate: certificate.pem(), key: key.serialize_pem() })
@@ -90,7 +91,7 @@ impl Authority {
         Some(Arc::clone(leaves.entry(name).or_insert(Arc::new(leaf))))
     }
 
-    /// Ends TLS for whatever name the client asks for.
+    /// Terminates TLS for any name that the client asks for.
     pub(crate) fn acceptor(self: &Arc<Self>) -> TlsAcceptor {
         let mut config = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_safe_default_protocol_versions()
@@ -117,7 +118,7 @@ impl std::fmt::Debug for Authority {
     }
 }
 
-/// Valid from yesterday for about a year, by the real clock, which is the one that clients check.
+/// Valid from yesterday for about a year, by the real clock, which clients use for this check.
 fn lasting(mut params: CertificateParams) -> CertificateParams {
     let today = Offset::UTC.to_datetime(Timestamp::now()).date();
     let date = |days: i32| {
@@ -136,8 +137,8 @@ impl World {
         self.shared().authority.pem()
     }
 
-    /// Writes [`World::ca_pem`] into the folder `dir` and returns the file, for a program's `SSL_CERT_FILE`. It holds this one
-    /// certificate: a program that needs the system's as well gets `SSL_CERT_DIR` too.
+    /// Writes [`World::ca_pem`] into the folder `dir` and returns the file, for a program's `SSL_CERT_FILE`. The file has
+    /// only this certificate; a program that also needs those of the system needs `SSL_CERT_DIR` too.
     ///
     /// # Panics
     /// When the file cannot be written.

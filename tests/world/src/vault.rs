@@ -1,7 +1,7 @@
 //! Key Vault: the secrets of vaults under their real names.
 //!
-//! Guarantees: a read without a version is answered from the newest one, enabled or not, as the service documents; values never
-//! change once set.
+//! Guarantees: a read without a version is answered from the newest one, enabled or not, as the service documents; a
+//! value never changes once it is set.
 
 pub(crate) mod answer;
 mod refusal;
@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use crate::azure::Access;
 use crate::world::World;
 
-/// The suffix of the public cloud.
+/// The suffix in the public cloud.
 const SUFFIX: &str = ".vault.azure.net";
 
 /// One version of a secret.
@@ -28,7 +28,7 @@ struct Version {
     expires: Option<Timestamp>,
 }
 
-/// Why a principal that may not read is refused: how the vault's permissions are kept.
+/// Why a principal that may not read is refused, which depends on how the vault manages permissions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum VaultPermissions {
     /// By roles: inner code `ForbiddenByRbac`.
@@ -36,28 +36,30 @@ pub enum VaultPermissions {
     Roles,
     /// By the older access policies: inner code `AccessDenied`.
     Policies,
-    /// The address is outside of the firewall: inner code `ForbiddenByFirewall`.
+    /// The caller's address is not allowed by the firewall: inner code `ForbiddenByFirewall`.
     Firewall,
 }
 
 /// The switches of Key Vault.
 #[derive(Clone, Debug, Default)]
 pub struct VaultManners {
-    /// What every principal gets: the secrets, 403 `Forbidden`, or 404 as if there were none; default readable.
+    /// The answer to every principal: the secrets, 403 `Forbidden`, or 404 as if there were none; default readable.
     pub access: Access,
-    /// Which inner code the 403 carries; default roles.
+    /// The inner code of the 403; default roles.
     pub permissions: VaultPermissions,
-    /// Whether a read of a secret outside of its `nbf` and `exp` is refused; default no: Key Vault documents that `get` works for
-    /// not-yet-valid and expired secrets, and that it does was reported in 2024. The refusal was never observed.
+    /// Whether a read of a secret before its `nbf` or after its `exp` is refused. Default no: Key Vault documents that
+    /// `get` works for secrets that are not yet valid or have expired, and this was reported in 2024. A refusal was never
+    /// observed.
     pub refuse_expired: bool,
-    /// Another host than login.microsoftonline.com in the challenge: login.windows.net was recorded in 2021 and 2022; default none.
+    /// A host for the challenge instead of login.microsoftonline.com (login.windows.net was recorded in 2021 and 2022);
+    /// default none.
     pub challenge_host: Option<String>,
 }
 
 /// All vaults.
 #[derive(Debug, Default)]
 pub(crate) struct Vaults {
-    /// By vault name, then secret name; both compare without case.
+    /// By vault name, then by secret name, both without regard to case.
     by_name: BTreeMap<String, BTreeMap<String, Vec<Version>>>,
     pub(crate) manners: VaultManners,
     made: u64,
@@ -76,7 +78,8 @@ impl Vaults {
 
     fn add(&mut self, vault: &str, name: &str, value: &str, now: Timestamp) -> String {
         self.made += 1;
-        // Looks random, is the same in two runs, and does not grow with age: a list sorted by id tells nothing about the newest.
+        // Looks random, is the same in every run, and does not grow: a list sorted by id must not show which version is
+        // the newest.
         let id =
             format!("{:032x}", u128::from(self.made).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
         let version = Version {
@@ -100,7 +103,7 @@ impl Vaults {
 }
 
 impl World {
-    /// Makes a vault unless it exists, and returns its host name, which the world's proxy knows from now on.
+    /// Creates a vault unless it exists, and returns its host name, which the world's proxy accepts from now on.
     pub fn vault(&self, name: &str) -> String {
         self.with(|state| {
             state.vaults.by_name.entry(name.to_ascii_lowercase()).or_default();
@@ -108,7 +111,7 @@ impl World {
         format!("{}{SUFFIX}", name.to_ascii_lowercase())
     }
 
-    /// Sets a secret, as a new version if it exists, and returns the version; makes the vault if need be.
+    /// Sets a secret, as a new version if it exists, and returns the version. Creates the vault if necessary.
     pub fn set_secret(&self, vault: &str, name: &str, value: &str) -> String {
         self.with(|state| {
             let now = state.now();
@@ -121,7 +124,7 @@ impl World {
         self.edit_vault_secret(vault, name, |version| version.enabled = !disabled);
     }
 
-    /// Sets when the newest version of a secret expires, or that it never does.
+    /// Sets when the newest version of a secret expires, if ever.
     pub fn secret_expires(&self, vault: &str, name: &str, at: Option<Timestamp>) {
         self.edit_vault_secret(vault, name, |version| version.expires = at);
     }
@@ -140,7 +143,7 @@ impl World {
         });
     }
 
-    /// Sets what principals get from every vault.
+    /// Sets the answer of every vault to principals.
     pub fn vault_access(&self, access: Access) {
         self.vault_manners(|manners| manners.access = access);
     }

@@ -1,4 +1,4 @@
-//! The handle: starts the services on a thread of their own and stops them when the last clone goes.
+//! The handle: it starts the services on a thread of their own and stops them when the last clone is dropped.
 //!
 //! Guarantees: every method is synchronous and may be called from any thread, inside a runtime or outside.
 
@@ -18,7 +18,7 @@ use crate::proxy;
 use crate::qualys::Manners;
 use crate::state::{Shared, State, Urls};
 
-/// Which ports to use; 0, the default, lets the system choose.
+/// Which ports to use. With 0, the default, the system chooses.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Setup {
     /// Port of the Qualys API server.
@@ -31,11 +31,11 @@ pub struct Setup {
     pub identity_port: u16,
     /// Port of the proxy.
     pub proxy_port: u16,
-    /// Port of the control API, which exists only if one is given.
+    /// The port of the control API, which exists only if this is given.
     pub control_port: Option<u16>,
 }
 
-/// The simulated world; clones share it, and the last one to go stops it.
+/// The simulated world. Clones share it, and it stops when the last one is dropped.
 #[derive(Clone)]
 pub struct World {
     inner: Arc<Inner>,
@@ -123,12 +123,12 @@ impl World {
         self.shared().urls.entra.clone()
     }
 
-    /// Value for `IDENTITY_ENDPOINT`.
+    /// The value for `IDENTITY_ENDPOINT`.
     pub fn identity_endpoint(&self) -> String {
         self.shared().urls.identity.clone()
     }
 
-    /// Base address of the control API, if it was asked for.
+    /// Base address of the control API, if there is one.
     pub fn control_url(&self) -> Option<String> {
         self.shared().urls.control.clone()
     }
@@ -138,24 +138,24 @@ impl World {
         self.shared().lock().now()
     }
 
-    /// Stops the clock at `to`; from now on it moves only by [`World::advance`] and this.
+    /// Stops the clock at `to`. From now on only [`World::advance`] and this move it.
     pub fn set_time(&self, to: Timestamp) {
         self.shared().lock().clock.set(to);
         self.with(|_| ());
     }
 
-    /// Moves the clock, which stands still from now on.
+    /// Moves the clock forward and stops it there.
     pub fn advance(&self, by: SignedDuration) {
         self.shared().lock().clock.advance(by);
         self.with(|_| ());
     }
 
-    /// Changes the switches of Qualys, at any time.
+    /// Changes the switches of Qualys.
     pub fn manners(&self, change: impl FnOnce(&mut Manners)) {
         self.with(|state| change(&mut state.qualys.manners));
     }
 
-    /// Arms a fault. Several may be armed; of those that match a request the first armed strikes.
+    /// Arms a fault. Several may be armed; of those that match a request, the one that was armed first strikes.
     pub fn fault(&self, fault: Fault) {
         self.shared().lock().faults.push(fault);
     }
@@ -165,8 +165,8 @@ impl World {
         self.shared().lock().faults.clear();
     }
 
-    /// Runs `callback` when the `n`-th request from now arrives (1 is the next), before it has any effect. After
-    /// the callback the request goes on as usual. The callback must not hold the last clone of the world.
+    /// Runs `callback` when the `n`-th request from now arrives (1 is the next), before it has any effect. Then the
+    /// request is handled as usual. The callback must not hold the last clone of the world.
     pub fn on_request(&self, n: u64, callback: impl FnOnce(&Call) + Send + 'static) {
         self.hook(Moment::Arrival, n, callback);
     }
@@ -200,7 +200,7 @@ impl World {
         self.shared().lock().hooks.add(Moment::Answer, Box::new(wanted), Box::new(callback));
     }
 
-    /// Forgets the callbacks that have not run.
+    /// Removes the callbacks that have not run.
     pub fn clear_hooks(&self) {
         self.shared().lock().hooks.clear();
     }
@@ -215,7 +215,7 @@ impl World {
         self.shared().lock().calls.kept().iter().filter(|call| call.call.is_qualys_write()).cloned().collect()
     }
 
-    /// Forgets the recorded requests and the greatest concurrency.
+    /// Clears the recorded requests and the greatest concurrency.
     pub fn clear_calls(&self) {
         self.shared().lock().calls.clear();
         self.shared().forget_most();
@@ -226,8 +226,8 @@ impl World {
         self.shared().most()
     }
 
-    /// Every secret in plain text that the world knows or gave out: passwords, application secrets, tokens, the
-    /// identity header, the Basic header's value, connector keys and the secrets in vaults. For looking for leaks.
+    /// Every secret that the world knows or issued, in plain text: passwords, application secrets, tokens, the identity
+    /// header, the value of the Basic header, connector keys and the secrets in vaults. For tests that search for leaks.
     pub fn secrets(&self) -> Vec<String> {
         self.with(|state| {
             let mut all = state.entra.secrets();
@@ -252,7 +252,7 @@ impl Drop for Inner {
         let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         if let (Some(stop), Some(thread)) = (stop, thread) {
             let _ = stop.send(());
-            // The thread ends within its shutdown limit; a panic there has already been printed.
+            // The thread ends within its time limit for shutdown. A panic in it has already been printed.
             let _ = thread.join();
         }
     }
@@ -280,6 +280,6 @@ fn run(
         tokio::spawn(proxy::serve(registered(proxy), Arc::clone(shared)));
         let _ = stopped.await;
     });
-    // Long enough for tasks to be dropped at their next await, short enough for a hook that is stuck.
+    // Long enough for tasks to be dropped at their next await, and short enough if a hook is stuck.
     runtime.shutdown_timeout(Duration::from_millis(200));
 }

@@ -1,4 +1,4 @@
-//! What the repository says about the function app: `host.json`, and a folder a function.
+//! The function app in the repository: `host.json`, and a folder for each function.
 
 use crate::cargo::root;
 use anyhow::{Context, Result, bail};
@@ -14,7 +14,7 @@ pub(super) const FUNCTION: &str = "function.json";
 pub(super) struct App {
     /// What the host starts: `defaultExecutablePath` of `host.json`.
     pub(super) executable: String,
-    /// Content by name in the zip.
+    /// The contents, by name in the zip.
     pub(super) files: BTreeMap<String, Vec<u8>>,
 }
 
@@ -26,10 +26,10 @@ impl App {
         let functions = root().join("function-app");
         for function in names_in(&functions)? {
             let folder = functions.join(&function);
-            // What lies there by accident would either be deployed or be missed; both are worth a word.
+            // A file that is there by accident would be deployed or forgotten, so it is an error.
             if !folder.is_dir() || names_in(&folder)? != [FUNCTION] {
                 bail!(
-                    "function-app/{function} must be a folder with {FUNCTION} and nothing else; move the rest away"
+                    "function-app/{function} must be a folder with {FUNCTION} and nothing else; move other files away"
                 );
             }
             files.insert(format!("{function}/{FUNCTION}"), read(&folder.join(FUNCTION))?);
@@ -43,7 +43,7 @@ impl App {
     }
 }
 
-/// The function that an entry of the zip makes, if its name is `<function>/function.json`.
+/// The function that an entry of the zip declares, if its name is `<function>/function.json`.
 pub(super) fn function_of(name: &str) -> Option<&str> {
     let (function, file) = name.split_once('/')?;
     (file == FUNCTION && !function.is_empty()).then_some(function)
@@ -51,12 +51,13 @@ pub(super) fn function_of(name: &str) -> Option<&str> {
 
 /// `customHandler.description.defaultExecutablePath` of a `host.json`.
 pub(super) fn executable(host: &[u8]) -> Result<String> {
-    let host: Value = serde_json::from_slice(host).context("host.json is no JSON")?;
+    let host: Value = serde_json::from_slice(host).context("host.json is not JSON")?;
     let path = host.pointer("/customHandler/description/defaultExecutablePath").and_then(Value::as_str);
     let path = path.context("host.json has no customHandler.description.defaultExecutablePath")?;
-    // Azure's own tools set the execute bit of the entry whose name equals this text, so `./name` or `%NAME%` would get none.
+    // Azure's own tools set the execute bit of the entry whose name equals this text, so `./name` or `%NAME%` would get
+    // none.
     if path.is_empty() || path.contains(['/', '\\', '%']) {
-        bail!("defaultExecutablePath in host.json must be a plain file name, and is `{path}`");
+        bail!("defaultExecutablePath in host.json must be a plain file name, but is `{path}`");
     }
     Ok(path.to_owned())
 }

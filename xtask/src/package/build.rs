@@ -1,7 +1,7 @@
-//! The program for the system that it is deployed on, whatever system it is built on.
+//! Builds the program for the system that it is deployed on, on any system.
 //!
-//! A plain build needs the glibc of the desk that made it. Zig links for an older one, and brings all that this takes; it and
-//! cargo-zigbuild come from `PyPI`, at exact versions, into a folder of their own.
+//! A plain build needs the glibc of the machine that built it. Zig links for an older one and brings everything that this
+//! needs. Zig and cargo-zigbuild are installed from `PyPI`, at exact versions, into a folder of their own.
 
 use super::PROGRAM;
 use crate::cargo::{self, output, root};
@@ -11,13 +11,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const TOOLS: [&str; 2] = ["cargo-zigbuild==0.24.0", "ziglang==0.17.1"];
-/// What Azure Functions runs custom handlers on.
+/// The target on which Azure Functions runs custom handlers.
 const TRIPLE: &str = "x86_64-unknown-linux-gnu";
-/// The newest glibc that the executable may need. 2.28 is of 2018; of the systems that are still maintained, none that we know
-/// has an older one (RHEL 8 has this one, Debian 11 has 2.31).
+/// The newest glibc that the executable may need. 2.28 was released in 2018, and no maintained system that we know has an
+/// older one (RHEL 8 has this one, Debian 11 has 2.31).
 pub(super) const GLIBC: (u32, u32) = (2, 28);
 
-/// Builds the program, and says where it is.
+/// Builds the program and returns its path.
 pub(super) fn program(target: &Path) -> Result<PathBuf> {
     let tools = tools(&target.join("package-venv"))?;
     standard_library()?;
@@ -32,7 +32,7 @@ pub(super) fn program(target: &Path) -> Result<PathBuf> {
         PROGRAM,
     ]);
     build.args(["--target", &format!("{TRIPLE}.{}.{}", GLIBC.0, GLIBC.1)]);
-    // It asks this Python for Zig; without it, whatever is on the path would do.
+    // Makes it find Zig through this Python. Otherwise it would use any Zig on the path.
     build.env("CARGO_ZIGBUILD_PYTHON_PATH", tools.join("python"));
     build.env_remove("CARGO_ZIGBUILD_ZIG_PATH");
     println!("{}", cargo::show(&build));
@@ -40,7 +40,7 @@ pub(super) fn program(target: &Path) -> Result<PathBuf> {
     Ok(target.join(TRIPLE).join("release").join(PROGRAM))
 }
 
-/// The tools' folder of programs. What is there already, at these versions, is not asked for again.
+/// The folder with the tools' programs. Tools that are there at these versions are not installed again.
 fn tools(venv: &Path) -> Result<PathBuf> {
     let programs = venv.join("bin");
     let python = programs.join("python");
@@ -49,7 +49,7 @@ fn tools(venv: &Path) -> Result<PathBuf> {
         pip.args(["-m", "pip", "--disable-pip-version-check", "--no-input"]).args(arguments);
         pip
     };
-    // It may also be there and of no use: left half made, or made by a Python that is gone.
+    // It may exist and be unusable: half installed, or made by a Python that is gone.
     if output(&mut pip(&["--version"])).is_err() {
         let mut make = Command::new("python3");
         make.args(["-m", "venv", "--clear"]).arg(venv);
@@ -58,7 +58,7 @@ fn tools(venv: &Path) -> Result<PathBuf> {
              install Python 3 with its venv module (Debian and Ubuntu: apt-get install python3-venv)",
         )?;
     }
-    // Wheels alone, so that nothing of theirs runs while it is installed; and they need nothing else.
+    // Only wheels, so that none of their code runs during the installation. They have no dependencies.
     let mut install = pip(&["install", "--quiet", "--no-deps", "--only-binary", ":all:"]);
     install.args(TOOLS);
     cargo::run(&mut install).with_context(|| {
@@ -67,7 +67,8 @@ fn tools(venv: &Path) -> Result<PathBuf> {
     Ok(programs)
 }
 
-/// The standard library of the target: on Linux on x86-64 it is the desk's own, elsewhere rustup brings it.
+/// Makes sure that the target's standard library is there. On Linux on x86-64 it is the toolchain's own; elsewhere rustup
+/// installs it.
 fn standard_library() -> Result<()> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let mut ask = Command::new(rustc);
@@ -78,7 +79,7 @@ fn standard_library() -> Result<()> {
     let mut add = Command::new("rustup");
     add.current_dir(root()).args([OsStr::new("target"), OsStr::new("add"), OsStr::new(TRIPLE)]);
     if cargo::run(&mut add).is_err() {
-        bail!("Rust's standard library for {TRIPLE} is not there; `rustup target add {TRIPLE}` must work");
+        bail!("Rust's standard library for {TRIPLE} is missing: run `rustup target add {TRIPLE}`");
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The checks of the zip, each a line: what was found, or what is wrong and what to do.
+//! The checks of the zip. Each prints a line with what was found, or fails with what is wrong and what to do.
 
 use super::app::{App, HOST, executable, function_of};
 use super::build::GLIBC;
@@ -12,7 +12,7 @@ use std::process::Command;
 
 const AGAIN: &str = "the zip is broken or old; run `cargo xtask package`";
 
-/// Runs the checks, and ends with the first that fails; `scratch` is where the zip may be unzipped.
+/// Runs the checks, up to the first that fails. `scratch` is a folder for the unzipped files.
 pub(super) fn all(app: &App, zip: &[u8], scratch: &Path) -> Result<()> {
     let entries = &zipped::read(zip).context(AGAIN)?;
     check("layout", layout(entries), "change what `zipped::write` puts into the zip")?;
@@ -21,15 +21,19 @@ pub(super) fn all(app: &App, zip: &[u8], scratch: &Path) -> Result<()> {
     check(
         "executable",
         program(entries).map(|entry| entry.name.clone()),
-        "let `zipped::write` take that name",
+        "make `zipped::write` use that name",
     )?;
-    check("modes", modes(entries), "let `zipped::write` set it; without the bit the host cannot start it")?;
+    check(
+        "modes",
+        modes(entries),
+        "make `zipped::write` set it; without the execute bit the host cannot start the program",
+    )?;
     check(
         "glibc",
         glibc(entries),
-        "a plain build of cargo will not do; `cargo xtask package` links for an old glibc",
+        "a plain `cargo build` is not enough; `cargo xtask package` links for an old glibc",
     )?;
-    check("start", start(zip, entries, scratch), "see what is in the folder `unzipped` beside the zip")?;
+    check("start", start(zip, entries, scratch), "look into the folder `unzipped` beside the zip")?;
     check("size", Ok(size(zip, entries)), AGAIN)
 }
 
@@ -41,12 +45,12 @@ fn check(name: &str, found: Result<String>, advice: &str) -> Result<()> {
     Ok(())
 }
 
-/// At the root `host.json` and one file more; beside them folders with `function.json` alone.
+/// At the root there must be `host.json`, one other file, and folders that contain only `function.json`.
 fn layout(entries: &[Entry]) -> Result<String> {
     let mut names = BTreeSet::new();
     for Entry { name, .. } in entries {
         if !names.insert(name.as_str()) {
-            bail!("`{name}` is there twice");
+            bail!("the zip has `{name}` twice");
         }
     }
     if !names.contains(HOST) {
@@ -57,12 +61,12 @@ fn layout(entries: &[Entry]) -> Result<String> {
     match *others {
         [one] if !one.contains('/') => Ok(format!("{HOST}, one file, {} functions", functions.len())),
         _ => bail!(
-            "beside {HOST} and the functions there must be the executable alone, and there are {others:?}"
+            "besides {HOST} and the functions there must be only the executable, but there are {others:?}"
         ),
     }
 }
 
-/// The folders are those of the repository.
+/// The folders must be those of the repository.
 fn functions(app: &App, entries: &[Entry]) -> Result<String> {
     let there: BTreeSet<&str> = entries.iter().filter_map(|entry| function_of(&entry.name)).collect();
     let wanted = app.functions();
@@ -74,18 +78,18 @@ fn functions(app: &App, entries: &[Entry]) -> Result<String> {
     Ok(Vec::from_iter(wanted).join(", "))
 }
 
-/// The texts are those of the repository: the zip is not an old one.
+/// The texts must be those of the repository, so that the zip is not an old one.
 fn contents(app: &App, entries: &[Entry]) -> Result<String> {
     for (name, wanted) in &app.files {
         let there = entries.iter().find(|entry| entry.name == *name);
         if there.is_some_and(|entry| entry.content != *wanted) {
-            bail!("{name} is not the repository's");
+            bail!("{name} differs from that of the repository");
         }
     }
-    Ok(format!("{} files are the repository's", app.files.len()))
+    Ok(format!("{} files are those of the repository", app.files.len()))
 }
 
-/// The entry that the host will start, by the host.json in the zip itself.
+/// The entry that the host will start, according to the host.json in the zip.
 fn program(entries: &[Entry]) -> Result<&Entry> {
     let named = |name: &str| entries.iter().find(|entry| entry.name == name);
     let wanted = executable(&named(HOST).context("there is no host.json")?.content)?;
@@ -99,9 +103,9 @@ fn modes(entries: &[Entry]) -> Result<String> {
     for Entry { name, mode, .. } in entries {
         let wanted = if name == program { EXECUTABLE_MODE } else { FILE_MODE };
         match mode {
-            None => bail!("`{name}` is not marked as made by Unix, so its mode does not count"),
+            None => bail!("`{name}` is not marked as made on Unix, so its mode has no effect"),
             Some(mode) if *mode != wanted => {
-                bail!("`{name}` has mode {mode:04o} and should have {wanted:04o}")
+                bail!("`{name}` has mode {mode:04o}, but should have {wanted:04o}")
             }
             Some(_) => {}
         }
@@ -111,10 +115,10 @@ fn modes(entries: &[Entry]) -> Result<String> {
 
 fn glibc(entries: &[Entry]) -> Result<String> {
     let (major, minor) = Needs::of(&program(entries)?.content)?.glibc(GLIBC)?;
-    Ok(format!("nothing newer than {major}.{minor} is needed, and no other library"))
+    Ok(format!("it needs glibc {major}.{minor} at most, and no other library"))
 }
 
-/// Unzips, and starts the executable with no environment at all.
+/// Unzips the zip and starts the executable with an empty environment.
 fn start(zip: &[u8], entries: &[Entry], scratch: &Path) -> Result<String> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         return Ok("SKIPPED, because this machine cannot run it".to_owned());

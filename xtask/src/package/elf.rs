@@ -1,4 +1,4 @@
-//! What an executable asks of the system that it runs on.
+//! What an executable needs from the system that it runs on.
 
 use anyhow::{Context, Result, bail};
 use object::Endianness;
@@ -6,7 +6,7 @@ use object::elf::{DT_NEEDED, EM_X86_64, FileHeader64};
 use object::read::elf::FileHeader;
 use std::collections::BTreeSet;
 
-/// The libraries that are glibc itself.
+/// The libraries that belong to glibc.
 const GLIBC: [&str; 7] = [
     "ld-linux-x86-64.so.2",
     "libc.so.6",
@@ -25,13 +25,13 @@ pub(super) struct Needs {
 }
 
 impl Needs {
-    /// Reads them from the tables that the dynamic linker itself goes by.
+    /// Reads them from the tables that the dynamic linker uses.
     pub(super) fn of(program: &[u8]) -> Result<Self> {
         let header =
-            FileHeader64::<Endianness>::parse(program).context("the executable is no 64-bit ELF file")?;
+            FileHeader64::<Endianness>::parse(program).context("the executable is not a 64-bit ELF file")?;
         let endian = header.endian()?;
         if header.e_machine(endian) != EM_X86_64 {
-            bail!("the executable is for another processor than x86-64");
+            bail!("the executable is not for x86-64");
         }
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let sections = header.sections(endian, program)?;
@@ -51,10 +51,10 @@ impl Needs {
         Ok(needs)
     }
 
-    /// The newest glibc that is needed, which must not be newer than `limit`; and nothing but glibc.
+    /// The newest glibc that is needed. An error if that is newer than `limit`, or if any other library is needed.
     pub(super) fn glibc(&self, limit: (u32, u32)) -> Result<(u32, u32)> {
         let others = self.libraries.iter().filter(|name| !GLIBC.contains(&name.as_str()));
-        // A name that is no number, such as GLIBC_ABI_DT_RELR, is a promise of newer versions alone.
+        // A name without a number, such as GLIBC_ABI_DT_RELR, exists only in newer versions.
         let (fine, newer): (Vec<_>, Vec<_>) = self
             .versions
             .iter()
@@ -63,14 +63,14 @@ impl Needs {
         let wrong: Vec<_> =
             others.chain(newer.into_iter().map(|(_, name)| name)).map(String::as_str).collect();
         if !wrong.is_empty() {
-            bail!("it needs {}, and may need glibc up to {}.{} alone", wrong.join(", "), limit.0, limit.1);
+            bail!("it needs {}, but may need only glibc up to {}.{}", wrong.join(", "), limit.0, limit.1);
         }
         let newest = fine.into_iter().filter_map(|(number, _)| number).max();
-        newest.context("it names no version of glibc: it is not linked as a program for this target is")
+        newest.context("it names no version of glibc, so it is not linked like a program for this target")
     }
 }
 
-/// The version in `GLIBC_2.28` or `GLIBC_2.2.5`, without its last place.
+/// The first two numbers of the version in `GLIBC_2.28` or `GLIBC_2.2.5`.
 fn number(name: &str) -> Option<(u32, u32)> {
     let mut parts = name.strip_prefix("GLIBC_")?.split('.').map(str::parse);
     Some((parts.next()?.ok()?, parts.next()?.ok()?))
@@ -96,10 +96,10 @@ mod tests {
     fn newer_unknown_and_foreign_are_refused() {
         for version in ["GLIBC_2.29", "GLIBC_2.34", "GLIBC_3.0", "GLIBC_ABI_DT_RELR", "OPENSSL_3.0.0"] {
             let error = needs(&["libc.so.6"], &["GLIBC_2.2.5", version]).glibc((2, 28)).unwrap_err();
-            assert_eq!(error.to_string(), format!("it needs {version}, and may need glibc up to 2.28 alone"));
+            assert_eq!(error.to_string(), format!("it needs {version}, but may need only glibc up to 2.28"));
         }
         assert!(needs(&["libssl.so.3"], &["GLIBC_2.2.5"]).glibc((2, 28)).is_err());
-        assert!(needs(&[], &[]).glibc((2, 28)).is_err(), "a program that was not understood");
+        assert!(needs(&[], &[]).glibc((2, 28)).is_err(), "a program without any tables");
         assert!(Needs::of(b"#!/bin/sh\n").is_err());
     }
 

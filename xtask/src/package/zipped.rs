@@ -14,12 +14,12 @@ pub(super) const FILE_MODE: u32 = 0o644;
 /// A file in the zip.
 pub(super) struct Entry {
     pub(super) name: String,
-    /// The permission bits; none if the zip says that no Unix made it, because then they are not looked at.
+    /// The permission bits; none if the zip does not say that it was made on Unix, because then they have no effect.
     pub(super) mode: Option<u32>,
     pub(super) content: Vec<u8>,
 }
 
-/// The zip of an app and its program. The order and the times are always the same, so that the same files make the same zip.
+/// The zip of an app and its program. Order and times are fixed, so that the same files make the same zip.
 pub(super) fn write(app: &App, program: &[u8]) -> Result<Vec<u8>> {
     let mut files: BTreeMap<&str, (&[u8], u32)> =
         app.files.iter().map(|(name, content)| (name.as_str(), (content.as_slice(), FILE_MODE))).collect();
@@ -39,7 +39,7 @@ pub(super) fn write(app: &App, program: &[u8]) -> Result<Vec<u8>> {
 }
 
 pub(super) fn read(zip: &[u8]) -> Result<Vec<Entry>> {
-    let mut zip = ZipArchive::new(Cursor::new(zip)).context("the file is no zip")?;
+    let mut zip = ZipArchive::new(Cursor::new(zip)).context("the file is not a zip")?;
     let mut entries = Vec::new();
     for index in 0..zip.len() {
         let mut file = zip.by_index(index)?;
@@ -55,7 +55,7 @@ pub(super) fn read(zip: &[u8]) -> Result<Vec<Entry>> {
     Ok(entries)
 }
 
-/// Unzips into a folder, with the modes that the zip gives.
+/// Unzips into a folder, with the modes in the zip.
 pub(super) fn unzip(zip: &[u8], folder: &Path) -> Result<()> {
     Ok(ZipArchive::new(Cursor::new(zip))?.extract(folder)?)
 }

@@ -62,7 +62,7 @@ pub(crate) fn answer(shared: &Shared, ask: &Ask, call: CallKind) -> Reply {
             CallKind::ArmDescendants => descendants(state, ask, &token, base),
             _ => graph::answer(state, ask, &token),
         };
-        // Documented since 2024 for reads at tenant scope; the number is of no consequence here.
+        // Documented since 2024 for reads at tenant scope. The number has no effect here.
         reply.header("x-ms-ratelimit-remaining-tenant-reads", 249)
     })
 }
@@ -105,7 +105,7 @@ fn token(state: &State, ask: &Ask, arm: &str) -> Result<Token, Reply> {
     Ok(token.clone())
 }
 
-/// Whether `token` may read the subscription, and what it gets if not.
+/// Whether `token` may read the subscription, and the refusal if not.
 pub(super) fn access(one: &AzureSubscription, token: &Token) -> Access {
     match &token.principal {
         Principal::Identity => one.access,

@@ -1,6 +1,6 @@
 //! Resource Graph, for the two queries that matter here: machines counted per subscription, and the subscriptions.
 //!
-//! Guarantees: it answers for what the caller may read; any other query is refused rather than guessed at.
+//! Guarantees: it answers only with what the caller may read; any other query is refused, not guessed at.
 
 use serde_json::{Value, json};
 
@@ -51,7 +51,7 @@ fn machine_counts(state: &State, body: &Value, token: &Token) -> Vec<Value> {
     });
     readable
         .map(|one| (one, one.machines.values().filter(|m| seen(m.created, m.gone, now, lag)).count()))
-        // `summarize` makes no row for an empty group.
+        // `summarize` returns no row for an empty group.
         .filter(|(_, count)| *count > 0)
         .map(|(one, count)| json!({ "subscriptionId": one.id, "count_": count }))
         .collect()

@@ -6,7 +6,7 @@ use crate::azure::ArmManners;
 use crate::net::ask::{Ask, encoded};
 use crate::net::reply::Reply;
 
-/// The page of `rows` that `ask` wants, by `$top` and an opaque `$skiptoken`.
+/// The page of `rows` that the request asks for, by `$top` and an opaque `$skiptoken`.
 pub(super) fn page(ask: &Ask, rows: &[Value], base: &str, manners: &ArmManners) -> Reply {
     let skip =
         ask.query("$skiptoken").and_then(|token| token.strip_prefix("skip-")?.parse().ok()).unwrap_or(0);

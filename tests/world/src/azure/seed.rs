@@ -25,7 +25,6 @@ fn new_machine(ids: &mut Ids, name: String, now: Timestamp) -> Machine {
 }
 
 impl World {
-    /// The default directory id.
     pub fn tenant(&self) -> String {
         self.shared().lock().azure.tenants[0].clone()
     }
@@ -85,12 +84,12 @@ impl World {
         Subscription::new(self.clone(), id)
     }
 
-    /// Adds `n` subscriptions named `{prefix}-0001` and so on; the quick way to many.
+    /// Adds `n` subscriptions named `{prefix}-0001` and so on.
     pub fn subscriptions(&self, prefix: &str, n: usize) -> Vec<Subscription> {
         (1..=n).map(|number| self.subscription(&format!("{prefix}-{number:04}"))).collect()
     }
 
-    /// Changes a subscription, removed or not. Unknown ids change nothing.
+    /// Changes a subscription, removed or not. Does nothing for an unknown id.
     pub fn edit_subscription(&self, subscription: &str, change: impl FnOnce(&mut AzureSubscription)) {
         self.with(|state| {
             if let Some(one) = state.azure.subscriptions.get_mut(subscription) {
@@ -99,7 +98,7 @@ impl World {
         });
     }
 
-    /// A subscription as it is now, if it was not removed.
+    /// A subscription as it is now, unless it was removed.
     pub fn subscription_now(&self, subscription: &str) -> Option<AzureSubscription> {
         self.with(|state| state.azure.live(subscription).cloned())
     }
@@ -140,7 +139,7 @@ impl World {
         })
     }
 
-    /// Adds `n` machines with names of their own.
+    /// Adds `n` machines with new names.
     pub fn machines(&self, subscription: &str, n: usize) {
         self.with(|state| {
             let now = state.now();
@@ -153,7 +152,7 @@ impl World {
         });
     }
 
-    /// Changes a machine. Unknown names change nothing.
+    /// Changes a machine. Does nothing for an unknown name.
     pub fn edit_machine(&self, subscription: &str, name: &str, change: impl FnOnce(&mut Machine)) {
         self.with(|state| {
             let one = state.azure.subscriptions.get_mut(subscription);
@@ -169,7 +168,6 @@ impl World {
         self.edit_machine(subscription, name, |machine| machine.gone = Some(now));
     }
 
-    /// Changes the switches of Resource Manager.
     pub fn arm_manners(&self, change: impl FnOnce(&mut ArmManners)) {
         self.with(|state| change(&mut state.azure.manners));
     }

@@ -1,4 +1,4 @@
-//! What a test sets up and looks at in the account, past the proxy and unrecorded.
+//! What a test sets up and reads in the account. It bypasses the proxy and is not recorded.
 //!
 //! Guarantees: every method is synchronous and may be called inside a runtime or outside.
 
@@ -19,7 +19,7 @@ impl Azurite {
         at_once(|| async { rest.send(method, path, &[], body).await })
     }
 
-    /// Makes a container; one that is there already is left as it is.
+    /// Creates a container, unless it exists.
     pub fn create_container(&self, name: &str) -> anyhow::Result<()> {
         let path = format!("/{name}?restype=container");
         let made = self.ask(&self.blob_url(), Method::PUT, &path, String::new())?;
@@ -29,7 +29,7 @@ impl Azurite {
         Ok(())
     }
 
-    /// Makes a queue; one that is there already is left as it is.
+    /// Creates a queue, unless it exists.
     pub fn create_queue(&self, name: &str) -> anyhow::Result<()> {
         let made = self.ask(&self.queue_url(), Method::PUT, &format!("/{name}"), String::new())?;
         if !made.is_refused("QueueAlreadyExists") {
@@ -43,7 +43,7 @@ impl Azurite {
         self.send_raw(queue, &STANDARD.encode(text), delay)
     }
 
-    /// Adds a message exactly as `text` says.
+    /// Adds a message with exactly this text.
     pub fn send_raw(&self, queue: &str, text: &str, delay: Duration) -> anyhow::Result<()> {
         let path = format!("/{queue}/messages?visibilitytimeout={}", delay.as_secs());
         let body = format!("<QueueMessage><MessageText>{}</MessageText></QueueMessage>", escaped(text));
@@ -52,7 +52,8 @@ impl Azurite {
         Ok(())
     }
 
-    /// The texts of up to 32 visible messages, base64 undone where it is; nothing is received. Empty for a missing queue.
+    /// The texts of up to 32 visible messages, decoded where they are base64. Nothing is received. Empty for a missing
+    /// queue.
     pub fn peek(&self, queue: &str) -> anyhow::Result<Vec<String>> {
         let path = format!("/{queue}/messages?peekonly=true&numofmessages=32");
         let got = self.ask(&self.queue_url(), Method::GET, &path, String::new())?;
@@ -98,7 +99,7 @@ impl Azurite {
     }
 }
 
-/// A blob's name so that it can stand in a path.
+/// A blob's name, encoded for a path.
 pub(crate) fn path_of(blob: &str) -> String {
     encoded(blob).replace("%2F", "/")
 }

@@ -1,4 +1,4 @@
-//! The identity endpoint as App Service and Functions offer it (plain http on loopback).
+//! The identity endpoint of App Service and Functions (plain HTTP on loopback).
 //!
 //! Guarantees: `expires_on` is a string of Unix seconds, as the real endpoint answers.
 

@@ -1,6 +1,6 @@
 //! The token endpoint: client credentials by secret, or by the managed identity's token.
 //!
-//! Guarantees: refusals carry the documented `error_codes`; the texts are not to be decided on.
+//! Guarantees: refusals have the documented `error_codes`. A client must not rely on the texts.
 
 use jiff::Timestamp;
 use serde_json::json;

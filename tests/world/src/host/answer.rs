@@ -1,4 +1,4 @@
-//! What an answer to an envelope means. The hang of an empty or null 2xx answer is real and the point of this module.
+//! What an answer to an envelope means. After an empty or null 2xx answer the real host hangs, and so does this one.
 
 use super::record::{Answer, Outcome};
 use serde_json::{Map, Value};
@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 #[derive(Debug, PartialEq)]
 pub(super) enum Judgement {
     Ended(Outcome),
-    /// Nobody will ever complete the invocation.
+    /// The invocation is never completed.
     Null,
 }
 

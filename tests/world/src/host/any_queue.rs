@@ -1,4 +1,4 @@
-//! The queue that a listener listens to: a folder, or one of a storage account.
+//! The queue of a listener: a folder, or a queue of a storage account.
 
 use super::azure_queue::{AzureMessage, AzureQueue};
 use super::delivery::Delivery;
@@ -24,7 +24,7 @@ pub(super) enum Held {
 }
 
 impl Shared {
-    /// The queue of that name, where this host's queues are; `None` if it has none.
+    /// The queue of that name among this host's queues; `None` if the host has no queues.
     pub(super) fn queue(&self, name: &str, account: Option<&Arc<Rest>>) -> Option<AnyQueue> {
         match (account, &self.options.queue_dir) {
             (Some(rest), _) => Some(AnyQueue::Azure(AzureQueue::new(rest, name, self.config.queues.base64))),
@@ -42,7 +42,8 @@ impl AnyQueue {
         }
     }
 
-    /// Takes up to `most` visible messages and hides them for `invisible`. Names of files that are no message are added to `strange`.
+    /// Takes up to `most` visible messages and hides them for `invisible`. Names of files that are not messages are added
+    /// to `strange`.
     pub(super) async fn receive(
         &self,
         most: usize,
@@ -85,7 +86,7 @@ impl Held {
         }
     }
 
-    /// What the function gets; an error if the text cannot be decoded.
+    /// The content that the function gets; an error if the text cannot be decoded.
     pub(super) fn delivery(&self) -> Result<Delivery> {
         match self {
             Self::Folder(_, message) => Ok(Delivery::from(message)),
@@ -93,7 +94,7 @@ impl Held {
         }
     }
 
-    /// Moves the moment of visibility; an error if the message is no longer ours.
+    /// Changes when the message becomes visible; an error if the message is no longer ours.
     pub(super) async fn hide(&mut self, time: Duration) -> Result<()> {
         match self {
             Self::Folder(queue, message) => Ok(queue.hide(message, time)?),

@@ -1,6 +1,7 @@
-//! A queue of a storage account, over REST: what the host's storage extension asks, with the world's managed identity.
+//! A queue of a storage account, over REST, with the requests of the host's storage extension and the world's managed
+//! identity.
 //!
-//! Times are whole seconds, as the service wants them.
+//! Times are whole seconds, as the service requires.
 
 use super::delivery::Delivery;
 use crate::storage::HOST_AGENT;
@@ -13,13 +14,13 @@ use reqwest::Method;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A storage account whose queues the host listens to, instead of folders.
+/// A storage account with the queues that the host listens to, instead of folders.
 #[derive(Clone, Debug)]
 pub struct AzureQueues {
-    /// Gives out the tokens; its proxy is the way there.
+    /// Issues the tokens, and its proxy leads to the account.
     pub world: World,
-    /// The queue service: by real name (`https://devstoreaccount1.queue.core.windows.net`), or by address
-    /// ([`Azurite::queue_url`](crate::azurite::Azurite::queue_url)), which the proxy has no part in.
+    /// The queue service by its real name (`https://devstoreaccount1.queue.core.windows.net`), or by address
+    /// ([`Azurite::queue_url`](crate::azurite::Azurite::queue_url)), which does not go through the proxy.
     pub url: String,
 }
 
@@ -29,7 +30,6 @@ impl AzureQueues {
     }
 }
 
-/// One queue.
 #[derive(Clone, Debug)]
 pub(super) struct AzureQueue {
     rest: Arc<Rest>,
@@ -52,7 +52,7 @@ pub(super) struct AzureMessage {
 impl AzureMessage {
     fn parse(xml: &str) -> Option<Self> {
         let time = |name: &str| {
-            // Not a timestamp: what never expires is given the last second of the year 9999.
+            // Not a timestamp: a message that never expires has the last second of the year 9999.
             DateTime::strptime("%a, %d %b %Y %H:%M:%S GMT", element(xml, name)?).ok()
         };
         Some(Self {
@@ -89,10 +89,10 @@ impl AzureQueue {
         messages.map(|xml| AzureMessage::parse(xml).with_context(|| format!("no message: {xml}"))).collect()
     }
 
-    /// What the function gets; an error if the text is not encoded as host.json says.
+    /// The content that the function gets; an error if the text is not encoded as host.json says.
     pub(super) fn delivery(&self, message: &AzureMessage) -> Result<Delivery> {
         let content = if self.base64 {
-            // .NET's decoder passes over white space.
+            // .NET's decoder skips white space.
             let text = message.text.split_ascii_whitespace().collect::<String>();
             STANDARD.decode(text).context("the text is not base64")?
         } else {
@@ -115,7 +115,7 @@ impl AzureQueue {
         format!("/{}/messages/{}?popreceipt={receipt}", self.name, message.id)
     }
 
-    /// Moves the moment of visibility; an error if the message is no longer ours.
+    /// Changes when the message becomes visible; an error if the message is no longer ours.
     pub(super) async fn hide(&self, message: &mut AzureMessage, time: Duration) -> Result<()> {
         let path = format!("{}&visibilitytimeout={}", self.path_of(message), time.as_secs());
         let got = self.rest.send(Method::PUT, &path, &[], "").await?.good().context("update")?;
@@ -140,7 +140,7 @@ impl AzureQueue {
         if self.base64 { self.put(&STANDARD.encode(text)).await } else { self.put(text).await }
     }
 
-    /// Adds a text as it is; makes the queue if it is missing.
+    /// Adds a text as it is. Creates the queue if it is missing.
     async fn put(&self, text: &str) -> Result<()> {
         let path = format!("/{}/messages", self.name);
         let body = format!("<QueueMessage><MessageText>{}</MessageText></QueueMessage>", escaped(text));

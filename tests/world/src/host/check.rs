@@ -1,4 +1,4 @@
-//! What a test may ask about a host's run. Findings are sentences, so a failing test explains itself.
+//! The checks of a host's run. Findings are sentences, so that a failing test explains itself.
 
 use super::answer::is_json;
 use super::lines::{Level, Stream};
@@ -10,7 +10,7 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// A handler that takes longer for `GET /` holds up the host's start and health checks.
+/// A handler that takes longer to answer `GET /` delays the host's start and its health checks.
 const SLOW_PING: Duration = Duration::from_secs(1);
 
 impl Shared {
@@ -54,7 +54,7 @@ impl Shared {
         found
     }
 
-    /// Where a secret of the list can be read: lines, reasons and answers, in the forms that encodings give it.
+    /// Where a secret of the list can be read in lines, reasons and answers, plain or encoded.
     pub(super) fn leaks(&self, secrets: &[String]) -> Vec<String> {
         let forms: Vec<(usize, BTreeSet<String>)> = secrets
             .iter()
@@ -103,12 +103,12 @@ pub(super) fn forms(secret: &str) -> BTreeSet<String> {
     for shift in 0..3 {
         let mut bytes = vec![0; shift];
         bytes.extend(secret.bytes());
-        // Characters that also hold bits of a neighbour say nothing about the secret.
+        // A character that also holds bits of a neighbouring byte does not depend on the secret alone.
         let first = (shift * 8).div_ceil(6);
         let last = bytes.len() * 8 / 6;
         for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
             let text = engine.encode(&bytes);
-            // Too short a piece would be found anywhere.
+            // A piece that is too short would be found anywhere.
             all.extend(text.get(first..last).filter(|piece| piece.len() >= 6).map(str::to_owned));
         }
     }
@@ -128,7 +128,7 @@ fn lower_escapes(text: &str) -> String {
     })
 }
 
-/// Sockets that the process listens on, other than 127.0.0.1 and its port; none at all is a finding, too.
+/// Findings about the sockets that the process listens on: any but 127.0.0.1 and its port, or none at all.
 fn strange_listeners(pid: u32, port: u16) -> Vec<String> {
     let inodes = socket_inodes(pid);
     let table = |name: &str| std::fs::read_to_string(format!("/proc/{pid}/net/{name}")).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! host.json with its overrides. Refuses what the real host refuses, and says so where this host plays less.
+//! host.json with its overrides. It refuses what the real host refuses, and what this host does not simulate.
 
 use super::options::HostOptions;
 use super::text::{expand, split_arguments, time_span};
@@ -15,7 +15,7 @@ pub(super) struct Queues {
     pub(super) max_dequeue_count: u32,
     pub(super) visibility_timeout: Duration,
     pub(super) max_polling_interval: Duration,
-    /// `messageEncoding`: base64, or text as it is.
+    /// `messageEncoding`: base64, or plain text.
     pub(super) base64: bool,
 }
 
@@ -117,7 +117,7 @@ fn executable(tree: &Tree, options: &HostOptions, root: &Path) -> Result<PathBuf
     }
     let base = root.join(tree.text("customHandler.description.workerDirectory").unwrap_or_default());
     let full = base.join(&text);
-    // A name that is no file there is left for the search in PATH.
+    // If there is no such file, the name is searched in PATH.
     Ok(if full.is_file() { full } else { PathBuf::from(text) })
 }
 

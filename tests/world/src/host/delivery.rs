@@ -1,4 +1,4 @@
-//! One message as one delivery shows it to the function, whichever queue it came from.
+//! One delivery of a message, as the function sees it, from either kind of queue.
 
 use super::folder_queue::Message;
 use super::text::stamp_seconds;

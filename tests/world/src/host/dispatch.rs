@@ -1,4 +1,4 @@
-//! Sends an invocation to the handler and says how it ended: the waiting, the time-outs and the kills are the host's.
+//! Sends an invocation to the handler and says how it ended. Waits, time-outs and kills are those of the real host.
 
 use super::answer::{Judgement, judge};
 use super::envelope::{RetryContext, Sys};
@@ -13,9 +13,9 @@ use rand::Rng;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The biggest chunk of a request body. Real chunks depend on the host's buffers; small ones prove a reader.
+/// The largest chunk of a request body. Real chunks depend on the host's buffers; small ones test a reader better.
 const MAX_CHUNK: usize = 512;
-/// How long after a broken connection the process's end may be noticed.
+/// How long after a broken connection the end of the process may be noticed.
 const NOTICE: Duration = Duration::from_millis(300);
 
 /// A body in pieces of random size.
@@ -41,8 +41,8 @@ pub(super) struct Target {
     pub(super) invocation: String,
 }
 
-/// Adds what the host adds to every call. Two things differ from the wire of the real host: our client sends
-/// `Accept: */*` by itself, and writes `-Hostversion`, `-Invocationid`.
+/// Adds what the host adds to every call. Two things differ from the real host's requests: our client adds `Accept: */*`,
+/// and it writes `-Hostversion` and `-Invocationid`.
 pub(super) fn with_host_headers(
     request: reqwest::RequestBuilder,
     invocation: &str,
@@ -53,7 +53,6 @@ pub(super) fn with_host_headers(
 }
 
 impl Shared {
-    /// One attempt with an envelope.
     pub(super) async fn invoke(
         self: &Arc<Self>,
         function: &Function,
@@ -104,7 +103,7 @@ impl Shared {
         }
     }
 
-    /// One call of the handler. `read` gives `None` for an answer that never completes the invocation.
+    /// One call of the handler. `read` returns `None` for an answer that never completes the invocation.
     pub(super) async fn call(
         self: &Arc<Self>,
         function: &str,
@@ -159,8 +158,8 @@ impl Shared {
         self.gone(generation).await;
     }
 
-    /// The handler once it is ready. An invocation that comes too early waits four initialization time-outs, then the
-    /// host shuts down.
+    /// The handler, once it is ready. An invocation that comes too early waits for four initialization time-outs; then
+    /// the host shuts down.
     async fn handler(&self) -> Result<(u64, reqwest::Client), String> {
         let mut phase = self.phase.subscribe();
         let settled = phase.wait_for(|phase| !matches!(phase, Phase::Starting { .. }));

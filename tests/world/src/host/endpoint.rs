@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// `FUNCTIONS_REQUEST_BODY_SIZE_LIMIT` by default.
+/// The default of `FUNCTIONS_REQUEST_BODY_SIZE_LIMIT`.
 const BODY_LIMIT: usize = 104_857_600;
 
 pub(super) async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response {
@@ -135,7 +135,7 @@ fn find(shared: &Shared, name: &str) -> Option<Function> {
     shared.functions.good.values().find(|function| function.name.eq_ignore_ascii_case(name)).cloned()
 }
 
-/// Passes by the listener, so a timer run by hand can overlap a scheduled one. The result is only in the logs.
+/// Bypasses the listener, so a timer that is run by hand can overlap a scheduled run. The result is only in the logs.
 fn run_by_hand(shared: &Arc<Shared>, function: Function, body: &[u8]) -> Reply {
     let Ok(Value::Object(given)) = serde_json::from_slice(body) else {
         return Reply::empty(StatusCode::BAD_REQUEST);

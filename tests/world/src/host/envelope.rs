@@ -6,7 +6,7 @@ use bytes::Bytes;
 use jiff::{Timestamp, tz::Offset};
 use serde_json::{Map, Value, json};
 
-/// The `sys` member of Metadata. Its guid is no id of anything.
+/// The `sys` member of Metadata. Its guid identifies nothing.
 #[derive(Clone, Debug)]
 pub(super) struct Sys {
     pub(super) method: String,
@@ -33,7 +33,7 @@ pub(super) struct RetryContext {
 
 impl RetryContext {
     pub(super) fn value(self, function: &str) -> Value {
-        // The real exception is a big serialised .NET object; only these members are read anywhere.
+        // The real exception is a large serialised .NET object. Handlers read only these members.
         let exception = (self.count > 0).then(|| {
             json!({
                 "ClassName": "Microsoft.Azure.WebJobs.Host.FunctionInvocationException",
@@ -58,7 +58,7 @@ pub(super) fn encode_text(text: &str) -> Value {
     encode(&Value::String(text.to_owned()))
 }
 
-/// A value of `dataType` binary.
+/// A value with `dataType` binary.
 pub(super) fn encode_bytes(bytes: &[u8]) -> Value {
     Value::String(STANDARD.encode(bytes))
 }
@@ -89,7 +89,7 @@ impl Metadata {
                 Value::Null | Value::Array(_) => {}
                 Value::Object(_) => self.set(&key, value),
                 Value::String(text) => self.set(&key, encode_text(&text)),
-                // .NET's text of a bool is capitalised.
+                // .NET writes a bool with a capital letter.
                 Value::Bool(flag) => self.set(&key, encode_text(if flag { "True" } else { "False" })),
                 Value::Number(number) => self.set(&key, encode_text(&number.to_string())),
             }
@@ -113,8 +113,8 @@ pub(super) fn body(binding: &str, data: Value, metadata: Metadata) -> Bytes {
     Bytes::from(Value::Object(envelope).to_string())
 }
 
-/// What Newtonsoft's date parsing does to strings that look like ISO dates: the fraction loses trailing zeros and all
-/// beyond seven digits, an offset becomes the host's own (UTC on Linux plans).
+/// What Newtonsoft's date parsing does to strings that look like ISO dates: the fraction loses trailing zeros and
+/// everything beyond seven digits, and an offset becomes the host's own (UTC on Linux plans).
 pub(super) fn reformat_dates(value: &mut Value) {
     match value {
         Value::String(text) => {

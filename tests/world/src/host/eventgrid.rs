@@ -1,4 +1,4 @@
-//! Event Grid: the host's webhook, and the other side of it, which delivers and delivers again.
+//! Event Grid: the host's webhook, and Event Grid's side, which delivers and repeats deliveries.
 
 use super::envelope::{Metadata, RetryContext, Sys, body, encode, reformat_dates};
 use super::functions::{Function, Trigger};
@@ -33,7 +33,7 @@ pub(super) fn event_body(
 }
 
 impl Shared {
-    /// What the webhook answers: status and body.
+    /// The webhook's status and body.
     pub(super) async fn webhook(
         self: &Arc<Self>,
         function: Option<&str>,
@@ -56,7 +56,7 @@ impl Shared {
             Some(kind) if kind.eq_ignore_ascii_case("Notification") => {
                 let Some(events) = events(body) else { return (StatusCode::BAD_REQUEST, String::new()) };
                 let (shared, function, many) = (Arc::clone(self), function.clone(), *many);
-                // A caller that no longer waits does not end the invocations: that is where duplicates come from.
+                // If the caller stops waiting, the invocations go on. That is how duplicates arise.
                 let done = self.detached(async move { shared.notify(&function, events, many).await }).await;
                 done.unwrap_or((StatusCode::SERVICE_UNAVAILABLE, String::new()))
             }

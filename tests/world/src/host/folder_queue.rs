@@ -1,7 +1,7 @@
-//! A queue in a directory: one file a message, `<visible_at_ms>_<id>_<dequeue_count>.msg`.
+//! A queue in a directory, with a file for each message: `<visible_at_ms>_<id>_<dequeue_count>.msg`.
 //!
-//! Receiving is a rename, so of several receivers one wins. A message is never lost: it is written under a temporary
-//! name, and removed only when finished or copied to the poison queue.
+//! A message is received by a rename, so only one of several receivers wins. It is never lost: it is written under a
+//! temporary name, and removed only when it is finished or was copied to the poison queue.
 
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -16,18 +16,14 @@ pub struct FolderQueue {
     name: String,
 }
 
-/// A message as its file says it.
+/// A message, as its file shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Hexadecimal id.
     pub id: String,
     /// Unix milliseconds from which it may be received.
     pub visible_at_ms: i64,
-    /// How often it was received.
     pub dequeue_count: u32,
-    /// The message text.
     pub text: String,
-    /// When it was sent.
     pub inserted: Timestamp,
 }
 
@@ -37,7 +33,6 @@ impl FolderQueue {
         Self { dir: queue_dir.join(name), name: name.to_owned() }
     }
 
-    /// The queue's name.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -54,7 +49,7 @@ impl FolderQueue {
 
     /// All messages, visible or not, the earliest first.
     pub fn messages(&self) -> io::Result<Vec<Message>> {
-        // A file that went between the listing and the reading was received by somebody else.
+        // A file that disappears between listing and reading was received by someone else.
         Ok(self.names(&mut BTreeSet::new())?.iter().filter_map(|name| self.read(name).ok()).collect())
     }
 
@@ -95,8 +90,8 @@ impl FolderQueue {
         })
     }
 
-    /// Takes up to `most` visible messages and hides them for `invisible`. Names that are no message are added to
-    /// `strange`.
+    /// Takes up to `most` visible messages and hides them for `invisible`. Names that are not those of a message are
+    /// added to `strange`.
     pub(super) fn receive(
         &self,
         most: usize,
@@ -112,7 +107,7 @@ impl FolderQueue {
             let new = Name { visible_at_ms: after(invisible), count: name.count + 1, id: name.id.clone() };
             match self.rename(&name, &new) {
                 Ok(()) => taken.push(self.read(&new)?),
-                // Somebody else took it.
+                // Another receiver took it.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
@@ -127,7 +122,7 @@ impl FolderQueue {
         )
     }
 
-    /// Moves the moment of visibility; the error `NotFound` says that the message is no longer ours.
+    /// Changes when the message becomes visible; the error `NotFound` means that the message is no longer ours.
     pub(super) fn hide(&self, message: &mut Message, time: Duration) -> io::Result<()> {
         let new = after(time);
         std::fs::rename(

@@ -1,4 +1,4 @@
-//! The functions of an app: one folder with a function.json each. A function in error is named and the others go on.
+//! The functions of an app, each a folder with a function.json. A function in error is reported, and the others run.
 
 use super::config::Config;
 use super::options::HostOptions;
@@ -20,7 +20,7 @@ pub(super) enum Trigger {
 /// A `retry` policy of function.json.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Retry {
-    /// -1 is for ever.
+    /// -1 means for ever.
     pub(super) max: i64,
     first: Duration,
     cap: Duration,
@@ -37,7 +37,7 @@ impl Retry {
     }
 }
 
-/// An output binding that is not HTTP.
+/// An output binding other than HTTP.
 #[derive(Clone, Debug)]
 pub(super) struct Output {
     pub(super) name: String,
@@ -49,14 +49,14 @@ pub(super) struct Output {
 #[derive(Clone, Debug)]
 pub(super) struct Function {
     pub(super) name: String,
-    /// Key of the trigger's value in `Data`.
+    /// The key of the trigger's value in `Data`.
     pub(super) binding: String,
     pub(super) trigger: Trigger,
     pub(super) outputs: Vec<Output>,
-    /// Name of the HTTP output, if there is one.
+    /// The name of the HTTP output, if there is one.
     pub(super) response: Option<String>,
     pub(super) retry: Option<Retry>,
-    /// One HTTP trigger in, one HTTP output out, nothing else: such requests are forwarded.
+    /// It has one HTTP trigger, one HTTP output and nothing else. Such requests are forwarded.
     pub(super) is_plain_http: bool,
 }
 

@@ -1,4 +1,4 @@
-//! HTTP functions: which one a request means, and how it reaches the handler — forwarded as plain HTTP or in an
+//! HTTP functions: which one a request is for, and how it reaches the handler, either forwarded as plain HTTP or in an
 //! envelope.
 
 use super::dispatch::with_host_headers;
@@ -15,7 +15,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
-/// A request as the host's front door got it.
+/// A request as the host received it.
 pub(super) struct Incoming {
     pub(super) method: Method,
     pub(super) uri: Uri,
@@ -23,7 +23,7 @@ pub(super) struct Incoming {
     pub(super) body: Bytes,
 }
 
-/// What goes back to the client.
+/// The answer to the client.
 pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) headers: Vec<(String, String)>,
@@ -36,7 +36,7 @@ impl Reply {
     }
 }
 
-/// Content headers that forwarding loses: all of .NET's but Content-Type and Content-Length.
+/// The content headers that forwarding loses: all that .NET knows, except Content-Type and Content-Length.
 const LOST: [&str; 10] = [
     "allow",
     "content-disposition",
@@ -49,11 +49,11 @@ const LOST: [&str; 10] = [
     "last-modified",
     "content-length",
 ];
-/// Headers of one connection only.
+/// Headers that belong to one connection.
 const HOP: [&str; 5] = ["connection", "keep-alive", "transfer-encoding", "upgrade", "te"];
 
 impl Shared {
-    /// The function whose route and method match, with the route's values.
+    /// The function whose route and method match, and the values in the route.
     pub(super) fn route(&self, method: &Method, path: &str) -> Option<(Function, Map<String, Value>)> {
         let prefix = &self.config.route_prefix;
         let path = path.trim_start_matches('/');
@@ -124,7 +124,7 @@ impl Shared {
             let request = with_host_headers(request, &target.invocation);
             if chunked || incoming.body.is_empty() { request } else { request.body(incoming.body.clone()) }
         };
-        // Whatever the handler answers, 500 too, the invocation counts as a success.
+        // Whatever the handler answers, even 500, the invocation counts as a success.
         let read = |_: &Answer| {
             Some(Outcome::Succeeded { return_value: Value::Null, logs: Vec::new(), outputs: Map::new() })
         };
@@ -209,7 +209,7 @@ pub(super) fn http_body(
         "Params": params,
         "Identities": [identity()],
     });
-    // Only a body with a length arrives.
+    // The handler gets only a body that has a length.
     let length = header("content-length").parse::<u64>().unwrap_or_default();
     if length > 0 {
         let media = header("content-type");
@@ -224,7 +224,7 @@ pub(super) fn http_body(
     body(&function.binding, data, metadata)
 }
 
-/// What local tools send, where keys are not looked at.
+/// What local tools send, where keys are not checked.
 fn identity() -> Value {
     json!({
         "AuthenticationType": "WebJobsAuthLevel", "IsAuthenticated": true, "Actor": null, "BootstrapContext": null,
@@ -287,10 +287,10 @@ mod tests {
     #[test]
     fn routes_match_whole_paths() {
         let values = |route, path| match_route(route, path).map(|(_, params)| Value::Object(params));
-        assert_eq!(values("requests/{id}", "WakeUps/a%20b"), Some(json!({"id": "a b"})));
-        assert_eq!(values("requests/{id}", "wakes"), None);
-        assert_eq!(values("wakes/{id?}", "wakes"), Some(json!({"id": null})));
-        assert_eq!(values("requests/{id}", "wakes/1/2"), None);
+        assert_eq!(values("requests/{id}", "Requests/a%20b"), Some(json!({"id": "a b"})));
+        assert_eq!(values("requests/{id}", "requests"), None);
+        assert_eq!(values("requests/{id?}", "requests"), Some(json!({"id": null})));
+        assert_eq!(values("requests/{id}", "requests/1/2"), None);
         assert_eq!(values("{*rest}", "a/b"), Some(json!({"rest": "a/b"})));
         assert_eq!(strip_segment("apis/x", "api"), None);
         assert_eq!(strip_segment("api/x", "api"), Some("x"));

@@ -1,24 +1,20 @@
-//! What the handler and the host say, as log records. Levels and categories follow the host's rules for consoles.
+//! What the handler and the host write, as log records. Levels and categories follow the host's rules for consoles.
 
 use jiff::Timestamp;
 
-/// Where a line came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
-    /// The handler's standard output.
     Stdout,
-    /// The handler's standard error.
     Stderr,
     /// `Logs` of a successful answer.
     Function,
-    /// The host itself.
     Host,
 }
 
 /// The level that the host gives a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// Everything ordinary.
+    /// All other lines.
     Information,
     /// Standard error with the word "warn" in it.
     Warning,
@@ -26,18 +22,15 @@ pub enum Level {
     Error,
 }
 
-/// One log record.
 #[derive(Clone, Debug)]
 pub struct Line {
     /// When it was read.
     pub at: Timestamp,
-    /// Where it came from.
     pub stream: Stream,
-    /// The host's level.
     pub level: Level,
     /// The logger's name.
     pub category: String,
-    /// The text, without the prefix that chose the logger.
+    /// Without the prefix that selected the logger.
     pub text: String,
 }
 

@@ -1,4 +1,4 @@
-//! What a caller decides about a simulated host. Every field has the real host's default unless it says otherwise.
+//! The options of a simulated host. The defaults are those of the real host, unless a field says otherwise.
 
 use super::azure_queue::AzureQueues;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use std::time::Duration;
 pub enum Timers {
     /// Never, not even at start.
     Off,
-    /// On a shortened clock: each timer fires once in this time, whatever its schedule says.
+    /// Each timer fires once in this time, whatever its schedule says.
     Every(Duration),
     /// Only through [`Host::fire_timer`](super::Host::fire_timer).
     Manual,
@@ -18,7 +18,7 @@ pub enum Timers {
 /// What the host does when the handler exits with code 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitZero {
-    /// It is started again and not counted: hosts since January 2026 (azure-functions-host #11576).
+    /// It starts the handler again and does not count it as a crash: hosts since January 2026 (azure-functions-host #11576).
     Restart,
     /// Nothing: every further call fails with "connection refused". Hosts before that (#6301, #11500).
     StaysDead,
@@ -33,55 +33,56 @@ pub enum ChunkedBody {
     Refused,
 }
 
-/// Everything a host is started with.
+/// What a host is started with.
 #[derive(Clone, Debug)]
 pub struct HostOptions {
-    /// Folder with `host.json` and one folder a function.
+    /// The folder with `host.json` and a folder for each function.
     pub app_dir: PathBuf,
     /// Replaces `customHandler.description.defaultExecutablePath`.
     pub executable: Option<PathBuf>,
-    /// App settings: the handler's whole environment (beside the host's own variables and `PATH`), the values of
-    /// `%X%`, and overrides of host.json (`AzureFunctionsJobHost__a__b`).
+    /// App settings. They are the handler's environment (with the host's own variables and `PATH`), the values of `%X%`,
+    /// and overrides of host.json (`AzureFunctionsJobHost__a__b`).
     pub env: Vec<(String, String)>,
-    /// Directory of the folder queues; without it and [`queue_account`](Self::queue_account) no queue is listened to.
+    /// The directory of the folder queues. Without it and without [`queue_account`](Self::queue_account) no queue is
+    /// listened to.
     pub queue_dir: Option<PathBuf>,
     /// The storage account with the queues, instead of a directory.
     pub queue_account: Option<AzureQueues>,
-    /// Where timers keep their status between hosts; without one each host is the first.
+    /// Where timers keep their status from one host to the next. Without it, every host starts as the first one.
     pub status_dir: Option<PathBuf>,
-    /// How timers fire; by hand only, unless this says otherwise.
+    /// How timers fire; the default is only by hand.
     pub timers: Timers,
     /// Replaces host.json's `functionTimeout`.
     pub function_timeout: Option<Duration>,
     /// Replaces host.json's `customHandler.initializationTimeout`.
     pub initialization_timeout: Option<Duration>,
-    /// How long an invocation with an empty or null 2xx answer hangs before the handler is killed (real:
+    /// How long an invocation with an empty or null 2xx answer hangs before the handler is killed (in reality
     /// `functionTimeout`).
     pub hung_after: Duration,
     /// How long Event Grid waits for the host's answer.
     pub eventgrid_limit: Duration,
-    /// How long a received message stays invisible before it must be renewed, which happens at half
-    /// of it; storage accounts know whole seconds.
+    /// How long a received message stays invisible unless it is renewed, which happens at half of this time. Storage
+    /// accounts only know whole seconds.
     pub invisibility: Duration,
-    /// How often queues are looked at, if `maxPollingInterval` is not shorter.
+    /// How often queues are read, if `maxPollingInterval` is not shorter.
     pub poll: Duration,
     /// Replaces the delays of `retry` policies.
     pub retry_delay: Option<Duration>,
-    /// Which generation of hosts decides about exit code 0.
+    /// What happens on exit code 0, which depends on the version of the host.
     pub exit_zero: ExitZero,
-    /// Errors further apart than this do not add up to the three that stop the host.
+    /// Only errors that follow each other within this time add up to the three that stop the host.
     pub error_window: Duration,
     /// How long a stop waits for running invocations.
     pub stop_bound: Duration,
     /// What forwarding does with bodies that have no length.
     pub chunked: ChunkedBody,
-    /// The one key of function, admin and Event Grid endpoints; without it keys are not looked at, as with local tools.
+    /// The one key of the function, admin and Event Grid endpoints. Without it, keys are not checked, as with local tools.
     pub function_key: Option<String>,
-    /// Forces the handler's port (say, one that is taken).
+    /// Sets the handler's port, for example to one that is taken.
     pub handler_port: Option<u16>,
     /// The host's own port; 0 lets the system choose.
     pub port: u16,
-    /// Sends `GET /` to the handler now and then, as the health check of the platform does.
+    /// Sends `GET /` to the handler from time to time, as the health check of the platform does.
     pub ping_every: Option<Duration>,
 }
 

@@ -1,4 +1,4 @@
-//! What becomes of output values. Only queue outputs do something here; the traps are the host's own.
+//! What happens to output values. Only queue outputs are simulated, with the host's own surprises.
 
 use super::azure_queue::AzureQueues;
 use super::functions::{Function, Output};
@@ -10,7 +10,7 @@ use anyhow::Context;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
-/// The queue messages that one output value makes.
+/// The queue messages that come from one output value.
 pub(super) fn messages(value: &Value, binary: bool) -> Vec<String> {
     match value {
         Value::Null => Vec::new(),
@@ -37,7 +37,7 @@ fn element(value: &Value) -> String {
 }
 
 impl Shared {
-    /// Writes the outputs of a success; a failure here fails the invocation, although the handler is done.
+    /// Writes the outputs of a success. If that fails, the invocation fails, although the handler succeeded.
     pub(super) fn write_outputs(&self, function: &Function, outcome: Outcome) -> Outcome {
         let Outcome::Succeeded { return_value, outputs, .. } = &outcome else { return outcome };
         for output in &function.outputs {
@@ -60,7 +60,7 @@ impl Shared {
             return Ok(());
         };
         let texts = messages(value, output.binary);
-        // On a thread of its own, with a connection of its own: the answer is judged where nothing can be waited for.
+        // On a thread and a connection of its own, because the answer is judged in code that is not async.
         at_once(|| async {
             let account = options.queue_account.as_ref().map(AzureQueues::connect).transpose()?;
             let queue = self.queue(name, account.as_ref()).context("there are no queues")?;

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::{Mutex, PoisonError};
 
-/// Below the range that the system gives to outgoing connections, so that a restarted handler finds its port free.
+/// Below the range that the system uses for outgoing connections, so that a restarted handler finds its port free.
 const PORTS: std::ops::Range<u16> = 18_000..32_000;
 static TAKEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 

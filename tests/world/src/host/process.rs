@@ -1,4 +1,4 @@
-//! One life of the handler process: started without a shell, watched line by line, ready at its first HTTP answer.
+//! The handler process, from start to end: started without a shell, read line by line, ready at its first HTTP answer.
 
 use super::lines::{Level, Line, Stream};
 use super::options::ExitZero;
@@ -11,18 +11,18 @@ use tokio::process::Child;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-/// The host that was seen in production in August 2026.
+/// The version that ran in production in August 2026.
 pub(super) const HOST_VERSION: &str = "4.1054.250.26428";
-/// Between two looks at a handler that does not listen yet (read in source).
+/// The pause between two tries to reach a handler that does not listen yet (read in source).
 const PING_PAUSE: Duration = Duration::from_millis(25);
 
-/// Why a handler's life ended.
+/// Why a handler ended.
 pub(super) enum End {
     /// Counts towards the three errors that stop the host.
     Error(String),
-    /// It is started again and not counted.
+    /// It is started again, and this does not count as an error.
     Again,
-    /// It is dead and the host does not mind (exit code 0 on old hosts).
+    /// It is dead, and the host does nothing (exit code 0 on old hosts).
     Dead,
     Stop(String),
 }
@@ -65,7 +65,7 @@ pub(super) async fn live(
             },
             command = commands.recv() => match command {
                 Some(Command::Kill { generation: wanted }) if wanted == generation => {
-                    // Its exit is seen above and counted. One that has just exited needs no signal.
+                    // Its exit is noticed above and counted. A process that has just exited needs no signal.
                     let _ = child.start_kill();
                 }
                 Some(Command::Restart { generation: wanted, why }) if wanted == generation => {
@@ -86,7 +86,7 @@ pub(super) async fn live(
         }
     };
     match &end {
-        // Calls in flight are lost; later ones are refused by the port.
+        // Calls in flight are lost; later ones find nobody listening.
         End::Dead => shared.phase.send_replace(Phase::Ready {
             generation: generation + 1,
             pid: None,
@@ -95,7 +95,7 @@ pub(super) async fn live(
         }),
         _ => shared.phase.send_replace(Phase::Starting { generation: generation + 1 }),
     };
-    // A grandchild may hold the pipes open: what it says later is not waited for.
+    // A grandchild may keep the pipes open, so the end of the output is not waited for.
     let _ =
         tokio::time::timeout(Duration::from_secs(1), async { while readers.join_next().await.is_some() {} })
             .await;
@@ -125,7 +125,7 @@ fn start(shared: &Shared) -> std::io::Result<Child> {
         .spawn()
 }
 
-/// SIGKILL, then up to a second, as the host does. There is no SIGTERM.
+/// SIGKILL, and up to a second for the exit, as in the host. There is no SIGTERM.
 async fn kill(child: &mut Child) {
     let _ = tokio::time::timeout(Duration::from_secs(1), child.kill()).await;
 }
@@ -148,7 +148,7 @@ fn exited(shared: &Shared, status: std::io::Result<ExitStatus>) -> End {
     }
 }
 
-/// The exit event carries the last three lines of standard error.
+/// The reason with the last three lines of standard error, as in the host's exit event.
 fn with_last_words(shared: &Shared, said: usize, reason: &str) -> String {
     let lines = shared.record.lines();
     let words: Vec<&str> = lines
@@ -182,9 +182,9 @@ where
     });
 }
 
-/// One client a handler, so that no connection to a dead one is used again.
+/// Each handler gets a client of its own, so that no connection to a dead handler is used again.
 pub(super) fn client(function_timeout: Option<Duration>) -> reqwest::Client {
-    // .NET's longest time-out stands for "no limit".
+    // .NET's longest time-out means "no limit".
     let timeout =
         function_timeout.map_or(Duration::from_secs(2_147_483), |limit| limit + Duration::from_mins(1));
     reqwest::Client::builder()
@@ -195,8 +195,8 @@ pub(super) fn client(function_timeout: Option<Duration>) -> reqwest::Client {
         .expect("a client without TLS always builds")
 }
 
-/// `GET /` until anything answers. Only the pauses count towards the time-out, as in the host; a ping that is accepted
-/// and not answered is cut at the same length here (the real host waits for its client's time-out).
+/// Sends `GET /` until anything answers. As in the host, only the pauses count towards the time-out. A ping that is
+/// accepted and not answered is cut off after the same time (the real host waits for its client's time-out).
 async fn become_ready(shared: &Arc<Shared>, client: reqwest::Client) -> Result<(), String> {
     let limit = shared.config.initialization_timeout;
     let mut paused = Duration::ZERO;
@@ -207,7 +207,7 @@ async fn become_ready(shared: &Arc<Shared>, client: reqwest::Client) -> Result<(
         match ping {
             Err(error) if error.is_connect() => {}
             Err(error) if error.is_timeout() => break,
-            // A connection that breaks without an answer counts as ready, too.
+            // A connection that breaks without an answer counts as ready too.
             Ok(_) | Err(_) => return Ok(()),
         }
         if paused >= limit {
@@ -220,7 +220,7 @@ async fn become_ready(shared: &Arc<Shared>, client: reqwest::Client) -> Result<(
 }
 
 impl Shared {
-    /// The platform's health check; its errors are ignored.
+    /// The health check of the platform. Its errors are ignored.
     pub(super) async fn ping(&self) {
         let client = match &*self.phase.borrow() {
             Phase::Ready { client, .. } => client.clone(),

@@ -1,6 +1,6 @@
-//! Query strings as ASP.NET sees them: repeated keys joined with a comma, then encoded anew.
+//! Query strings as ASP.NET sees them: the values of a repeated key are joined with a comma, then encoded again.
 
-/// Keys in order of first appearance, the values of repeated ones joined with a comma.
+/// The keys in order of first appearance; values of a repeated key are joined with a comma.
 pub(super) fn parse(query: &str) -> Vec<(String, String)> {
     let mut all: Vec<(String, String)> = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -41,7 +41,7 @@ pub(super) fn decode(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// .NET's `UrlEncoder` leaves these and alphanumerics alone.
+/// .NET's `UrlEncoder` does not encode these, nor letters and digits.
 fn encode(text: &str) -> String {
     percent(text, |byte| byte.is_ascii_alphanumeric() || b"!$()*,-.;@_~".contains(&byte))
 }

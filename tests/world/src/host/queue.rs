@@ -1,5 +1,5 @@
-//! Queue invocations and the queue listener: at most `batchSize + newBatchThreshold` at a time, invisibility renewed
-//! while the handler runs, poison at `maxDequeueCount`, and no invocation above it.
+//! Queue invocations and the queue listener: at most `batchSize + newBatchThreshold` at a time; a message stays invisible
+//! while the handler runs; at `maxDequeueCount` it becomes poison, and above that there is no invocation.
 
 use super::any_queue::{AnyQueue, Held};
 use super::delivery::Delivery;
@@ -36,7 +36,7 @@ pub(super) fn queue_body(function: &Function, delivery: &Delivery, sys: &Sys) ->
 }
 
 impl Shared {
-    /// Runs for as long as the host: one queue of one function.
+    /// Listens to one queue for one function, for as long as the host runs.
     pub(super) async fn listen_to_queue(self: Arc<Self>, function: Function, queue: AnyQueue) {
         let settings = self.config.queues.clone();
         let poll = self.options.poll.min(settings.max_polling_interval);
@@ -72,7 +72,7 @@ impl Shared {
             tokio::select! {
                 () = tokio::time::sleep(poll) => {}
                 () = self.stop_begun() => {}
-                // Serial queues go on at once when their message is done.
+                // A serial queue goes on as soon as its message is done.
                 Some(_) = running.join_next() => {}
             }
         }
@@ -81,7 +81,7 @@ impl Shared {
 
     async fn serve(self: &Arc<Self>, function: &Function, queue: &AnyQueue, mut message: Held) {
         let settings = &self.config.queues;
-        // A poison queue has no poison queue of its own: its messages come back until their time to live ends.
+        // A poison queue has no poison queue: its messages come back until their time to live ends.
         let can_poison = !queue.name().ends_with("-poison");
         let attempt = message.dequeue_count();
         let too_often = attempt > settings.max_dequeue_count;
@@ -92,7 +92,7 @@ impl Shared {
                     let text = format!("queue {}: message {}: {error:#}", queue.name(), message.id());
                     self.record.say(Level::Warning, text);
                 }
-                // Without an invocation.
+                // There is no invocation.
                 let settled = if can_poison {
                     message.poison().await
                 } else {
@@ -109,7 +109,7 @@ impl Shared {
             ended.notify_one();
             done
         };
-        // A renewal under way is waited for: without its receipt the message could not be put away.
+        // Waits for a renewal that has begun: without its receipt the message could not be removed.
         let renew = async {
             loop {
                 tokio::select! {

@@ -1,4 +1,4 @@
-//! The host's memory: every line and every invocation, open or ended. Nothing is ever removed.
+//! The host's record: every line and every invocation, open or ended. Nothing is ever removed.
 
 use super::lines::{Level, Line};
 use bytes::Bytes;
@@ -12,16 +12,14 @@ use tokio::sync::watch;
 /// What the handler answered, as it came.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// HTTP status.
     pub status: u16,
-    /// Headers in order, names in lower case.
+    /// In order, with names in lower case.
     pub headers: Vec<(String, String)>,
-    /// The whole body.
     pub body: Bytes,
 }
 
 impl Answer {
-    /// The first header of that name, whatever its case.
+    /// The first header of that name, in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
@@ -37,26 +35,24 @@ impl Answer {
     }
 }
 
-/// How an invocation ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// 2xx with a JSON object (or any answer, for a forwarded HTTP request).
     Succeeded {
         /// `ReturnValue`, null if absent.
         return_value: Value,
-        /// `Logs`.
         logs: Vec<String>,
         /// `Outputs`, as answered.
         outputs: Map<String, Value>,
     },
-    /// Everything that the host counts as a failed invocation.
+    /// The host counts the invocation as failed.
     Failed {
         /// In the host's words.
         reason: String,
     },
-    /// An empty or null 2xx answer: nobody completes the invocation and the handler is killed.
+    /// An empty or null 2xx answer: the invocation is never completed, and the handler is killed.
     Hung,
-    /// The handler's process ended underneath it.
+    /// The handler's process ended during it.
     Killed,
 }
 
@@ -65,19 +61,17 @@ pub enum Outcome {
 pub struct Invocation {
     /// The value of `X-Azure-Functions-InvocationId`; new for each attempt.
     pub id: String,
-    /// The function.
     pub function: String,
-    /// When the host began it.
+    /// When the host started it.
     pub started: Timestamp,
     /// How long it took, including waiting for a handler.
     pub took: Duration,
-    /// How it ended.
     pub outcome: Outcome,
-    /// 1 for the first try; a retry policy and a queue's dequeue count make it grow.
+    /// 1 for the first try; grows with a retry policy and with a queue's dequeue count.
     pub attempt: u32,
-    /// What the handler answered, if it did.
+    /// The handler's answer, if there was one.
     pub answer: Option<Answer>,
-    /// True if the request was forwarded as plain HTTP: then the answer need not be an envelope.
+    /// The request was forwarded as plain HTTP, so the answer need not be an envelope.
     pub forwarded: bool,
 }
 
@@ -167,7 +161,7 @@ impl Record {
     }
 }
 
-/// An invocation under way; dropping it (the host went) records it as killed.
+/// An invocation that has not ended. If it is dropped, because the host is gone, it is recorded as killed.
 pub(super) struct Open {
     record: Arc<Record>,
     began: Instant,

@@ -46,7 +46,7 @@ impl Schedule {
         })))
     }
 
-    /// The first occurrence after `at`; a schedule that never occurs gives `None`.
+    /// The first occurrence after `at`; `None` if the schedule never occurs.
     pub(super) fn after(&self, at: Timestamp) -> Option<Timestamp> {
         match self {
             Self::Span(span) => at.checked_add(SignedDuration::try_from(*span).ok()?).ok(),
@@ -59,7 +59,7 @@ impl Schedule {
         matches!(self, Self::Cron(_))
     }
 
-    /// More often than once a minute: the host keeps no status for it.
+    /// Whether it fires more often than once a minute. The host keeps no status for such a timer.
     pub(super) fn is_too_frequent(&self, now: Timestamp) -> bool {
         self.period(now).is_some_and(|period| period < SignedDuration::from_mins(1))
     }
@@ -75,7 +75,7 @@ impl Cron {
     fn after(&self, at: Timestamp) -> Option<Timestamp> {
         let start = Offset::UTC.to_datetime(at);
         let mut date = start.date();
-        // Five years hold every weekday and leap-day combination that people write.
+        // Five years contain every combination of weekday and leap day that people write.
         for day in 0..5 * 366 {
             let not_before = if day == 0 { Some(start.time()) } else { None };
             if self.on(date)

@@ -1,4 +1,5 @@
-//! What all parts of one host share: options, functions, memory, the handler's phase, and the tasks that end with it.
+//! What all parts of one host share: options, functions, the record, the state of the handler, and the tasks that end
+//! with the host.
 
 use super::config::Config;
 use super::functions::Functions;
@@ -18,7 +19,7 @@ pub(super) enum Phase {
     Starting {
         generation: u64,
     },
-    /// Without a pid it is dead and the host does not know (exit code 0 on old hosts).
+    /// Without a pid it is dead, and the host does not know (exit code 0 on old hosts).
     Ready {
         generation: u64,
         pid: Option<u32>,
@@ -40,14 +41,14 @@ impl Phase {
     }
 }
 
-/// What the supervisor can be asked for. A generation that is gone already is not touched.
+/// Requests to the supervisor. A handler of another generation is not touched.
 #[derive(Debug)]
 pub(super) enum Command {
-    /// SIGKILL from outside: counts as a crash.
+    /// SIGKILL from outside, which counts as a crash.
     Kill { generation: u64 },
-    /// The host replaces the handler: does not count.
+    /// The host replaces the handler, which does not count as a crash.
     Restart { generation: u64, why: String },
-    /// The host goes.
+    /// The host was dropped.
     Stop { reason: String },
 }
 
@@ -96,25 +97,25 @@ impl Shared {
         tasks.spawn(task);
     }
 
-    /// Runs work that goes on when the caller goes away, as a real host's does; `None` if the host ended first.
+    /// Runs work that goes on even if the caller goes away, as in a real host; `None` if the host ended first.
     pub(super) async fn detached<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Option<T> {
         let (sender, receiver) = oneshot::channel();
         self.spawn(async move {
-            // Nobody waits any more: the work was done all the same.
+            // The caller is gone, but the work was done.
             let _ = sender.send(work.await);
         });
         receiver.await.ok()
     }
 
-    /// Starts a timer or queue listener; a stop waits for what it is doing.
+    /// Starts a timer or queue listener. A stop waits for what it is doing.
     pub(super) fn spawn_listener(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner).spawn(task);
     }
 
-    /// Waits until the listeners have put away what they were doing. Dropping the wait ends them.
+    /// Waits until the listeners have finished what they were doing. If the wait is dropped, they end at once.
     pub(super) async fn listeners_done(&self) {
         let mut listeners =
             std::mem::take(&mut *self.listeners.lock().unwrap_or_else(PoisonError::into_inner));
@@ -142,13 +143,13 @@ impl Shared {
         *self.stopping.borrow() || matches!(*self.phase.borrow(), Phase::Stopped { .. })
     }
 
-    /// A handler is there or on its way.
+    /// Whether a handler is running or starting.
     pub(super) fn is_running(&self) -> bool {
         !matches!(*self.phase.borrow(), Phase::Idle | Phase::Stopped { .. })
     }
 
     pub(super) fn command(&self, command: Command) {
-        // Without a supervisor there is no handler either.
+        // Without a supervisor there is no handler.
         let _ = self.commands.send(command);
     }
 

@@ -39,7 +39,7 @@ pub(super) async fn supervise(shared: Arc<Shared>, mut commands: mpsc::Unbounded
     shared.phase.send_replace(Phase::Stopped { reason });
 }
 
-/// The handler is dead and the host does not know: only a restart from outside helps.
+/// The handler is dead and the host does not know it, so only a restart from outside helps.
 async fn wait_for_restart(
     shared: &Shared,
     commands: &mut mpsc::UnboundedReceiver<Command>,

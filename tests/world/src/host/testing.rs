@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// A folder that goes with its value.
+/// A folder that is removed when this is dropped.
 pub(super) struct Dir(PathBuf);
 
 impl Dir {

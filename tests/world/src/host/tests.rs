@@ -1,4 +1,4 @@
-//! The host against a real process: this test executable, started in a mode of its own (`handler`).
+//! The host with a real process as its handler: this test executable, started in its mode `handler`.
 
 mod azure_queues;
 mod envelopes;

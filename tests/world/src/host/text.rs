@@ -45,7 +45,7 @@ pub(super) fn print_span(span: Duration) -> String {
     format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
-/// Splits one command line as .NET does on Unix: blanks separate, double quotes group, a backslash escapes a quote.
+/// Splits a command line as .NET does on Unix: spaces separate, double quotes group, a backslash escapes a quote.
 pub(super) fn split_arguments(line: &str) -> Vec<String> {
     let (mut words, mut word, mut quoted, mut any) = (Vec::new(), String::new(), false, false);
     let mut chars = line.chars().peekable();
@@ -68,7 +68,7 @@ pub(super) fn split_arguments(line: &str) -> Vec<String> {
     words
 }
 
-/// Seven digits of a second at most, trailing zeros cut, then `zone` (`Z` or `+00:00`).
+/// At most seven digits after the second, without trailing zeros, then `zone` (`Z` or `+00:00`).
 pub(super) fn stamp(at: Timestamp, zone: &str) -> String {
     let ticks = at.subsec_nanosecond() / 100;
     let fraction = if ticks == 0 { String::new() } else { format!(".{ticks:07}") };

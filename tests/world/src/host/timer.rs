@@ -1,5 +1,5 @@
-//! Timer invocations and the listener on a shortened clock: no overlap with itself, one catch-up run at start for
-//! whatever was missed, status written after the run and kept across hosts.
+//! Timer invocations, and the listener with a shortened schedule: a timer never overlaps itself; at the start there is
+//! one run for everything that was missed; the status is written after the run and kept from one host to the next.
 
 use super::envelope::{Metadata, RetryContext, Sys, body};
 use super::functions::{Function, Trigger};
@@ -15,14 +15,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Which `TimerInfo` an invocation carries.
+/// Which `TimerInfo` an invocation gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimerKind {
     /// `Next` is the occurrence being served.
     OnTime,
     /// The one catch-up run at start: `IsPastDue`, and `Next` is the missed occurrence.
     PastDue,
-    /// Never run before (`runOnStartup`): `Last` is the year 1, `Next` lies ahead.
+    /// Never run before (`runOnStartup`): `Last` is in the year 1, `Next` in the future.
     First,
     /// `useMonitor: false` or more often than once a minute: no `ScheduleStatus`.
     NoMonitor,
@@ -54,7 +54,7 @@ pub(super) fn timer_body(function: &Function, info: Value, sys: &Sys, retry: Opt
     body(&function.binding, info, metadata)
 }
 
-/// What a run of this kind would carry if it fired at `now`.
+/// What a run of this kind would get if it fired at `now`.
 pub(super) fn info_of(function: &Function, kind: TimerKind, now: Timestamp) -> Value {
     let Trigger::Timer { schedule, .. } = &function.trigger else { return Value::Null };
     let period = schedule.period(now).unwrap_or(SignedDuration::from_mins(15));
@@ -85,7 +85,7 @@ impl Shared {
         self.invoke_with_retry(function, 1, |sys, retry| timer_body(function, info.clone(), sys, retry)).await
     }
 
-    /// Runs for as long as the host: one timer on the shortened clock.
+    /// Fires one timer with the shortened schedule, for as long as the host runs.
     pub(super) async fn listen_to_timer(self: Arc<Self>, function: Function) {
         let Timers::Every(every) = self.options.timers else { return };
         let Trigger::Timer { schedule, run_on_startup, use_monitor } = &function.trigger else { return };
@@ -113,7 +113,7 @@ impl Shared {
             }
             let info = timer_info(adjust, monitored.then_some(&status), false);
             self.run_timer(&function, info).await;
-            // Also after a failure: the status only says that the occurrence was served.
+            // Also after a failure, because the status only says that the occurrence was served.
             status = advance(&status, step);
             save(path.as_ref(), &status, monitored);
         }
@@ -134,7 +134,7 @@ fn load(path: &PathBuf) -> Option<Status> {
 fn save(path: Option<&PathBuf>, status: &Status, monitored: bool) {
     let Some(path) = path.filter(|_| monitored) else { return };
     if let (Some(dir), Ok(text)) = (path.parent(), serde_json::to_vec(status)) {
-        // A status that cannot be written costs one more catch-up run, as with the real host.
+        // If the status cannot be written, the next host runs the timer once more, as the real host does.
         let _ = std::fs::create_dir_all(dir).and_then(|()| std::fs::write(path, text));
     }
 }

@@ -1,6 +1,6 @@
-//! A request, taken apart once.
+//! A request, parsed once.
 //!
-//! Guarantees: query and form values are percent-decoded; the path is kept as it came.
+//! Guarantees: query and form values are percent-decoded; the path is kept as it was sent.
 
 use bytes::Bytes;
 use hyper::HeaderMap;
@@ -14,7 +14,7 @@ pub(crate) struct Ask {
     /// Path and query as sent.
     pub(crate) target: String,
     pub(crate) body: Bytes,
-    /// `https://` and our name, where the client came through the proxy.
+    /// `https://` and the host name that the client asked the proxy for, if it came through the proxy.
     pub(crate) origin: Option<String>,
     query: Vec<(String, String)>,
     headers: HeaderMap,
@@ -95,7 +95,7 @@ pub(crate) fn decoded(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// `text` so that it can stand in a query.
+/// `text`, encoded for a query.
 pub(crate) fn encoded(text: &str) -> String {
     use std::fmt::Write as _;
     let mut out = String::with_capacity(text.len());

@@ -4,15 +4,14 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-/// Status, headers and the whole body.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
-    /// Empty where it is among the headers.
+    /// Empty if it is among the headers.
     pub(crate) content_type: &'static str,
     pub(crate) headers: Vec<(Cow<'static, str>, String)>,
     pub(crate) body: Vec<u8>,
-    /// Qualys response code, or error code of the other services; for the record.
+    /// The response code of Qualys or the error code of another service, for the record.
     pub(crate) code: Option<String>,
 }
 

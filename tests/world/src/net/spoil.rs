@@ -1,4 +1,4 @@
-//! What a fault answers instead of the truth, and how it spoils a true answer.
+//! The answers of faults, and how faults change a correct answer.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -73,7 +73,7 @@ fn status_code_name(status: u16) -> &'static str {
     }
 }
 
-/// Key Vault's words for what Resource Manager calls otherwise.
+/// Key Vault's codes for the errors for which Resource Manager has other codes.
 fn vault_code_name(status: u16, code: &str) -> &str {
     match status {
         401 => "Unauthorized",
@@ -85,7 +85,7 @@ fn vault_code_name(status: u16, code: &str) -> &str {
     }
 }
 
-/// The true answer, spoilt.
+/// The correct answer, changed by the fault.
 pub(super) fn after(service: Service, kind: &Kind, mut reply: Reply) -> Reply {
     match kind {
         Kind::TruncatedJson => reply.body.truncate(reply.body.len() / 2),
@@ -117,7 +117,7 @@ fn edit(reply: &mut Reply, change: impl FnOnce(&mut Value)) {
     }
 }
 
-/// Changes the rows of a page and keeps its own count in step, so that the page looks sound.
+/// Changes the rows of a page and its count with them, so that the page looks correct.
 fn rows(value: &mut Value, change: impl FnOnce(&mut Vec<Value>)) {
     let page = if value.get("ServiceResponse").is_some() { &mut value["ServiceResponse"] } else { value };
     let key = if page.get("data").is_some() { "data" } else { "value" };

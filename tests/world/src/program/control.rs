@@ -1,6 +1,6 @@
-//! The control API: a few things to do to the world with curl while a program runs against it.
+//! The control API: ways to change the world with curl while a program runs against it.
 //!
-//! Guarantees: it answers JSON (its own help is text); it is not recorded among the calls and no fault strikes it.
+//! Guarantees: it answers JSON, except for its help; it is not recorded among the calls, and no fault strikes it.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ POST   /control/subscriptions/ID?reader=false          take the connector applic
 DELETE /control/subscriptions/ID                       remove it
 POST   /control/machines?subscription=ID&name=N        a new machine
 DELETE /control/machines?subscription=ID&name=N        remove it
-POST   /control/throttle?seconds=60&calls=0            Qualys lets only so many calls an endpoint through in that time, then answers 409
+POST   /control/throttle?seconds=60&calls=0            Qualys accepts this many calls of each endpoint in that time, then answers 409
 DELETE /control/throttle                               no limit
 POST   /control/secret                                 a new client secret; older ones stay valid
 GET    /control/connectors                             what Qualys has
@@ -32,7 +32,7 @@ GET    /control/env                                    the settings that a progr
 ";
 
 fn not_found() -> Reply {
-    Reply::json(404, &json!({ "error": "no such thing; GET /control/ tells what there is" }))
+    Reply::json(404, &json!({ "error": "not found; GET /control/ lists what there is" }))
 }
 
 fn bad(message: &str) -> Reply {

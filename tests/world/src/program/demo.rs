@@ -1,10 +1,11 @@
-//! `world demo`: the story of the product, played with its real program against this world and narrated.
+//! `world demo`: runs the real program against this world, step by step, and prints what happens.
 //!
-//! Guarantees: whatever is told was seen; each thing that is expected has a limit, and one that does not happen is an error.
-//! A further act is a function in `acts.rs` and a line in [`play`].
+//! Guarantees: everything that is printed was seen; what does not happen in time is an error. A further step is a
+//! function in `steps.rs` and a line in [`play`].
 
-mod acts;
+mod setup;
 mod stage;
+mod steps;
 mod tell;
 
 use anyhow::Context;
@@ -21,7 +22,7 @@ pub(crate) struct Demo {
     /// The repository, for host.json and the function folders
     #[arg(long)]
     root: PathBuf,
-    /// Where everything is written, and stays; what an earlier demo wrote there goes first
+    /// Where to write. What an earlier demo wrote there is removed first
     #[arg(long, default_value = "target/demo")]
     keep: PathBuf,
 }
@@ -29,27 +30,27 @@ pub(crate) struct Demo {
 pub(super) fn run(demo: &Demo) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
-        let mut stage = Stage::set(demo).await.context("the stage could not be set")?;
+        let mut stage = Stage::start(demo).await.context("the demo could not be started")?;
         let played = play(&mut stage).await;
         stage.host.stop().await;
         if let Err(error) = played {
             stage.say_log();
             return Err(
-                error.context(format!("the demo failed; what was written lies in {}", demo.keep.display()))
+                error.context(format!("the demo failed; what it wrote is in {}", demo.keep.display()))
             );
         }
-        stage.say_what_is_left()?;
+        stage.say_what_was_written()?;
         say(&format!("The demo took {:.0} s.", stage.begun.elapsed().as_secs_f64()));
         Ok(())
     })
 }
 
 async fn play(stage: &mut Stage) -> anyhow::Result<()> {
-    acts::prologue(stage);
-    acts::a_timer_ticks(stage).await?;
-    acts::a_subscription_appears(stage).await?;
-    acts::somebody_asks(stage).await?;
-    acts::qualys_says_wait(stage).await?;
-    acts::nothing_is_new(stage).await?;
-    acts::epilogue(stage)
+    steps::before(stage);
+    steps::the_timer_ticks(stage).await?;
+    steps::a_subscription_appears(stage).await?;
+    steps::a_person_asks(stage).await?;
+    steps::qualys_asks_to_wait(stage).await?;
+    steps::nothing_is_new(stage).await?;
+    steps::after(stage)
 }

@@ -1,4 +1,4 @@
-//! Which calls were let through lately, for the rate limit.
+//! The calls that were accepted lately, for the rate limit.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::calls::CallKind;
 use crate::clock::later;
 
-/// Times of the calls that counted, and refusals in a row, for each endpoint.
+/// For each endpoint, the times of the calls that counted, and how many refusals came in a row.
 #[derive(Debug, Default)]
 pub(super) struct Activity {
     times: BTreeMap<CallKind, VecDeque<Timestamp>>,
@@ -24,16 +24,16 @@ impl Activity {
     /// Seconds until one more call fits.
     pub(super) fn wait(&self, call: CallKind, window: SignedDuration, limit: usize, now: Timestamp) -> u64 {
         let times = self.times.get(&call);
-        // The call that must leave the window is the limit-th from the end; with a limit of 0 none ever does.
+        // The call that must leave the window is the limit-th from the end. With a limit of 0 no call ever fits.
         let leaves =
             times.and_then(|times| times.len().checked_sub(limit).and_then(|index| times.get(index)));
         let until = leaves.map_or(window, |at| later(*at, window).duration_since(now));
-        // Rounded up: who waits that long is let through.
+        // Rounded up, so that a client that waits this long is accepted.
         let part = i64::from(until.subsec_nanos() > 0);
         u64::try_from(until.as_secs() + part).unwrap_or_default().max(1)
     }
 
-    /// Forgets what has left the window.
+    /// Forgets the calls that have left the window.
     pub(super) fn prune(&mut self, call: CallKind, window: SignedDuration, now: Timestamp) {
         let times = self.times.entry(call).or_default();
         while times.front().is_some_and(|at| later(*at, window) <= now) {
@@ -46,7 +46,7 @@ impl Activity {
         self.refused.remove(&call);
     }
 
-    /// Counts a refusal and tells which one in a row it is, from 1.
+    /// Counts a refusal and returns its number in the row, from 1.
     pub(super) fn refuse(&mut self, call: CallKind) -> u32 {
         let refused = self.refused.entry(call).or_default();
         *refused += 1;

@@ -1,4 +1,4 @@
-//! A connector and the course of its sync.
+//! A connector, and the states of its sync.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -9,9 +9,8 @@ use crate::clock::later;
 pub struct App {
     /// `AI`, `CI` or `CSA`.
     pub name: String,
-    /// The subscription id.
     pub identifier: String,
-    /// Tag, if one was given.
+    /// The tag, if one was given.
     pub tag_id: Option<i64>,
 }
 
@@ -19,11 +18,9 @@ pub struct App {
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "the object has these flags")]
 pub struct Connector {
-    /// Id.
     pub id: i64,
-    /// Name.
     pub name: String,
-    /// Description; ours carry the mark here.
+    /// The product's connectors have the mark here.
     pub description: String,
     /// `authRecord.subscriptionId`.
     pub subscription_id: String,
@@ -31,13 +28,11 @@ pub struct Connector {
     pub application_id: String,
     /// `authRecord.directoryId`.
     pub directory_id: String,
-    /// `authRecord.authenticationKey`; shown by nothing.
+    /// `authRecord.authenticationKey`; no answer shows it.
     pub authentication_key: String,
-    /// Whether it is disabled.
     pub disabled: bool,
     /// Whether it belongs to a tenant connector (`isAttachedToOrgConnector`).
     pub member: bool,
-    /// Whether it was deleted.
     pub deleted: bool,
     /// `isGovCloudConfigured`.
     pub gov_cloud: bool,
@@ -45,29 +40,26 @@ pub struct Connector {
     pub remediation: bool,
     /// Minutes between Qualys's own syncs.
     pub run_frequency: i64,
-    /// State when no sync is visible.
+    /// The state when no sync is visible.
     pub state: String,
-    /// End of the last sync.
+    /// The end of the last sync.
     pub last_sync: Option<Timestamp>,
-    /// Error of the last sync.
+    /// The error of the last sync.
     pub last_error: Option<String>,
     /// Ids of the default tags.
     pub default_tags: Vec<i64>,
-    /// Activation modules.
     pub modules: Vec<String>,
-    /// Applications.
     pub apps: Vec<App>,
     /// `cloudviewUuid`.
     pub cloudview_uuid: String,
-    /// Whether it is shown with its id and subscription only.
+    /// Whether answers show only its id and subscription.
     pub sparse: bool,
-    /// When it was created.
     pub created: Timestamp,
     /// Errors of all syncs, with their times.
     pub errors: Vec<(Timestamp, String)>,
-    /// Syncs that ended.
+    /// How many syncs have ended.
     pub syncs: u32,
-    /// Runs that a client asked for.
+    /// How many runs clients asked for.
     pub runs: u32,
     pub(super) run: Option<Run>,
 }
@@ -75,21 +67,21 @@ pub struct Connector {
 /// A sync that has not ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Run {
-    /// Until then the old state shows.
+    /// Until then answers show the old state.
     pub(super) visible: Timestamp,
-    /// From then on `PROCESSING`.
+    /// From then on it is `PROCESSING`.
     pub(super) processing: Timestamp,
     pub(super) ends: Timestamp,
 }
 
 impl Run {
-    /// A run that shows after `lag` and takes `duration`, a third of it queued.
+    /// A run that is visible after `lag` and takes `duration`, a third of it in `QUEUED`.
     pub(super) fn asked(now: Timestamp, lag: SignedDuration, duration: SignedDuration) -> Self {
         let visible = later(now, lag);
         Self { visible, processing: later(visible, duration / 3), ends: later(visible, duration) }
     }
 
-    /// A first sync that the server starts alone after `wait` in `QUEUED`.
+    /// A first sync that the server starts by itself after `wait` in `QUEUED`.
     pub(super) fn alone(now: Timestamp, wait: SignedDuration, duration: SignedDuration) -> Self {
         let processing = later(now, wait);
         Self { visible: now, processing, ends: later(processing, duration) }
@@ -97,7 +89,7 @@ impl Run {
 }
 
 impl Connector {
-    /// The state that shows now.
+    /// The state that answers show now.
     pub(super) fn state_at(&self, now: Timestamp) -> &str {
         match self.run {
             Some(run) if now >= run.processing => "PROCESSING",

@@ -1,6 +1,6 @@
 //! Search, get and errors of connectors.
 //!
-//! Guarantees: only the documented `EQUALS` on id, name and subscription, plus the id cursor; anything else is
+//! Guarantees: only the documented `EQUALS` on id, name and subscription works, and the id cursor; anything else is
 //! `INVALID_REQUEST`.
 
 use jiff::Timestamp;
@@ -15,7 +15,7 @@ use crate::qualys::request::{Criterion, Request};
 use crate::qualys::{Connector, Qualys};
 use crate::state::{Shared, State};
 
-/// What connectors are searched by besides their ids.
+/// What a search of connectors can filter on besides ids.
 enum Test {
     Name(String),
     Subscription(String),
@@ -25,7 +25,7 @@ impl Test {
     fn new(criterion: &Criterion) -> Result<Self, Refused> {
         let test = match criterion.field.as_str() {
             "name" => Self::Name(criterion.value.clone()),
-            // Qualys's scripts write the first, the documentation the second.
+            // The first is in Qualys's scripts, the second in its documentation.
             "authRecord.subscriptionId" | "authrecord.subscriptionId" => {
                 Self::Subscription(criterion.value.clone())
             }
@@ -42,7 +42,7 @@ impl Test {
     }
 }
 
-/// The subscription's name as Qualys learns it with the first sync.
+/// The subscription's name, which Qualys learns in the first sync.
 pub(super) fn subscription_name<'a>(state: &'a State, one: &Connector) -> Option<&'a str> {
     one.last_sync?;
     state.azure.subscriptions.get(&one.subscription_id).map(|subscription| subscription.name.as_str())
@@ -109,7 +109,7 @@ pub(super) fn get(shared: &Shared, ask: &Ask) -> Answered {
     })
 }
 
-/// Errors of one connector, newest last. Whether old rows persist is unknown; here they do.
+/// The errors of one connector, newest last. It is unknown whether old rows stay; here they do.
 pub(super) fn errors(shared: &Shared, ask: &Ask) -> Answered {
     let request = Request::parse(ask)?;
     let [criterion] = request.criteria.as_slice() else {

@@ -1,4 +1,4 @@
-//! A connector as JSON: `list` out where `set` went in, booleans as strings, never the key.
+//! A connector as JSON: `list` in an answer where a request has `set`, booleans as strings, never the key.
 
 use jiff::Timestamp;
 
@@ -6,7 +6,7 @@ use crate::clock::seconds;
 use crate::qualys::json::{Mask, Obj, row};
 use crate::qualys::{ActivationShape, Connector, ErrorName, LastSyncName, Manners, Qualys};
 
-/// The noun's wrapper.
+/// The name of the object around each row.
 pub(super) const NOUN: &str = "AzureAssetDataConnector";
 
 /// Appends the connector as a row.
@@ -62,7 +62,7 @@ pub(super) fn full(
     });
 }
 
-/// The state that shows.
+/// The state that answers show.
 pub(super) fn state<'a>(one: &'a Connector, manners: &Manners, now: Timestamp) -> &'a str {
     if one.disabled && manners.disabled_shows_as_state { "DISABLED" } else { one.state_at(now) }
 }
@@ -90,7 +90,7 @@ fn activation(object: &mut Obj<'_>, one: &Connector, shape: ActivationShape) {
     }
 }
 
-/// One inner list per application, as Qualys's script sends them; the shape of the answer is not observed.
+/// One inner list for each application, as Qualys's script sends them. The form of the answer was not observed.
 fn apps(object: &mut Obj<'_>, one: &Connector) {
     if one.apps.is_empty() {
         return;

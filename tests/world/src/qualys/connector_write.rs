@@ -1,7 +1,7 @@
 //! Create, update, run and delete of connectors.
 //!
-//! Guarantees: create accepts any credentials (seen by tests on live accounts); omitted fields of an update stay; an
-//! update answers the id only; filter-form writes do not exist here.
+//! Guarantees: a create accepts any credentials (as tests on live accounts showed); fields that an update omits stay as
+//! they are; the answer to an update has only the id; writes by filter do not exist.
 
 use serde_json::Value;
 
@@ -95,7 +95,7 @@ pub(super) fn create(shared: &Shared, ask: &Ask, number: u64) -> Answered {
     })
 }
 
-/// An answer that has the id only.
+/// An answer with only the id.
 fn id_only(manners: &Manners, id: i64) -> crate::net::reply::Reply {
     let mut rows = Rows { count: 1, ..Rows::default() };
     row(&mut rows.json, NOUN, &WHOLE, |object| object.id("id", id, manners.ids_as_strings));
@@ -136,7 +136,7 @@ pub(super) fn run(shared: &Shared, ask: &Ask) -> Answered {
         if one.disabled && manners.run_disabled == OnDisabled::Refuse {
             return Err(Refused::invalid("The connector is disabled.", "Enable the connector."));
         }
-        // A first sync that the server has not begun yet is not running: the run begins it.
+        // A first sync that the server has not started yet is not running, so the run starts it.
         let running = one.run.is_some_and(|run| one.last_sync.is_some() || now >= run.processing);
         if running && manners.run_while_running == OnRunning::Refuse {
             return Err(Refused::invalid("The connector is running.", "Wait until the run has finished."));
@@ -171,7 +171,7 @@ pub(super) fn delete(shared: &Shared, ask: &Ask) -> Answered {
     })
 }
 
-/// Puts the members of `data` that are there into `one`.
+/// Applies the members that `data` has to `one`.
 fn apply(one: &mut Connector, data: &Value, manners: &Manners) -> Result<(), Refused> {
     let text = |path: &str, into: &mut String| {
         if let Some(value) = data.pointer(path).and_then(Value::as_str) {
@@ -184,7 +184,7 @@ fn apply(one: &mut Connector, data: &Value, manners: &Manners) -> Result<(), Ref
     text("/authRecord/directoryId", &mut one.directory_id);
     text("/authRecord/subscriptionId", &mut one.subscription_id);
     text("/authRecord/authenticationKey", &mut one.authentication_key);
-    // A limit that Qualys's own script keeps.
+    // Qualys's own script keeps to this limit.
     if one.name.chars().count() > 255 {
         return Err(Refused::invalid("The name is longer than 255 characters.", "Specify a shorter name."));
     }
@@ -242,7 +242,7 @@ fn replace<T>(old: &mut Vec<T>, new: Vec<T>, manners: &Manners) {
     }
 }
 
-/// One or many: a lone object stands for a list of one.
+/// One or many: a single object counts as a list of one.
 fn many(value: Option<&Value>) -> Vec<Value> {
     match value {
         None | Some(Value::Null) => Vec::new(),

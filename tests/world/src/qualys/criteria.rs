@@ -1,10 +1,10 @@
-//! Criteria on ids, and the cut of a page.
+//! Criteria on ids, and how a page is cut from the rows.
 
 use crate::qualys::Manners;
 use crate::qualys::envelope::Refused;
 use crate::qualys::request::{Criterion, Preferences};
 
-/// The ids that criteria and `startFromId` let through, both ends included.
+/// The ids that criteria and `startFromId` allow, both ends included.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct IdRange {
     pub(super) from: i64,
@@ -40,7 +40,7 @@ impl IdRange {
         Ok(())
     }
 
-    /// Whether no id can match, for which a range would be the wrong way round.
+    /// Whether no id can match, because the range ends before it begins.
     pub(super) fn is_empty(&self) -> bool {
         self.from > self.to
     }
@@ -50,7 +50,7 @@ impl IdRange {
     }
 }
 
-/// The page of `rows` (in id order) and whether more follow.
+/// The page of `rows` (ordered by id), and whether more rows follow.
 pub(super) fn page<T>(mut rows: impl Iterator<Item = T>, preferences: &Preferences) -> (Vec<T>, bool) {
     let mut here = Vec::new();
     let rest = rows.by_ref().skip(preferences.skip);

@@ -1,4 +1,4 @@
-//! The QPS envelope: pages, errors under HTTP 200, and the little XML that is answered.
+//! The QPS envelope: pages, errors under HTTP 200, and the few answers in XML.
 //!
 //! Guarantees: an empty result has neither `data` nor `lastId` nor `hasMoreRecords`, and the last page has no
 //! `lastId` (all recordings of 2020 to 2022 on US3), unless a switch says otherwise.
@@ -35,7 +35,7 @@ impl Refused {
     }
 }
 
-/// An error in JSON, carried over from the recorded XML by the documented rules.
+/// An error in JSON, translated from the recorded XML by the documented rules.
 pub(crate) fn error(code: &str, message: &str, resolution: &str) -> Reply {
     let details = json!({ "errorMessage": message, "errorResolution": resolution });
     Reply::json(200, &json!({ "ServiceResponse": { "responseCode": code, "responseErrorDetails": details } }))
@@ -56,7 +56,7 @@ fn xml_error(code: &str, message: &str, resolution: &str) -> Reply {
     xml(code, &inner)
 }
 
-/// `Accept` decides; without one that names a format, a JSON body asks for JSON (a Qualys script does so).
+/// `Accept` decides. If it names no format, a JSON body asks for JSON (as a Qualys script does).
 pub(super) fn wants_json(ask: &Ask) -> bool {
     let names = |header: &str, format: &str| ask.header(header).is_some_and(|value| value.contains(format));
     match (names("accept", "json"), names("accept", "xml")) {
@@ -77,7 +77,7 @@ pub(super) fn not_signed_in(as_401: bool, json: bool) -> Reply {
     }
 }
 
-/// The world speaks JSON; XML is refused in XML.
+/// The world only supports JSON; a request for XML is refused in XML.
 pub(super) fn xml_refusal() -> Reply {
     xml_error(
         "INVALID_REQUEST",
@@ -101,10 +101,10 @@ pub(super) fn version(as_json: bool) -> Reply {
     }
 }
 
-/// What an operation gives.
+/// The result of an operation.
 pub(super) type Answered = Result<Reply, Refused>;
 
-/// The rows of a page, already as JSON, with what the envelope says about them.
+/// The rows of a page as JSON text, and what the envelope says about them.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     /// The rows, joined by commas.

@@ -19,34 +19,27 @@ pub enum Source {
     Plain,
 }
 
-/// A host asset. Every field may be set by [`crate::World::host`] and [`crate::World::edit_host`].
+/// A host asset. [`crate::World::host`] and [`crate::World::edit_host`] can set every field.
 #[derive(Clone, Debug)]
 pub struct Host {
-    /// Qualys id.
     pub id: i64,
-    /// Name of the asset.
     pub name: String,
-    /// Subscription; some assets have none.
+    /// Some assets have none.
     pub subscription: Option<String>,
-    /// Resource group.
     pub resource_group: String,
-    /// Name of the machine in Azure, where it is not the asset's.
+    /// The machine's name in Azure, if it differs from the asset's name.
     pub machine_name: Option<String>,
     /// Azure's `vmId`.
     pub vm_id: String,
-    /// State of the machine; open set of words.
+    /// The state of the machine. Any word is possible.
     pub state: String,
-    /// Region.
     pub location: String,
-    /// Size.
     pub vm_size: String,
-    /// Operating system.
     pub os: String,
-    /// Private address.
     pub private_ip: String,
-    /// Public address; often missing.
+    /// Often missing.
     pub public_ip: Option<String>,
-    /// MAC address, in Azure's writing.
+    /// As Azure writes it.
     pub mac_address: String,
     /// Azure tags; `None` leaves `azureVmTags` out.
     pub azure_tags: Option<Vec<(String, String)>>,
@@ -56,18 +49,18 @@ pub struct Host {
     pub tracking_method: Cow<'static, str>,
     /// The sources, in the order of the answer.
     pub sources: Cow<'static, [Source]>,
-    /// Made.
+    /// When it was created.
     pub created: Timestamp,
-    /// Changed; the `updated` criterion looks here.
+    /// When it was changed. The criterion `updated` compares with this.
     pub modified: Timestamp,
-    /// The Azure source's first time.
+    /// The first time in the Azure source.
     pub first_discovered: Timestamp,
-    /// The Azure source's last time.
+    /// The last time in the Azure source.
     pub last_updated: Timestamp,
 }
 
 impl Host {
-    /// The values of `cloudProviderType` that match it.
+    /// The values of `cloudProviderType` that match this source.
     pub(super) fn is_of(&self, provider: &str) -> bool {
         self.sources.iter().any(|source| match source {
             Source::Azure => provider == "AZURE",
@@ -77,7 +70,7 @@ impl Host {
     }
 }
 
-/// A private address that follows from the id.
+/// A private address, derived from the id.
 fn private_ip(id: i64) -> String {
     let byte = |shift: u32| (id >> shift) & 0xff;
     format!("10.{}.{}.{}", byte(16), byte(8), byte(0))
@@ -88,7 +81,7 @@ fn mac_address(id: i64) -> String {
     format!("00-0D-3A-{:02X}-{:02X}-{:02X}", byte(16), byte(8), byte(0))
 }
 
-/// A plain Azure host.
+/// An ordinary Azure host.
 pub(super) fn plain(id: i64, subscription: &str, now: Timestamp) -> Host {
     Host {
         id,
@@ -115,7 +108,7 @@ pub(super) fn plain(id: i64, subscription: &str, now: Timestamp) -> Host {
     }
 }
 
-/// The host that a sync makes of a machine.
+/// The host that a sync creates for a machine.
 pub(super) fn of_machine(id: i64, subscription: &str, machine: &Machine, now: Timestamp) -> Host {
     Host {
         name: machine.name.clone(),

@@ -1,6 +1,6 @@
 //! Search, count and get of host assets.
 //!
-//! Guarantees: a page is chosen under the lock and written outside it.
+//! Guarantees: the rows of a page are chosen under the lock; the page is written outside it.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::qualys::request::{Criterion, Request};
 use crate::qualys::{Host, Qualys, connector_calls, host_json};
 use crate::state::Shared;
 
-/// What hosts are searched by besides their ids.
+/// What a search of hosts can filter on besides ids.
 enum Test {
     Provider(String),
     Tag(i64),

@@ -1,4 +1,4 @@
-//! A host asset as JSON, in the layout that clients parse from live answers.
+//! A host asset as JSON, in the form that clients parse from live answers.
 
 use std::collections::BTreeMap;
 

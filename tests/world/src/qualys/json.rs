@@ -1,6 +1,6 @@
 //! JSON written straight into a buffer, limited to the paths of `?fields=`.
 //!
-//! Guarantees: a page of a thousand hosts costs no tree of values; strings are escaped by serde.
+//! Guarantees: a page of a thousand hosts needs no tree of values; serde escapes the strings.
 
 use serde::Serialize;
 
@@ -15,7 +15,7 @@ pub(super) struct Mask {
 pub(super) static WHOLE: Mask = Mask { whole: true, under: Vec::new() };
 
 impl Mask {
-    /// The mask of `?fields=a,b.list.C.d`; everything without one.
+    /// The mask of `?fields=a,b.list.C.d`; without `fields`, everything.
     pub(super) fn parse(fields: Option<&str>) -> Self {
         let Some(fields) = fields else { return Self { whole: true, under: Vec::new() } };
         let mut mask = Self::default();
@@ -70,7 +70,7 @@ impl<'a> Obj<'a> {
         Some(mask)
     }
 
-    /// A member that serde writes.
+    /// A member, written by serde.
     pub(super) fn put(&mut self, key: &str, value: impl Serialize) {
         if self.key(key).is_some() {
             serde_json::to_writer(&mut *self.out, &value).expect("a buffer takes any JSON");
@@ -84,12 +84,12 @@ impl<'a> Obj<'a> {
         }
     }
 
-    /// A boolean as the string that Qualys answers.
+    /// A boolean, as the string that Qualys answers.
     pub(super) fn flag(&mut self, key: &str, value: bool) {
         self.put(key, if value { "true" } else { "false" });
     }
 
-    /// An id, as number or string.
+    /// An id, as a number or a string.
     pub(super) fn id(&mut self, key: &str, id: i64, as_string: bool) {
         if as_string { self.put(key, id.to_string()) } else { self.put(key, id) }
     }
@@ -103,7 +103,7 @@ impl<'a> Obj<'a> {
         }
     }
 
-    /// A member `{"list":[{"Name":{…}},…]}`; a row whose name the mask leaves out is left out whole.
+    /// A member `{"list":[{"Name":{…}},…]}`. If the mask does not have a row's name, the whole row is left out.
     pub(super) fn list<T>(
         &mut self,
         key: &str,

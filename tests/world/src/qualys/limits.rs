@@ -1,7 +1,7 @@
 //! 409: too many calls at once (1960) or in the window (1965).
 //!
-//! Guarantees: concurrency is checked first and never tells a wait (Qualys limits guide); no answer has a limit
-//! header unless the switch says so.
+//! Guarantees: concurrency is checked first, and its refusal never says how long to wait (Qualys limits guide); no answer
+//! has a limit header unless the switch says so.
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -11,7 +11,7 @@ use crate::clock::seconds;
 use crate::net::reply::Reply;
 use crate::qualys::{LimitBody, Qualys, ToWait};
 
-/// The refusal, if the call exceeds a limit; else it is counted.
+/// The refusal, if the call exceeds a limit; otherwise the call is counted.
 pub(super) fn check(qualys: &mut Qualys, call: CallKind, running: usize, now: Timestamp) -> Option<Reply> {
     let manners = &qualys.manners;
     if manners.concurrency_enforced && running > manners.concurrency {
@@ -33,7 +33,7 @@ pub(super) fn check(qualys: &mut Qualys, call: CallKind, running: usize, now: Ti
     Some(conflict(1965, told.then_some(wait), qualys.manners.limit_body, now))
 }
 
-/// A 409 in the classic API's shape; a 409 of QPS was never seen.
+/// A 409 in the form of the classic API; a 409 from QPS was never seen.
 pub(crate) fn conflict(code: u32, wait: Option<u64>, form: LimitBody, now: Timestamp) -> Reply {
     let (text, item) = match code {
         1960 => (
@@ -74,7 +74,7 @@ pub(crate) fn conflict(code: u32, wait: Option<u64>, form: LimitBody, now: Times
     reply.code(&code.to_string())
 }
 
-/// Adds the six limit headers (names lower-case, as recorded 2020 on US3; values as in the limits guide).
+/// Adds the six limit headers (names in lower case, as recorded in 2020 on US3; values as in the limits guide).
 pub(super) fn headers(
     qualys: &Qualys,
     reply: Reply,

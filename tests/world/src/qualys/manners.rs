@@ -1,22 +1,22 @@
-//! The switches: everything about Qualys that no source settles, with the evidence for each default.
+//! The switches: everything about Qualys that no source answers for sure, with the evidence for each default.
 //!
-//! Guarantees: each switch may be turned at any time and counts from the next request.
+//! Guarantees: a switch may be changed at any time and takes effect with the next request.
 
 use std::time::Duration;
 
 use jiff::SignedDuration;
 
-/// What the server does with a second connector for a subscription, or with a name that is taken.
+/// The answer to a second connector for a subscription, or to a name that is taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnDuplicate {
-    /// It makes another.
+    /// It creates another.
     #[default]
     Allow,
     /// `INVALID_REQUEST`.
     Refuse,
 }
 
-/// What a run of a connector does that is running already.
+/// The answer to a run of a connector that is already running.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnRunning {
     /// Success; the run in progress goes on and no other starts.
@@ -26,7 +26,7 @@ pub enum OnRunning {
     Refuse,
 }
 
-/// What a run of a disabled connector does.
+/// The answer to a run of a disabled connector.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnDisabled {
     /// `INVALID_REQUEST`.
@@ -36,7 +36,7 @@ pub enum OnDisabled {
     Accept,
 }
 
-/// How `activation` is shown; three shapes are documented or parsed by clients.
+/// How answers show `activation`. Three forms are documented or parsed by clients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ActivationShape {
     /// `{"list":["VM"]}`.
@@ -48,7 +48,7 @@ pub enum ActivationShape {
     Bare,
 }
 
-/// The name of the time of the last sync.
+/// The name of the field with the time of the last sync.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LastSyncName {
     /// `lastSync` (schema and documentation).
@@ -58,7 +58,7 @@ pub enum LastSyncName {
     LastSyncedOn,
 }
 
-/// The name of the last error.
+/// The name of the field with the last error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ErrorName {
     /// `lastError` (schema and documentation).
@@ -66,7 +66,7 @@ pub enum ErrorName {
     LastError,
     /// `errorDetail` (read by a script that Qualys published in 2026).
     ErrorDetail,
-    /// `error` (the same script's other spelling).
+    /// `error` (another spelling in the same script).
     Error,
 }
 
@@ -80,7 +80,7 @@ pub enum LimitBody {
     Json,
 }
 
-/// When a refusal by rate tells how long to wait (`X-RateLimit-ToWait-Sec`, `SECONDS_TO_WAIT`).
+/// When a refusal by the rate limit says how long to wait (`X-RateLimit-ToWait-Sec`, `SECONDS_TO_WAIT`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ToWait {
     /// Each time (documented).
@@ -88,104 +88,104 @@ pub enum ToWait {
     Always,
     /// From the second refusal in a row (seen by a client).
     SecondRefusal,
-    /// Never.
     Never,
 }
 
 /// A rate limit for each endpoint over a sliding window.
 #[derive(Clone, Debug)]
 pub struct Rate {
-    /// Calls in a window.
+    /// How many calls a window allows.
     pub limit: usize,
-    /// The window.
     pub window: SignedDuration,
     /// Whether answers carry the limit headers. None of the QPS recordings of 2020 to 2022 had any.
     pub headers: bool,
-    /// When a refusal tells the wait.
+    /// When a refusal says how long to wait.
     pub to_wait_on: ToWait,
 }
 
 impl Rate {
-    /// `limit` calls in `window`, without headers, the wait told each time.
+    /// `limit` calls in `window`, without headers. Every refusal says how long to wait.
     pub fn new(limit: usize, window: SignedDuration) -> Self {
         Self { limit, window, headers: false, to_wait_on: ToWait::Always }
     }
 }
 
-/// The switches.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each switch is a question of its own, answered yes or no")]
 pub struct Manners {
-    /// How long after a create the server starts the first sync alone; `None`: it waits in `QUEUED` until run. A Qualys
-    /// script of 2026 shows `QUEUED` as "waits for first sync"; who starts it is not said. Default 50 ms.
+    /// How long after a create the server starts the first sync by itself. With `None` the connector waits in `QUEUED`
+    /// until it is run. A Qualys script of 2026 shows `QUEUED` as "waits for first sync" and does not say who starts it.
+    /// Default 50 ms.
     pub auto_start: Option<SignedDuration>,
-    /// How long after a run the old state still shows. A precaution, never observed. Default 50 ms.
+    /// How long after a run answers still show the old state. A precaution, never observed. Default 50 ms.
     pub run_lag: SignedDuration,
     /// How long a sync takes: a third in `QUEUED`, the rest in `PROCESSING`. Minutes in reality; default 150 ms.
     pub sync_duration: SignedDuration,
     /// Whether the time of the last sync moves when a sync fails. Not observed; default yes.
     pub last_sync_moves_on_failure: bool,
     /// Whether Qualys syncs enabled connectors on its own every `runFrequency` (documented: every 4 h by default).
-    /// Default off, so that tests choose when.
+    /// Default off, so that tests decide when a sync happens.
     pub own_schedule: bool,
-    /// A second connector for the same subscription. Not observed; default allowed.
+    /// Whether there can be a second connector for the same subscription. Not observed; default allowed.
     pub duplicate_subscription: OnDuplicate,
-    /// A second connector of the same name. Not observed ("unique" is said of tenant connectors only); default
-    /// allowed.
+    /// Whether there can be a second connector of the same name. Not observed (only names of tenant connectors are said
+    /// to be "unique"); default allowed.
     pub duplicate_name: OnDuplicate,
-    /// Whether `startFromId` includes that record. Not observed; a Qualys script does not de-duplicate, hence default no.
+    /// Whether `startFromId` includes that record. Not observed. A Qualys script does not remove duplicates, so the
+    /// default is no.
     pub start_from_id_inclusive: bool,
-    /// Ids and `lastId` as strings. Documented JSON shows numbers; default no.
+    /// Whether ids and `lastId` are strings. The documented JSON has numbers; default no.
     pub ids_as_strings: bool,
-    /// `count` as a string. Not observed; default no.
+    /// Whether `count` is a string. Not observed; default no.
     pub count_as_string: bool,
-    /// `hasMoreRecords` as a boolean. Clients on live accounts compare with the string; default no.
+    /// Whether `hasMoreRecords` is a boolean. Clients on live accounts compare it with a string; default no.
     pub has_more_as_bool: bool,
-    /// Shape of `activation`. Not observed; default a plain list.
+    /// The form of `activation`. Not observed; default a plain list.
     pub activation_shape: ActivationShape,
-    /// Whether the last page has a `lastId`. No recording does, one hand-edited fixture does; default no.
+    /// Whether the last page has a `lastId`. It has none in any recording, and has one in a hand-edited fixture; default no.
     pub last_page_has_last_id: bool,
-    /// Run while running. Not observed; default accepted.
+    /// A run while a sync is running. Not observed; default accepted.
     pub run_while_running: OnRunning,
-    /// Run of a disabled connector. Qualys's Jenkins plugin aborts before it asks; default refused.
+    /// A run of a disabled connector. Qualys's Jenkins plugin stops before it asks; default refused.
     pub run_disabled: OnDisabled,
-    /// Whether the answer to a run carries `connectorState` besides the id (it does in the generic 2.0 run). Default yes.
+    /// Whether the answer to a run has `connectorState` besides the id (as in the generic 2.0 run). Default yes.
     pub run_answers_with_state: bool,
-    /// How long a new connector is missing from search (not from get). Not observed; default none.
+    /// How long a new connector is missing from searches, though not from a get. Not observed; default none.
     pub search_lag: SignedDuration,
-    /// Whether search lists deleted connectors, with `isDeleted` true. Not observed; default no.
+    /// Whether searches list deleted connectors, with `isDeleted` true. Not observed; default no.
     pub search_lists_deleted: bool,
-    /// Whether every connector is shown with its id and subscription only: the schema lets all else be missing. Default
-    /// no; [`crate::Connector::sparse`] does it for one.
+    /// Whether answers show only the id and the subscription of every connector, since the schema allows everything else
+    /// to be missing. Default no. [`crate::Connector::sparse`] does this for one connector.
     pub sparse: bool,
-    /// Name of the time of the last sync.
+    /// The name of the field with the time of the last sync.
     pub last_sync_name: LastSyncName,
-    /// Name of the last error.
+    /// The name of the field with the last error.
     pub error_name: ErrorName,
-    /// Name of the wrapper of an error row. Not observed in JSON; default the schema's class name.
+    /// The name of the object around an error row. Not observed in JSON; default the class name in the schema.
     pub error_row_name: &'static str,
-    /// Text of the error of the next failing syncs instead of the world's own. The real texts are unknown.
+    /// The error text of the next failing syncs, instead of the world's own. The real texts are unknown.
     pub sync_error_text: Option<String>,
-    /// Whether a disabled connector's state reads `DISABLED`. The state exists; when it shows is unknown. Default no.
+    /// Whether a disabled connector has the state `DISABLED`. The state exists, but it is unknown when it is shown.
+    /// Default no.
     pub disabled_shows_as_state: bool,
-    /// Whether a create or update is refused for a `runFrequency` that is not among those that a Qualys script lists. Default no.
+    /// Whether a create or update is refused for a `runFrequency` that a Qualys script does not list. Default no.
     pub odd_run_frequency_refused: bool,
     /// Whether an empty `set` clears a collection. Unverified; default yes.
     pub empty_set_clears: bool,
-    /// Whether creates, and updates that carry a key, are refused with an `INVALID_REQUEST` that repeats the key: a
-    /// rude server, to prove that a client scrubs. Never observed; default no.
+    /// Whether creates, and updates with a key, are refused with an `INVALID_REQUEST` that repeats the key, to prove that
+    /// a client keeps it out of its errors. Never observed; default no.
     pub echo_secret_in_error: bool,
-    /// Whether wrong credentials get HTTP 401 instead of 200 with `INVALID_CREDENTIALS` (recorded 2022 on US3; scripts
-    /// by Qualys handle both). Default no.
+    /// Whether wrong credentials are answered with HTTP 401 instead of 200 with `INVALID_CREDENTIALS` (recorded in 2022
+    /// on US3; Qualys's scripts handle both). Default no.
     pub wrong_password_is_401: bool,
     /// The rate limit; default none.
     pub rate: Option<Rate>,
     /// Calls that may run at the same time (recorded 2020 on US3: 2).
     pub concurrency: usize,
-    /// Whether more are refused with 409 and code 1960, which never tells a wait. Default no; the greatest number is
-    /// always seen by [`crate::World::max_concurrency_seen`].
+    /// Whether more calls are refused with 409 and code 1960, which never says how long to wait. Default no.
+    /// [`crate::World::max_concurrency_seen`] has the greatest number in any case.
     pub concurrency_enforced: bool,
-    /// Format of a 409.
+    /// The format of a 409.
     pub limit_body: LimitBody,
     /// Real time that every Qualys call takes at least; default none.
     pub latency: Option<Duration>,

@@ -1,11 +1,10 @@
-//! What a QPS request asks: criteria, page, data.
+//! The content of a QPS request: criteria, page, data.
 
 use serde_json::Value;
 
 use crate::net::ask::Ask;
 use crate::qualys::envelope::Refused;
 
-/// One criterion.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Criterion {
     pub(super) field: String,
@@ -14,7 +13,7 @@ pub(super) struct Criterion {
 }
 
 impl Criterion {
-    /// The value as a number; the refusal's words were recorded in 2020 on US3.
+    /// The value as a number. The text of the refusal was recorded in 2020 on US3.
     pub(super) fn long(&self) -> Result<i64, Refused> {
         self.value.trim().parse().map_err(|_| {
             Refused::invalid(
@@ -36,16 +35,14 @@ impl Criterion {
     }
 }
 
-/// Which page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Preferences {
     pub(super) limit: usize,
-    /// Records to skip: `startFromOffset` counts from 1 (recorded 2022 on US3).
+    /// Records to skip. `startFromOffset` counts from 1 (recorded in 2022 on US3).
     pub(super) skip: usize,
     pub(super) start_from_id: Option<i64>,
 }
 
-/// A parsed request.
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) criteria: Vec<Criterion>,
@@ -69,7 +66,7 @@ fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)
 }
 
-/// The criteria: a list, or a single object.
+/// The criteria, which are a list or a single object.
 pub(super) fn criteria_of(body: &Value) -> Result<Vec<Criterion>, Refused> {
     let Some(criteria) = body.pointer("/ServiceRequest/filters/Criteria") else { return Ok(Vec::new()) };
     let rows = criteria.as_array().map_or_else(|| vec![criteria], |rows| rows.iter().collect());

@@ -1,4 +1,4 @@
-//! Building, changing and looking at the Qualys side from a test.
+//! Building, changing and reading the Qualys side from a test.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::qualys::host::{Host, of_machine, plain};
 use crate::qualys::{Connector, Source};
 use crate::world::World;
 
-/// A connector as a create begins it.
+/// A connector as it is right after a create.
 pub(super) fn blank(now: Timestamp) -> Connector {
     Connector {
         id: 0,
@@ -52,7 +52,7 @@ impl World {
         self.shared().lock().qualys.password.clone()
     }
 
-    /// Gives the API user another password; the old one is wrong from now on.
+    /// Changes the API user's password; the old one is wrong from now on.
     pub fn set_qualys_password(&self, password: &str) {
         self.with(|state| {
             let old = std::mem::replace(&mut state.qualys.password, password.to_owned());
@@ -60,8 +60,8 @@ impl World {
         });
     }
 
-    /// A healthy connector for `subscription`, made by hand (foreign: no mark), synced just now with the default
-    /// application's newest secret; no machine has become a host by it. Change it by [`World::edit_connector`].
+    /// Adds a healthy connector for `subscription` that someone created by hand, without a mark. It was synced just now,
+    /// with the default application's newest secret, and has created no hosts. Change it with [`World::edit_connector`].
     pub fn connector(&self, subscription: &str) -> i64 {
         let (tenant, app, key) = (self.tenant(), self.app_id(), self.app_secret());
         self.with(|state| {
@@ -82,7 +82,7 @@ impl World {
         })
     }
 
-    /// Changes a connector. Unknown ids change nothing.
+    /// Changes a connector. Does nothing for an unknown id.
     pub fn edit_connector(&self, id: i64, change: impl FnOnce(&mut Connector)) {
         self.with(|state| {
             if let Some(one) = state.qualys.connectors.get_mut(&id) {
@@ -93,7 +93,7 @@ impl World {
         });
     }
 
-    /// The connectors that were not deleted, by id, each with the state that shows now.
+    /// The connectors that were not deleted, by id, each with the state that answers show now.
     pub fn connectors(&self) -> Vec<Connector> {
         self.with(|state| {
             let now = state.now();
@@ -114,7 +114,7 @@ impl World {
         self.with(|state| !state.qualys.pending.is_empty())
     }
 
-    /// Makes a tag and returns its id.
+    /// Creates a tag and returns its id.
     pub fn tag(&self, name: &str) -> i64 {
         self.with(|state| {
             let id = state.ids.tag();
@@ -123,7 +123,7 @@ impl World {
         })
     }
 
-    /// Makes a host by hand, with `change` applied, and returns its id. Syncs leave it alone.
+    /// Creates a host, applies `change` to it, and returns its id. Syncs do not change it.
     pub fn host(&self, subscription: &str, change: impl FnOnce(&mut Host)) -> i64 {
         self.with(|state| {
             let id = state.ids.host();
@@ -135,7 +135,7 @@ impl World {
         })
     }
 
-    /// Makes `n` hosts by hand; quick enough for hundreds of thousands.
+    /// Creates `n` hosts, quickly enough for hundreds of thousands.
     pub fn hosts(&self, subscription: &str, n: usize) {
         self.with(|state| {
             let now = state.now();
@@ -146,7 +146,7 @@ impl World {
         });
     }
 
-    /// Makes `n` machines in Azure with the hosts that a sync would have made of them.
+    /// Creates `n` machines in Azure, and the hosts that a sync would have created for them.
     pub fn machines_with_hosts(&self, subscription: &str, n: usize) {
         self.machines(subscription, n);
         self.with(|state| {
@@ -163,7 +163,7 @@ impl World {
         });
     }
 
-    /// A host that only AWS knows; it must not match `cloudProviderType` `AZURE`.
+    /// Creates a host that only AWS has. It must not match `cloudProviderType` `AZURE`.
     pub fn ec2_host(&self) -> i64 {
         self.host("", |host| {
             host.subscription = None;
@@ -171,7 +171,7 @@ impl World {
         })
     }
 
-    /// Changes a host. Unknown ids change nothing.
+    /// Changes a host. Does nothing for an unknown id.
     pub fn edit_host(&self, id: i64, change: impl FnOnce(&mut Host)) {
         self.with(|state| {
             if let Some(host) = state.qualys.hosts.get_mut(&id) {
@@ -182,7 +182,7 @@ impl World {
         });
     }
 
-    /// Removes a host from Qualys altogether, without a tombstone.
+    /// Removes a host from Qualys, without a tombstone.
     pub fn remove_host(&self, id: i64) {
         self.with(|state| {
             state.qualys.hosts.remove(&id);

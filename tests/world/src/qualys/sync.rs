@@ -1,7 +1,7 @@
-//! What a sync does when it ends, and Qualys's own schedule.
+//! What happens when a sync ends, and Qualys's own schedule.
 //!
-//! Guarantees: a sync succeeds only with a live secret of the application in the subscription's directory and Reader
-//! on a working subscription; a machine that is gone from Azure stays as a host in state `DELETED`.
+//! Guarantees: a sync succeeds only with a live secret of the application in the subscription's directory, and with
+//! Reader on a subscription that works. A machine that is gone from Azure stays as a host with the state `DELETED`.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::qualys::host::of_machine;
 use crate::state::State;
 
 impl State {
-    /// Ends the syncs that are due and starts those that Qualys's own schedule wants.
+    /// Ends the syncs that are due, and starts those that are due by Qualys's own schedule.
     pub(crate) fn progress(&mut self) {
         let now = self.now();
         if self.qualys.manners.own_schedule {
@@ -79,7 +79,7 @@ impl State {
         one.run = None;
         one.syncs += 1;
         if moves {
-            // Shown in whole seconds: two quick syncs must not look like one.
+            // Answers show whole seconds, and two quick syncs must not look like one.
             let next = one.last_sync.map_or(at, |last| later(last, SignedDuration::from_secs(1)).max(at));
             one.last_sync = Some(next);
         }
@@ -91,7 +91,7 @@ impl State {
         one.last_error = obstacle;
     }
 
-    /// Turns the subscription's machines into hosts, and hosts whose machine is gone into tombstones.
+    /// Makes hosts of the subscription's machines, and tombstones of hosts whose machine is gone.
     fn collect(&mut self, subscription: &str, tags: &[i64], at: Timestamp) {
         let Some(found) = self.azure.live(subscription) else { return };
         let qualys = &mut self.qualys;

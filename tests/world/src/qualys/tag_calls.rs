@@ -1,4 +1,4 @@
-//! Search of tags, for clients that turn a tag's name into its id.
+//! Search of tags, for clients that look up a tag's id by its name.
 
 use crate::net::ask::Ask;
 use crate::qualys::criteria::{IdRange, page};

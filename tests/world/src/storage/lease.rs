@@ -1,4 +1,4 @@
-//! A thief of leases, as another instance that thinks the holder dead would be.
+//! Steals leases, as another instance would if it took the holder for dead.
 
 use anyhow::Context;
 use reqwest::Method;
@@ -8,15 +8,15 @@ use crate::azurite::account::path_of;
 use crate::azurite::{ACCOUNT, blob_host};
 use crate::world::World;
 
-/// The longest time for which a lease that ends by itself can be had.
+/// The longest time for a lease that ends by itself.
 const SECONDS: &str = "60";
 
 impl World {
-    /// Breaks the lease on a blob at once, if there is one, takes a new one for a minute as somebody else, and returns its id. Nothing of it
-    /// is recorded. Needs an Azurite of this world's.
+    /// Breaks the lease on a blob at once, if there is one, takes a new one for a minute as another client, and returns
+    /// its id. Nothing of this is recorded. Needs an Azurite that belongs to this world.
     ///
     /// # Panics
-    /// When there is no such blob, or the holder is faster.
+    /// When there is no such blob, or when the holder takes the lease first.
     pub fn steal_lease(&self, container: &str, blob: &str) -> String {
         let stolen = self.lease(container, blob, |rest, path| async move {
             let (action, period) = (("x-ms-lease-action", "break"), ("x-ms-lease-break-period", "0"));
@@ -35,7 +35,7 @@ impl World {
     /// Gives a stolen lease back, so that the blob is free again.
     ///
     /// # Panics
-    /// When the lease is no longer the thief's.
+    /// When the stolen lease is lost.
     pub fn give_back_lease(&self, container: &str, blob: &str, lease: &str) {
         let given = self.lease(container, blob, |rest, path| async move {
             let (action, id) = (("x-ms-lease-action", "release"), ("x-ms-lease-id", lease));

@@ -1,4 +1,4 @@
-//! Storage's own errors: XML, with the code in a header too.
+//! Errors of storage: XML, with the code in a header too.
 
 use jiff::Timestamp;
 
@@ -6,7 +6,7 @@ use crate::calls::CallKind;
 use crate::faults::Kind;
 use crate::net::reply::Reply;
 
-/// The code that goes with a status for an operation (Microsoft's lists of common, blob and queue error codes).
+/// The code that belongs to a status and an operation (Microsoft's lists of common, blob and queue error codes).
 pub(crate) fn code(status: u16, call: CallKind) -> &'static str {
     let of_queue = matches!(
         call,
@@ -53,7 +53,7 @@ fn message(code: &str) -> &'static str {
     }
 }
 
-/// An error answer; to a `HEAD` only its headers go out.
+/// An error answer. For a `HEAD` only its headers are sent.
 pub(crate) fn error(status: u16, code: &str, now: Timestamp) -> Reply {
     let id = "00000000-0000-4000-8000-0000000000fa";
     let body = format!(
@@ -66,7 +66,7 @@ pub(crate) fn error(status: u16, code: &str, now: Timestamp) -> Reply {
         .code(code)
 }
 
-/// Spoils the rows of a list of blobs; everything else stays as it is.
+/// Changes the rows of a list of blobs, as a fault asks; everything else stays as it is.
 pub(crate) fn spoil_list(kind: &Kind, reply: &mut Reply) {
     const END: &str = "</Blob>";
     let Ok(text) = std::str::from_utf8(&reply.body) else { return };

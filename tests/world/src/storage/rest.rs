@@ -1,6 +1,7 @@
-//! The world's own client for the storage services: what the host, the helpers and the thief of leases ask.
+//! The world's own client for the storage services, for the host, the helpers of tests, and the stealing of leases.
 //!
-//! Guarantees: it signs in with the world's managed identity, and goes through the world's proxy unless the account is given by address.
+//! Guarantees: it signs in with the world's managed identity, and it uses the world's proxy unless the account is given
+//! by address.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -15,21 +16,21 @@ use super::{AUDIENCE, LIMIT};
 use crate::entra::Principal;
 use crate::world::World;
 
-/// Any version that takes bearer tokens (2017-11-09 and later) would do.
+/// Any version that accepts bearer tokens (2017-11-09 and later) would do.
 const VERSION: &str = "2025-11-05";
 
-/// A client that trusts the authority `ca` and no other.
+/// A client that trusts only the authority `ca`.
 pub(crate) fn client(ca: &str) -> reqwest::ClientBuilder {
     let ca = reqwest::Certificate::from_pem(ca.as_bytes()).expect("the authority's certificate is PEM");
     reqwest::Client::builder()
         .tls_certs_only([ca])
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(Duration::from_secs(5))
-        // Shorter than a Node.js server keeps a connection that rests: a request never meets one that is just closing.
+        // Shorter than a Node.js server keeps an idle connection, so that a request never meets one that is just closing.
         .pool_idle_timeout(Duration::from_secs(2))
 }
 
-/// An answer, read to its end.
+/// An answer with its whole body.
 #[derive(Debug)]
 pub(crate) struct Got {
     pub(crate) status: u16,
@@ -50,7 +51,7 @@ impl Got {
         self.header("x-ms-error-code") == Some(code)
     }
 
-    /// The answer if it is a success, else an error that tells it.
+    /// The answer if it is a success, otherwise an error that shows it.
     pub(crate) fn good(self) -> anyhow::Result<Self> {
         if !(200..300).contains(&self.status) {
             bail!("HTTP {} {}", self.status, self.header("x-ms-error-code").unwrap_or("without a code"));
@@ -70,7 +71,7 @@ pub(crate) struct Rest {
 }
 
 impl Rest {
-    /// For the service at `base`, by real name or by address.
+    /// A client for the service at `base`, given by real name or by address.
     pub(crate) fn new(world: &World, base: &str, agent: &'static str) -> anyhow::Result<Self> {
         let proxy = reqwest::Proxy::https(world.proxy_url())?
             .no_proxy(reqwest::NoProxy::from_string("127.0.0.1,localhost"));
@@ -81,7 +82,7 @@ impl Rest {
 
     fn token(&self) -> String {
         let mut held = self.token.lock().unwrap_or_else(PoisonError::into_inner);
-        // Storage's tokens run by the real clock.
+        // Tokens for storage use the real clock.
         let soon = Timestamp::now() + SignedDuration::from_mins(1);
         if let Some((token, expires)) = &*held
             && *expires > soon
@@ -123,7 +124,7 @@ impl Rest {
     }
 }
 
-/// Runs `work` to its end on a thread of its own, so that it may be called inside a runtime as well as outside.
+/// Runs `work` to its end on a thread of its own, so that it may be called inside or outside a runtime.
 pub(crate) fn at_once<T: Send, F: Future<Output = T>>(work: impl FnOnce() -> F + Send) -> T {
     let run = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -135,21 +136,21 @@ pub(crate) fn at_once<T: Send, F: Future<Output = T>>(work: impl FnOnce() -> F +
     })
 }
 
-/// The text of the first element `name` in `xml`, which has no attributes; entities resolved.
+/// The text of the first element `name` in `xml`, with its entities resolved. The element has no attributes.
 pub(crate) fn element(xml: &str, name: &str) -> Option<String> {
     let start = xml.find(&format!("<{name}>"))? + name.len() + 2;
     let end = start + xml[start..].find(&format!("</{name}>"))?;
     Some(unescaped(&xml[start..end]))
 }
 
-/// The insides of every element `name` in `xml`.
+/// The content of every element `name` in `xml`.
 pub(crate) fn elements<'a>(xml: &'a str, name: &str) -> Vec<&'a str> {
     let (open, close) = (format!("<{name}>"), format!("</{name}>"));
     let parts = xml.split(open.as_str()).skip(1);
     parts.filter_map(|part| part.split_once(close.as_str()).map(|(inside, _)| inside)).collect()
 }
 
-/// `text` so that it can stand in an element.
+/// `text`, escaped for an element.
 pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
@@ -187,7 +188,7 @@ fn character(entity: &str) -> Option<char> {
 }
 
 impl World {
-    /// A token of the managed identity for Blob and Queue Storage, good for the real hour.
+    /// A token of the managed identity for Blob and Queue Storage, valid for an hour of real time.
     pub fn storage_token(&self) -> String {
         self.with(|state| {
             let (now, tenant) = (state.now(), state.entra.identity_tenant.clone());

@@ -1,4 +1,4 @@
-//! Create, update, delete and the shape of a connector.
+//! Create, update, delete and the form of a connector.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Faults: what the client sees and whether the request had its effect.
+//! Faults: what the client sees, and whether the request had its effect.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ const SEARCH: &str = "3.0/search/am/azureassetdataconnector";
 
 #[tokio::test]
 async fn each_kind_shows_as_it_should_and_has_its_effect_or_none() {
-    // Kind, status seen (none: the connection failed), connectors made.
+    // Kind, status that the client saw (none if the connection failed), connectors created.
     let cases = [
         (Kind::Status(500), Some(500), 0),
         (Kind::Status(403), Some(403), 0),

@@ -1,4 +1,4 @@
-//! Host assets: filters, windows, shapes, and the speed of big pages.
+//! Host assets: filters, ranges, forms, and the speed of large pages.
 
 use std::time::Instant;
 
@@ -126,6 +126,6 @@ async fn two_hundred_thousand_hosts_are_made_and_paged_in_good_time() {
     let paged = began.elapsed();
     println!("200,000 hosts made in {made:?}; a page of {} bytes read in {paged:?}", text.len());
     assert_eq!(status, 200);
-    // Far above what is needed, so that only a wrong algorithm fails on a slow machine.
+    // Far more than is needed, so that even on a slow machine only a wrong algorithm fails.
     assert!(made.as_secs() < 20 && paged.as_secs() < 3);
 }

@@ -1,4 +1,4 @@
-//! The switches that are not tested where they belong, each both ways.
+//! The switches that no other file tests, each both ways.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;

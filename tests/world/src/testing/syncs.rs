@@ -1,4 +1,4 @@
-//! The course of a sync and what it leaves.
+//! The states of a sync, and its result.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};

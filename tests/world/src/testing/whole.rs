@@ -1,4 +1,4 @@
-//! The world as a whole: its record, its secrets, its end, its control API.
+//! The world as a whole: its record, its secrets, how it stops, its control API.
 
 use serde_json::{Value, json};
 

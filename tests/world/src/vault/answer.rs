@@ -16,7 +16,7 @@ use crate::vault::{SUFFIX, Version};
 
 pub(crate) use crate::vault::refusal::error;
 
-/// Versions on a page of their list (documented default and maximum).
+/// How many versions a page of the list has (documented default and maximum).
 const PAGE: usize = 25;
 
 pub(crate) fn classify(ask: &Ask) -> CallKind {
@@ -116,7 +116,7 @@ fn get(state: &State, host: &str, name: &str, version: Option<&Version>) -> Repl
     Reply::json(200, &body).header("cache-control", "no-cache")
 }
 
-/// A version without its value, as lists show it.
+/// A version without its value, as in lists.
 fn item(host: &str, name: &str, version: &Version) -> Value {
     let mut attributes = json!({ "enabled": version.enabled });
     let mut put = |name: &str, at: Option<Timestamp>| {
@@ -133,7 +133,8 @@ fn item(host: &str, name: &str, version: &Version) -> Value {
     json!({ "id": format!("https://{host}/secrets/{name}/{}", version.id), "attributes": attributes })
 }
 
-/// An unknown secret has an empty list, not a 404 (as azure-sdk tests rely on; the service sorts by version, not by age).
+/// An unknown secret has an empty list, not a 404; tests of the Azure SDK rely on that. The service sorts by version, not
+/// by age.
 fn list(host: &str, name: &str, versions: &[Version], ask: &Ask) -> Reply {
     let mut all = versions.iter().collect::<Vec<_>>();
     all.sort_by(|one, other| one.id.cmp(&other.id));

@@ -1,6 +1,6 @@
-//! The refusals of Key Vault, in its words.
+//! The refusals of Key Vault, in its own words.
 //!
-//! Guarantees: code, inner code and status are as recorded from the service; the texts are not to be decided on.
+//! Guarantees: code, inner code and status are as recorded from the service. A client must not rely on the texts.
 
 use serde_json::json;
 
@@ -11,7 +11,7 @@ use crate::vault::{VaultManners, VaultPermissions};
 /// The only audience in the public cloud.
 pub(super) const AUDIENCE: &str = "https://vault.azure.net";
 
-/// An error in Key Vault's shape, with an inner code or without.
+/// An error in the form of Key Vault's, with or without an inner code.
 pub(crate) fn error(status: u16, code: &str, inner: Option<&str>, message: &str) -> Reply {
     let mut body = json!({ "error": { "code": code, "message": message } });
     if let Some(inner) = inner {
@@ -21,7 +21,7 @@ pub(crate) fn error(status: u16, code: &str, inner: Option<&str>, message: &str)
     Reply::json(status, &body).header("cache-control", "no-cache").code(inner.unwrap_or(code))
 }
 
-/// 401 with the challenge that tells a client where to sign in, and for what.
+/// 401 with the challenge that tells a client where to sign in, and for which audience.
 pub(super) fn unauthorized(tenant: &str, manners: &VaultManners, message: &str) -> Reply {
     let host = manners.challenge_host.as_deref().unwrap_or("login.microsoftonline.com");
     error(401, "Unauthorized", None, message).header(

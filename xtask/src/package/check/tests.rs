@@ -14,7 +14,7 @@ fn entries() -> Vec<Entry> {
     zipped::read(&zipped::write(&app(), b"program").unwrap()).unwrap()
 }
 
-/// The entries after a change to the one of that name.
+/// The entries, with one of them changed.
 fn changed(name: &str, change: impl FnOnce(&mut Entry)) -> Vec<Entry> {
     let mut entries = entries();
     change(entries.iter_mut().find(|entry| entry.name == name).unwrap());
@@ -30,7 +30,7 @@ fn what_is_written_passes() {
     let (app, entries) = (app(), entries());
     assert_eq!(layout(&entries).unwrap(), "host.json, one file, 2 functions");
     assert_eq!(functions(&app, &entries).unwrap(), "cycle, status");
-    assert_eq!(contents(&app, &entries).unwrap(), "3 files are the repository's");
+    assert_eq!(contents(&app, &entries).unwrap(), "3 files are those of the repository");
     assert_eq!(program(&entries).unwrap().content, b"program");
     assert_eq!(modes(&entries).unwrap(), "0755 for `handler`, 0644 for the rest");
 }

@@ -1,4 +1,4 @@
-//! The queue listener on queues of a storage account, which Azurite plays.
+//! The queue listener on queues of a storage account, with Azurite as the account.
 
 use super::super::{AzureQueues, Host, HostOptions};
 use super::{App, until};
@@ -14,7 +14,8 @@ static STORAGE: LazyLock<Option<(World, Azurite)>> = LazyLock::new(|| {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../azurite");
     if let Err(error) = Azurite::is_ready(&dir) {
         assert!(std::env::var_os("CI").is_none(), "{error:#}");
-        // Past the capture of a test that passes. Without a standard error nobody could be told.
+        // Written directly, because the output of a test that passes is captured. If that fails, there is nowhere left to
+        // say it.
         let _ = writeln!(std::io::stderr(), "NOT TESTED, there is no Azurite: {error:#}");
         return None;
     }

@@ -1,4 +1,4 @@
-//! Bodies and requests, byte for byte, after the host's source and captured requests.
+//! Bodies and requests, byte for byte, as in the host's source and in captured requests.
 
 use super::super::delivery::Delivery;
 use super::super::dispatch::chunks;

@@ -1,4 +1,4 @@
-//! The handler that the tests start. The trigger's value says what it does.
+//! The handler that the tests start. The trigger's value tells it what to do.
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;

@@ -21,7 +21,7 @@ async fn an_empty_or_null_success_hangs_and_the_handler_is_replaced() {
         host.ready().await.unwrap();
         assert_ne!(host.handler_pid(), pid);
     }
-    // Replacing the handler is no error of it.
+    // A replaced handler has made no error.
     assert!(host.invoke_raw("work", &wish("fine")).await.is_ok());
     assert!(host.findings().join("\n").contains("was never completed"));
 }

@@ -35,7 +35,7 @@ async fn a_failed_message_comes_back_and_then_goes_to_the_poison_queue() {
     assert_eq!(attempts.iter().map(|(attempt, _)| *attempt).collect::<Vec<_>>(), [1, 2]);
     assert!(attempts[1].1.duration_since(attempts[0].1).as_millis() >= 200);
     assert!(host.queue("work").messages().unwrap().is_empty());
-    // It fails there, too, and a poison queue has no poison queue: the message comes back for ever.
+    // It fails there too, and a poison queue has no poison queue, so the message comes back for ever.
     until("again", || host.invocations().iter().filter(|done| done.function == "poison").count() >= 4).await;
     assert!(!app.queues.path().join("work-poison-poison").exists());
 }
@@ -122,8 +122,11 @@ async fn a_queue_output_becomes_messages() {
 #[tokio::test]
 async fn strange_files_are_reported_once() {
     let app = App::new();
-    app.queues.write("work/inbox.txt", "x");
+    app.queues.write("work/notes.txt", "x");
     let host = app.start().await;
+    let reports = || host.lines().iter().filter(|line| line.text.contains("notes.txt")).count();
+    until("a report", || reports() > 0).await;
+    // Several more looks at the queue.
     tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(host.lines().iter().filter(|line| line.text.contains("notes.txt")).count(), 1);
+    assert_eq!(reports(), 1);
 }

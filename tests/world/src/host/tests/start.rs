@@ -1,4 +1,4 @@
-//! Start, readiness, stop, and what is said about a run.
+//! Start, readiness, stop, and the findings about a run.
 
 use super::super::{Host, HostOptions, Level, Outcome, Stream, TimerKind};
 use super::{App, until};
@@ -129,7 +129,7 @@ async fn a_stop_waits_for_running_invocations_within_its_bound() {
     assert!(began.elapsed() < Duration::from_secs(2));
     until("the end", || host.open_invocations().is_empty()).await;
     assert_eq!(host.invocations()[0].outcome, Outcome::Killed);
-    // Nobody put the message back: it stays invisible.
+    // Nothing put the message back, so it stays invisible.
     let left = host.queue("work").messages().unwrap();
     assert_eq!((left.len(), left[0].dequeue_count), (1, 1));
     assert!(left[0].visible_at_ms > jiff::Timestamp::now().as_millisecond() + 60_000);

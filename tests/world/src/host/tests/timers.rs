@@ -1,4 +1,4 @@
-//! Timers: manual, and on the shortened clock.
+//! Timers: by hand, and with the shortened schedule.
 
 use super::super::{Host, HostOptions, Outcome, TimerKind, Timers};
 use super::{App, until};

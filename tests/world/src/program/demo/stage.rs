@@ -1,9 +1,10 @@
-//! The stage: a world, a folder laid out as the package is, the host with the real program in it, and ways to look.
+//! What the demo runs on: a simulated world, a folder with the files of the package, the Functions host with the real
+//! program, and ways to look at them.
 
 use super::Demo;
+use super::setup::{lay_out, settings};
 use super::tell::{at, count, heading, quote, say, size};
 use crate::calls::{Call, Service};
-use crate::events::policy_topic;
 use crate::host::{Host, HostOptions, Level, Outcome, Stream};
 use crate::world::{Setup, World};
 use anyhow::{Context, Result, bail, ensure};
@@ -12,11 +13,11 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Everything expected has so long. Cycles take well under a second here, and syncs one.
+/// How long the demo waits for anything it expects. A cycle takes well under a second here, and a sync one second.
 pub(super) const LIMIT: Duration = Duration::from_secs(20);
-/// How often the stage is looked at.
+/// How often the demo looks while it waits.
 const LOOK: Duration = Duration::from_millis(25);
-/// What a demo writes into its folder; only these are ever removed.
+/// What a demo writes into its folder. Nothing else in it is ever removed.
 const PARTS: [&str; 3] = ["package", "store", "queue"];
 
 pub(super) struct Stage {
@@ -25,13 +26,13 @@ pub(super) struct Stage {
     pub(super) begun: Instant,
     folder: PathBuf,
     http: reqwest::Client,
-    /// Invocations whose outcome has been told.
+    /// How many invocations have been printed or passed over.
     told: usize,
 }
 
 impl Stage {
-    /// A world with nothing in it yet but its manners, and the program, started.
-    pub(super) async fn set(demo: &Demo) -> Result<Self> {
+    /// An empty world, and the program, started.
+    pub(super) async fn start(demo: &Demo) -> Result<Self> {
         let begun = Instant::now();
         let folder = std::path::absolute(&demo.keep)?;
         for part in PARTS.map(|part| folder.join(part)).iter().filter(|part| part.exists()) {
@@ -39,7 +40,7 @@ impl Stage {
         }
         let world = World::start(Setup::default());
         world.manners(|manners| {
-            // Nobody starts a first sync but us: the slower way, and all of it is seen.
+            // Qualys starts no first sync by itself. That is the slower way, and all of it can be seen.
             manners.auto_start = None;
             manners.run_lag = SignedDuration::from_millis(200);
             manners.sync_duration = SignedDuration::from_secs(1);
@@ -57,12 +58,12 @@ impl Stage {
         Ok(Self { world, host, begun, folder, http, told: 0 })
     }
 
-    /// Tells what was done or seen now.
+    /// Prints what was done or seen now.
     pub(super) fn tell(&self, text: &str) {
         at(self.begun.elapsed(), text);
     }
 
-    /// Waits until `look` gives something, and tells each cycle that ends meanwhile.
+    /// Waits until `look` returns something, and prints a line for each cycle that ends meanwhile.
     pub(super) async fn wait<T>(
         &mut self,
         what: &str,
@@ -71,13 +72,13 @@ impl Stage {
     ) -> Result<T> {
         let begun = Instant::now();
         loop {
-            // Looked at before it is told: what was seen then is told before it is used.
+            // Look first and print then, so that every cycle that led to what was found is printed before it is used.
             let found = look(self).await?;
             self.tell_cycles();
             if let Some(found) = found {
                 return Ok(found);
             }
-            ensure!(begun.elapsed() < limit, "after {limit:?} there was still not: {what}");
+            ensure!(begun.elapsed() < limit, "waited {limit:?} in vain for: {what}");
             if let Some(why) = self.host.stopped() {
                 bail!("the host has stopped: {why}");
             }
@@ -90,18 +91,18 @@ impl Stage {
         for invocation in ended.iter().skip(self.told).filter(|invocation| invocation.function == "cycle") {
             let took = invocation.took.as_millis();
             match &invocation.outcome {
-                // Wake-ups that find a cycle running, or come too early, are many and say nothing here.
+                // Many wake-ups meet a running cycle or come too early. They would only be noise here.
                 Outcome::Succeeded { logs, .. } if logs.iter().all(|log| log.starts_with("dropped")) => {}
                 Outcome::Succeeded { logs, .. } => self.tell(&format!("[{took} ms] {}", logs.join(" "))),
-                other => self.tell(&format!("a cycle ended badly: {other:?}")),
+                other => self.tell(&format!("a cycle failed: {other:?}")),
             }
         }
         self.told = ended.len();
     }
 
-    /// Waits until no cycle runs and none is booked.
+    /// Waits until no cycle is running or booked and the inbox is empty.
     pub(super) async fn quiet(&mut self) -> Result<()> {
-        self.wait("quiet: no cycle under way or booked", LIMIT, async |stage| {
+        self.wait("the end of all cycles", LIMIT, async |stage| {
             let busy = !stage.host.open_invocations().is_empty()
                 || !stage.host.queue("cycles").messages()?.is_empty();
             let booked = stage.control("wake-up.json")?.is_some_and(|wake_up| !wake_up["due"].is_null());
@@ -110,7 +111,7 @@ impl Stage {
         .await
     }
 
-    /// How many inbox items lie there.
+    /// How many items are in the inbox.
     fn inbox(&self) -> usize {
         let items = std::fs::read_dir(self.control_folder().join("inbox"));
         items
@@ -127,7 +128,7 @@ impl Stage {
         Ok((answer.status().as_u16(), answer.text().await?))
     }
 
-    /// The host's answer to a POST without a body, and where it points to.
+    /// The status and the `Location` of the host's answer to a POST without a body.
     pub(super) async fn post(&self, path: &str) -> Result<(u16, String)> {
         let answer = self.http.post(format!("{}{path}", self.host.url())).timeout(LIMIT).send().await?;
         let location = answer.headers().get("location").and_then(|location| location.to_str().ok());
@@ -143,11 +144,11 @@ impl Stage {
         read(&self.control_folder().join(name))
     }
 
-    /// What the report of the latest cycle says of steps that were not done.
+    /// Why actions of the latest cycle were not done, as its report says.
     pub(super) fn errors_of_latest_cycle(&self) -> Result<Vec<String>> {
         let status = self.control("status.json")?.context("there is no status")?;
         let cycle = status["cycle"].as_str().context("the status names no cycle")?;
-        // A cycle that did nothing writes none.
+        // A cycle that did nothing writes no report.
         let report = self.control(&format!("reports/{cycle}.json"))?.unwrap_or_default();
         let outcomes = report["outcomes"].as_array().into_iter().flatten();
         let error =
@@ -167,7 +168,7 @@ impl Stage {
         self.folder.join("store/inventory").join(path)
     }
 
-    /// Whether the newest snapshot is complete and has so many machines of each of these subscriptions.
+    /// A line about the newest snapshot, if it is complete and has this many machines of each of these subscriptions.
     pub(super) fn snapshot_has(&self, wanted: &[(String, usize)]) -> Result<Option<String>> {
         let Some((latest, manifest)) = self.latest()? else { return Ok(None) };
         let rows = |id: &str| manifest["rows_by_subscription"][id].as_u64().unwrap_or_default();
@@ -191,9 +192,9 @@ impl Stage {
         calls
     }
 
-    /// What the program said, for a demo that failed.
+    /// Prints the last log lines, after a demo that failed.
     pub(super) fn say_log(&self) {
-        heading("What the program and the host said last");
+        heading("The last log lines of the program and the host");
         let lines = self.host.lines();
         let told = lines.iter().filter(|line| line.stream != Stream::Function);
         let told: Vec<_> =
@@ -203,9 +204,9 @@ impl Stage {
         }
     }
 
-    /// The tree of what was written, and how to look at it.
-    pub(super) fn say_what_is_left(&self) -> Result<()> {
-        heading("What was written, and stays");
+    /// Prints the files that were written, and how to look at them.
+    pub(super) fn say_what_was_written(&self) -> Result<()> {
+        heading("What was written");
         let mut files = Vec::new();
         files_below(&self.folder.join("store"), &mut files)?;
         say(&format!("{}/", show(&self.folder)));
@@ -217,7 +218,7 @@ impl Stage {
         let part = manifest["files"][0]["path"].as_str().context("the newest snapshot has no file")?;
         let snapshot = self.control("latest.json")?.unwrap_or_default();
         let manifest = snapshot["manifest"].as_str().unwrap_or_default();
-        heading("To look at it");
+        heading("How to look at it");
         say(&format!("zcat {} | head -1", show(&self.inventory(part))));
         say(&format!("cat {}", show(&self.inventory(manifest))));
         say(&format!("cat {}\n", show(&self.control_folder().join("status.json"))));
@@ -225,7 +226,7 @@ impl Stage {
     }
 }
 
-/// A path as short as it can be typed from here.
+/// A path as it can be typed in the current folder.
 fn show(path: &Path) -> String {
     let here = std::env::current_dir().ok();
     let short = here.and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned));
@@ -235,48 +236,6 @@ fn show(path: &Path) -> String {
     } else {
         text
     }
-}
-
-/// host.json, the function folders and the program, side by side.
-fn lay_out(package: &Path, demo: &Demo) -> Result<()> {
-    std::fs::create_dir_all(package)?;
-    let copy = |from: PathBuf, to: PathBuf| {
-        std::fs::copy(&from, &to).map(drop).with_context(|| format!("cannot copy {}", from.display()))
-    };
-    copy(demo.root.join("host.json"), package.join("host.json"))?;
-    for folder in std::fs::read_dir(demo.root.join("function-app"))? {
-        let folder = folder?.path();
-        let there = package.join(folder.file_name().context("a folder without a name")?);
-        std::fs::create_dir_all(&there)?;
-        copy(folder.join("function.json"), there.join("function.json"))?;
-    }
-    let program = package.join("qualys-azure-inventory");
-    // A link is enough, and saves a copy of a large file with debug information.
-    if std::fs::hard_link(&demo.handler, &program).is_err() {
-        copy(demo.handler.clone(), program)?;
-    }
-    Ok(())
-}
-
-/// The settings that find this world, with delays of a second instead of minutes.
-fn settings(world: &World, folder: &Path) -> Vec<(String, String)> {
-    let mut all: Vec<(String, String)> =
-        crate::program::settings(world).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    let place = |name: &str| format!("folder:{}", folder.join(name).display());
-    let ours = [
-        ("MODE", "enforce".to_owned()),
-        ("SECRETS", "env".to_owned()),
-        ("STORAGE", place("store")),
-        ("QUEUE", place("queue")),
-        ("EVENT_SOURCES", policy_topic(&world.tenant(), &world.tenant())),
-        ("SYNC_SCHEDULE", "0 */15 * * * *".to_owned()),
-        ("FOLLOW_UP", "1500ms".to_owned()),
-        ("CYCLE_GAP", "200ms".to_owned()),
-        ("SNAPSHOT_GAP", "0s".to_owned()),
-        ("AzureWebJobsStorage", "UseDevelopmentStorage=true".to_owned()),
-    ];
-    all.extend(ours.map(|(name, value)| (name.to_owned(), value)));
-    all
 }
 
 fn read(path: &Path) -> Result<Option<Value>> {

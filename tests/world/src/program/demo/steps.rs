@@ -1,4 +1,4 @@
-//! The acts. Each says what it does, waits for what must follow, and fails if it does not.
+//! The steps of the demo. Each prints what it does, waits for what must follow, and fails if that does not happen.
 
 use super::stage::{LIMIT, Stage};
 use super::tell::{count, heading, quote};
@@ -12,37 +12,38 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use std::time::Duration;
 
-/// What Qualys asks to wait in act 4. Up to 5 seconds a cycle waits itself; a longer wait must become a later wake-up.
+/// How long Qualys asks the program to wait in step 4. A cycle waits up to 5 s itself; a longer wait must become a later
+/// wake-up.
 const ASKED_WAIT: Duration = Duration::from_secs(8);
 
-/// Who is there.
-pub(super) fn prologue(stage: &Stage) {
-    heading("Before: an Azure estate, a Qualys account, and the program");
+pub(super) fn before(stage: &Stage) {
+    heading("Before: what is in Azure and in Qualys");
     let world = &stage.world;
     for (name, machines) in [("webshop-prod", 3), ("webshop-test", 2), ("data-lake", 4)] {
         world.subscription(name).with_machines(machines);
-        stage.tell(&format!("Subscription {name}, {}, no connector.", count(machines, "machine")));
+        stage.tell(&format!("Subscription {name}: {}, no connector.", count(machines, "machine")));
     }
     let legacy = world.subscription("legacy-erp");
     world.machines_with_hosts(&legacy, 2);
     let connector = world.connector(&legacy);
     stage.tell(&format!(
-        "Subscription legacy-erp, 2 machines, covered by connector {connector}, which somebody else made."
+        "Subscription legacy-erp: 2 machines, covered by connector {connector}, which someone created by hand."
     ));
     world.subscription("old-project").with_machines(1).state(SubscriptionState::Disabled);
-    stage.tell("Subscription old-project, disabled.");
+    stage.tell("Subscription old-project: disabled, so it needs no connector.");
     stage.tell(&format!(
-        "The Functions host runs {} and has started the program, which answered after {} ms.",
-        count(stage.host.functions().len(), "function"),
-        stage.host.ready_after().as_millis()
+        "The Functions host has started the program, which answered after {} ms and has {}.",
+        stage.host.ready_after().as_millis(),
+        count(stage.host.functions().len(), "function")
     ));
+    stage.tell("Below, each line `[… ms] Cycle … ended` is the report of one cycle.");
 }
 
-pub(super) async fn a_timer_ticks(stage: &mut Stage) -> Result<()> {
-    heading("Act 1: a timer ticks");
+pub(super) async fn the_timer_ticks(stage: &mut Stage) -> Result<()> {
+    heading("Step 1: the timer ticks, and three connectors are created");
     let tick = tick(stage).await?;
     stage.tell(&format!(
-        "The timer ticked; its function left an inbox item, booked a wake-up and ended after {} ms.",
+        "The timer ticked. Its function left an inbox item, booked a wake-up and ended after {} ms.",
         tick.took.as_millis()
     ));
     let plan = stage
@@ -52,20 +53,20 @@ pub(super) async fn a_timer_ticks(stage: &mut Stage) -> Result<()> {
             Ok(text.starts_with("Plan").then_some(text))
         })
         .await?;
-    stage.tell("GET /api/plan?format=text answers:");
+    stage.tell("The wake-up started a cycle. GET /api/plan?format=text shows its plan:");
     quote(&plan);
     let made = plan.lines().filter(|line| line.starts_with("+ create")).count();
-    ensure!(made == 3, "the plan must create 3 connectors, and creates {made}");
+    ensure!(made == 3, "the plan must create 3 connectors, but creates {made}");
     let covered = stage.world.with(|state| {
         let all = state.azure.subscriptions.values().filter(|one| one.state.works());
         all.map(|one| (one.id.clone(), one.live_machines().count())).collect::<Vec<_>>()
     });
     see_machines(stage, &covered).await?;
     let connectors = stage.world.connectors();
-    ensure!(connectors.len() == 4, "there must be 4 connectors, and there are {}", connectors.len());
+    ensure!(connectors.len() == 4, "there must be 4 connectors, but there are {}", connectors.len());
     for connector in connectors {
         stage.tell(&format!(
-            "Qualys has connector {} `{}`: {}.",
+            "In Qualys: connector {} `{}`, {}.",
             connector.id, connector.name, connector.state
         ));
     }
@@ -73,7 +74,7 @@ pub(super) async fn a_timer_ticks(stage: &mut Stage) -> Result<()> {
 }
 
 pub(super) async fn a_subscription_appears(stage: &mut Stage) -> Result<()> {
-    heading("Act 2: a subscription appears, and Event Grid says so");
+    heading("Step 2: a subscription appears, and Event Grid announces it");
     let new = stage.world.subscription("mobile-app").with_machines(3);
     let (tenant, now) = (stage.world.tenant(), stage.world.now());
     let topic = events::policy_topic(&tenant, &tenant);
@@ -86,39 +87,39 @@ pub(super) async fn a_subscription_appears(stage: &mut Stage) -> Result<()> {
     ] {
         let status = stage.host.deliver("subscription-event", std::slice::from_ref(event)).await;
         ensure!(status == 202 || status == 200, "{what} was answered {status}");
-        stage.tell(&format!("Event Grid delivered {what}: answered {status}."));
+        stage.tell(&format!("Event Grid delivered {what}. The answer was {status}."));
     }
     see_machines(stage, &[(new.to_string(), 3)]).await?;
     let connectors = stage.world.connectors_of(&new);
-    ensure!(connectors.len() == 1, "mobile-app must have one connector, and has {}", connectors.len());
+    ensure!(connectors.len() == 1, "mobile-app must have one connector, but has {}", connectors.len());
     let one = &connectors[0];
     stage.tell(&format!(
-        "mobile-app has one connector, {}: {}; its 3 machines are in the snapshot.",
+        "mobile-app has one connector ({}, {}), although the event came twice. Its 3 machines are in the snapshot.",
         one.id, one.state
     ));
     stage.quiet().await
 }
 
-pub(super) async fn somebody_asks(stage: &mut Stage) -> Result<()> {
-    heading("Act 3: somebody asks for everything, now");
+pub(super) async fn a_person_asks(stage: &mut Stage) -> Result<()> {
+    heading("Step 3: a person asks for all syncs and a snapshot, now");
     let (status, location) = stage.post("/api/sync").await?;
     ensure!(
         status == 202 && location.starts_with("/api/requests/"),
         "POST /api/sync answered {status}, `{location}`"
     );
-    stage.tell(&format!("POST /api/sync: 202, Location: {location}"));
+    stage.tell(&format!("POST /api/sync was answered 202, with Location: {location}"));
     let mut last = String::new();
     let done = stage
         .wait("the request is done", LIMIT, async |stage| {
             let (status, text) = stage.get(&location).await?;
             ensure!(status == 200, "GET {location} answered {status}");
-            let wake: Value = serde_json::from_str(&text)?;
-            let state = wake["state"].as_str().unwrap_or_default().to_owned();
+            let request: Value = serde_json::from_str(&text)?;
+            let state = request["state"].as_str().unwrap_or_default().to_owned();
             if state != last {
                 stage.tell(&format!("GET {location}: {state}"));
                 last.clone_from(&state);
             }
-            Ok((state == "done").then_some(wake))
+            Ok((state == "done").then_some(request))
         })
         .await?;
     stage.tell(&format!(
@@ -129,8 +130,8 @@ pub(super) async fn somebody_asks(stage: &mut Stage) -> Result<()> {
     stage.quiet().await
 }
 
-pub(super) async fn qualys_says_wait(stage: &mut Stage) -> Result<()> {
-    heading("Act 4: another tool uses up the account's calls");
+pub(super) async fn qualys_asks_to_wait(stage: &mut Stage) -> Result<()> {
+    heading("Step 4: another tool has used up the account's calls, and Qualys asks to wait");
     let (first, second) = (
         stage.world.subscription("lab-1").with_machines(1),
         stage.world.subscription("lab-2").with_machines(1),
@@ -139,7 +140,7 @@ pub(super) async fn qualys_says_wait(stage: &mut Stage) -> Result<()> {
     stage.world.manners(|manners| manners.rate = Some(Rate::new(1, window)));
     stage.world.clear_calls();
     stage.tell(
-        "Subscriptions lab-1 and lab-2 appear. Qualys lets one call of each kind through, then answers 409.",
+        "Subscriptions lab-1 and lab-2 appear. Qualys accepts one more call of each kind, then answers 409.",
     );
     tick(stage).await?;
     let wake_up = stage
@@ -155,39 +156,39 @@ pub(super) async fn qualys_says_wait(stage: &mut Stage) -> Result<()> {
     let due: Timestamp = wake_up.parse().context("the wake-up's time")?;
     let left = due.duration_since(stage.world.now());
     // Some of the wait has passed since Qualys asked for it.
-    ensure!(left > SignedDuration::from_secs(6), "the wake-up is due in {left:#}, sooner than Qualys asked");
-    // From here on Qualys would answer again, so only the program's own patience keeps it away.
+    ensure!(left > SignedDuration::from_secs(6), "the wake-up is due in {left:#}, sooner than Qualys allows");
+    // From here on Qualys would answer again, so it is the program that must wait.
     stage.world.manners(|manners| manners.rate = None);
     for error in stage.errors_of_latest_cycle()? {
         quote(&error);
     }
     let before = stage.qualys_calls().len();
     stage.tell(&format!(
-        "The cycle has ended; nothing sleeps. The next wake-up is booked for {due}, {:.0} s from now.",
+        "The cycle has ended; it does not sleep. The next wake-up is booked for {due}, {:.0} s from now.",
         left.as_secs_f64()
     ));
-    stage.tell("A timer ticks meanwhile, as it may.");
+    stage.tell("The timer ticks during the wait. That cycle must not call Qualys either.");
     tick(stage).await?;
     let limit = ASKED_WAIT + LIMIT;
     stage
-        .wait("the wake-up arrives and Qualys is called again", limit, async |stage| {
+        .wait("the wake-up and a call to Qualys", limit, async |stage| {
             Ok((stage.qualys_calls().len() > before).then_some(()))
         })
         .await?;
     let early = due.duration_since(stage.world.now());
     ensure!(early < SignedDuration::from_millis(500), "Qualys was called {early:#} before the wait was over");
-    stage.tell("The wait is over: not one call was made in it. The work goes on.");
+    stage.tell("The wait is over, and no call was made during it. The work goes on.");
     see_machines(stage, &[(first.to_string(), 1), (second.to_string(), 1)]).await?;
     for (name, id) in [("lab-1", &first), ("lab-2", &second)] {
         let connectors = stage.world.connectors_of(id);
-        ensure!(connectors.len() == 1, "{name} must have one connector, and has {}", connectors.len());
+        ensure!(connectors.len() == 1, "{name} must have one connector, but has {}", connectors.len());
     }
     stage.tell("lab-1 and lab-2 have one connector each.");
     stage.quiet().await
 }
 
 pub(super) async fn nothing_is_new(stage: &mut Stage) -> Result<()> {
-    heading("Act 5: nothing is new");
+    heading("Step 5: nothing is new, so nothing is done");
     stage.world.clear_calls();
     let ended = stage.host.invocations().len();
     tick(stage).await?;
@@ -204,32 +205,32 @@ pub(super) async fn nothing_is_new(stage: &mut Stage) -> Result<()> {
     ensure!(calls.len() <= 5, "a cycle with nothing to do made {} calls", calls.len());
     let searches = calls.iter().filter(|call| call.call == CallKind::ConnectorSearch).count();
     stage.tell(&format!(
-        "The cycle made {} to Qualys ({searches} of them the list of connectors), and changed nothing.",
+        "The cycle made {} to Qualys ({searches} for the list of connectors) and changed nothing.",
         count(calls.len(), "call")
     ));
     Ok(())
 }
 
-/// What holds for the whole story.
-pub(super) fn epilogue(stage: &Stage) -> Result<()> {
-    heading("After: what held all the while");
+/// What must be true of the whole demo.
+pub(super) fn after(stage: &Stage) -> Result<()> {
+    heading("After: what was true the whole time");
     let findings = stage.host.findings();
-    ensure!(findings.is_empty(), "the host found:\n{}", findings.join("\n"));
+    ensure!(findings.is_empty(), "the host found faults:\n{}", findings.join("\n"));
     stage.tell(&format!(
-        "{} were served, and the host found nothing wrong.",
+        "The program served {}, and the host found no fault.",
         count(stage.host.invocations().len(), "invocation")
     ));
     stage.host.assert_no_secret(&stage.world.secrets());
-    stage.tell("No secret is in any log line or answer.");
+    stage.tell("No log line and no answer contains a secret.");
     let most = stage.world.max_concurrency_seen();
     ensure!(most <= 2, "{most} calls to Qualys ran at the same time");
-    stage.tell(&format!("At most {} to Qualys ran at the same time.", count(most, "call")));
-    let (status, text) = stage_status(stage)?;
-    stage.tell(&format!("Coverage: {status}. {text}"));
+    stage.tell(&format!("The program never made more than {} to Qualys at a time.", count(most, "call")));
+    let (covered, needs) = coverage(stage)?;
+    stage.tell(&format!("Covered: {covered}. {needs}"));
     Ok(())
 }
 
-fn stage_status(stage: &Stage) -> Result<(String, String)> {
+fn coverage(stage: &Stage) -> Result<(String, String)> {
     let status = stage.control("status.json")?.context("there is no status")?;
     let coverage = &status["coverage"];
     let needs = status["needs_a_person"].as_array().map_or(0, Vec::len);
@@ -245,14 +246,13 @@ fn stage_status(stage: &Stage) -> Result<(String, String)> {
     Ok((format!("{} of {} subscriptions in use", coverage["covered"], coverage["in_use"]), text))
 }
 
-/// One tick of the timer.
 async fn tick(stage: &Stage) -> Result<Invocation> {
     let tick = stage.host.fire_timer("schedule", TimerKind::OnTime).await;
     ensure!(tick.succeeded(), "the timer's function failed: {:?}", tick.outcome);
     Ok(tick)
 }
 
-/// Waits for a complete snapshot with these machines, and tells it.
+/// Waits for a complete snapshot with these machines, and prints a line about it.
 async fn see_machines(stage: &mut Stage, wanted: &[(String, usize)]) -> Result<()> {
     let text = stage
         .wait("a complete snapshot with all the machines", LIMIT, async |stage| stage.snapshot_has(wanted))
