@@ -24,7 +24,18 @@ pub(super) fn duration(text: &str, allowed: &RangeInclusive<Duration>) -> Result
     if allowed.contains(&value) {
         Ok(value)
     } else {
-        Err(format!("must be between {:?} and {:?}", allowed.start(), allowed.end()))
+        Err(format!("must be between {} and {}", written(*allowed.start()), written(*allowed.end())))
+    }
+}
+
+/// A duration as one would write it: in the largest unit that needs no fraction.
+pub(super) fn written(duration: Duration) -> String {
+    let milliseconds = duration.as_millis();
+    let units = [("h", 3_600_000), ("m", 60_000), ("s", 1000)];
+    match units.into_iter().find(|(_, factor)| milliseconds > 0 && milliseconds.is_multiple_of(*factor)) {
+        Some((unit, factor)) => format!("{}{unit}", milliseconds / factor),
+        None if milliseconds == 0 => "0s".to_owned(),
+        None => format!("{milliseconds}ms"),
     }
 }
 
@@ -61,7 +72,7 @@ pub(super) fn scope(text: &str) -> Result<Scope, String> {
         if let Some(group) = entry.strip_prefix("mg:") {
             scope.groups.insert(group_name(group)?);
         } else if let Some(id) = entry.strip_prefix("sub:") {
-            scope.subscriptions.insert(id.parse().map_err(show)?);
+            scope.subscriptions.insert(of_type(id)?);
         } else if let Ok(id) = entry.parse() {
             scope.subscriptions.insert(id);
         } else {
@@ -170,8 +181,9 @@ pub(super) fn https(text: &str) -> Result<Url, String> {
     if url.scheme() == "https" { Ok(url) } else { Err("must begin with https://".into()) }
 }
 
-pub(super) fn show(error: impl fmt::Display) -> String {
-    error.to_string()
+/// A text in the form of its type.
+pub(super) fn of_type<T: FromStr<Err: fmt::Display>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: T::Err| error.to_string())
 }
 
 /// What was written, for an error: its start only, since it may be a secret in the wrong place.
