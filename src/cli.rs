@@ -142,12 +142,12 @@ async fn serve(app: Arc<App>, config: ServeConfig) -> anyhow::Result<ExitCode> {
     let (address, caller) = match config.host_port {
         // The host reaches us on this address and no other.
         Some(port) => ((std::net::Ipv4Addr::LOCALHOST, port).into(), Caller::Host),
-        None if config.listen.ip().is_loopback() => (config.listen, Caller::Anybody { token: None }),
+        None if config.listen.ip().is_loopback() => (config.listen, Caller::Anyone { token: None }),
         None => {
             let token = app.secrets.get(secrets::API_TOKEN).await.context(
                 "LISTEN is not on this machine alone, so callers must show a token: add the secret `api-token`, or listen on 127.0.0.1",
             )?;
-            (config.listen, Caller::Anybody { token: Some(token.value) })
+            (config.listen, Caller::Anyone { token: Some(token.value) })
         }
     };
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;

@@ -1,0 +1,36 @@
+//! One message of the queue: delivered by the Functions host, or taken from the queue by [`drain`](super::drain).
+
+use super::body::BodyDigest;
+use super::now;
+use super::rejected::Rejected;
+use crate::app::App;
+use crate::cycle::{self, CycleResult, StartedBy};
+use crate::host::Answer;
+use crate::queue::WakeUp;
+use crate::report::chain;
+use tracing::error;
+
+/// Runs a cycle for a wake-up of our tenant; records any other message. [`Answer::Failed`]: it must be delivered again.
+pub(super) async fn serve(app: &App, text: &str, body: BodyDigest) -> Answer {
+    let ours = app.config.policy.tenant;
+    let why = match WakeUp::parse(text) {
+        Ok(WakeUp { tenant }) if tenant == ours => return run(app).await,
+        Ok(WakeUp { tenant }) => {
+            format!("a wake-up for tenant {tenant}, which this deployment does not watch")
+        }
+        Err(error) => error.to_string(),
+    };
+    Rejected { why, body: Some(body) }.record(app, "cycle").await
+}
+
+async fn run(app: &App) -> Answer {
+    match cycle::run(app, StartedBy::WakeUp, now()).await {
+        Ok(CycleResult::Ran(ran)) => Answer::Ok(ran.report.to_string()),
+        Ok(CycleResult::Dropped { because, .. }) => Answer::Ok(format!("dropped: {because}")),
+        Err(error) => {
+            let text = chain(&error);
+            error!(error = text, "A cycle could not save its outcome: {text}");
+            Answer::Failed(text)
+        }
+    }
+}
