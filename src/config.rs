@@ -29,6 +29,7 @@ use std::collections::BTreeMap;
 use std::env::VarError;
 use std::path::PathBuf;
 use std::time::Duration;
+use tracing::warn;
 use url::Url;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -99,11 +100,15 @@ pub enum SecretSource {
 }
 
 impl Config {
-    /// Reads the process's environment, and the file that `CONFIG` names there.
+    /// Reads the process's environment, and the file that `CONFIG` names there. Logs a warning for each variable that is
+    /// probably a misspelt setting.
     ///
     /// # Errors
     /// Names every setting that is missing or wrong, and every key of the file that is not a setting.
     pub fn from_env() -> Result<Self, ConfigError> {
+        for (variable, meant) in settings::misspelt(variables()) {
+            warn!(variable, "Ignored the environment variable `{variable}`: did you mean `{meant}`?");
+        }
         let name = serving::CONFIG.name;
         let path = environment(name).filter(|path| !path.trim().is_empty());
         let file = path.map(|path| file::read(&path)).transpose();
@@ -190,6 +195,11 @@ fn environment(name: &str) -> Option<String> {
         // The reader reports the characters that take the place of such bytes.
         Err(VarError::NotUnicode(value)) => Some(value.to_string_lossy().into_owned()),
     }
+}
+
+/// The names of the environment's variables.
+fn variables() -> impl Iterator<Item = String> {
+    std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned())
 }
 
 #[cfg(test)]

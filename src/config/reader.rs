@@ -4,7 +4,7 @@
 //! what is read; the environment wins over the file; a secret is taken from the environment alone.
 
 use super::file::{FileValue, SettingsFile};
-use super::settings::{self, Bound, Bounded, Computed, Default, Kind, List, Secret, Setting, Text};
+use super::settings::{self, Bound, Bounded, Computed, Kind, List, Secret, Setting, Text, TextDefault};
 use super::values::short;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -70,7 +70,7 @@ impl<'a> Reader<'a> {
         setting: &Setting<Text>,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
-        if matches!(setting.values.default, Default::Required) && !self.is_given(setting) {
+        if matches!(setting.values.default, TextDefault::Required) && !self.is_given(setting) {
             self.wrong(setting, format!("is required ({})", setting.values.allowed.replace('`', "")));
         }
         let text = self.text(setting)?;

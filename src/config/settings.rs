@@ -16,8 +16,8 @@ pub(super) mod serving;
 mod similar;
 pub(super) mod watch;
 
-pub(super) use kinds::{Bound, Bounded, Computed, Default, Kind, List, Secret, Text, Values};
-pub(super) use similar::similar;
+pub(super) use kinds::{Bound, Bounded, Computed, Kind, List, Secret, Text, TextDefault, Values};
+pub(super) use similar::{misspelt, similar};
 
 pub use help::help;
 

@@ -60,8 +60,8 @@ fn everything_that_is_wrong_is_named_at_once() {
       AZURE_CLIENT_SECRET: is required with AZURE_IDENTITY=client-secret
       AZURE_TENANT_ID: is required with AZURE_IDENTITY=client-secret
       CONNECTOR_APP_ID: is required (a GUID)
-      CONNECTOR_MODULES: PC and SCA exclude each other
-      CONNECTOR_NAME: must contain {subscription_id}, so that no two connectors have one name
+      CONNECTOR_MODULES: PC and SCA cannot be used together
+      CONNECTOR_NAME: must contain {subscription_id}, so that no two connectors have the same name
       FOLLOW_UP: `soon` is not a duration such as 90s, 15m or 24h
       KEY_VAULT_URL: must begin with https://
       LEASE: must be between 15s and 1m

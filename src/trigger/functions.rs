@@ -82,7 +82,7 @@ async fn events(
                     items.insert((ItemName::Secret, format!("{function}: {kind}")));
                 }
                 EventSubject::Ignored(why) => {
-                    info!(event.kind = kind, "Ignored an event of type `{kind}`: {why}")
+                    info!(event.kind = kind, "Ignored an event of type `{kind}`: {why}");
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! One message of the queue: delivered by the Functions host, or taken from the queue by [`drain`](super::drain).
+//! One message of the queue: delivered by the Functions host, or taken from the queue by [`drain`](fn@super::drain).
 
 use super::body::BodyDigest;
 use super::now;

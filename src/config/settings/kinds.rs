@@ -23,8 +23,8 @@ pub(in crate::config) enum Kind {
     Secret,
 }
 
-/// What holds where a text is not set.
-pub(in crate::config) enum Default {
+/// What holds where a text or a list is not set.
+pub(in crate::config) enum TextDefault {
     /// This value, as one would write it.
     Value(&'static str),
     /// What these words say; the program works it out.
@@ -35,13 +35,13 @@ pub(in crate::config) enum Default {
 
 /// One value in a form of its own, which the parser knows.
 pub(in crate::config) struct Text {
-    pub(in crate::config) default: Default,
+    pub(in crate::config) default: TextDefault,
     pub(in crate::config) allowed: &'static str,
 }
 
 /// Several values in a form of their own.
 pub(in crate::config) struct List {
-    pub(in crate::config) default: Default,
+    pub(in crate::config) default: TextDefault,
     pub(in crate::config) allowed: &'static str,
 }
 
@@ -108,7 +108,7 @@ impl Bound for usize {
     }
 }
 
-impl Default {
+impl TextDefault {
     pub(in crate::config) fn value(&self) -> Option<String> {
         match self {
             Self::Value(text) => Some((*text).to_owned()),
@@ -117,7 +117,7 @@ impl Default {
     }
 }
 
-impl fmt::Display for Default {
+impl fmt::Display for TextDefault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Value(text) => write!(f, "`{text}`"),

@@ -1,6 +1,6 @@
 //! The Qualys account and its limits.
 
-use super::{Bounded, Default, Group, Read, Setting, Text};
+use super::{Bounded, Group, Read, Setting, Text, TextDefault};
 
 pub(super) static GROUP: Group = Group {
     title: "Qualys",
@@ -20,14 +20,16 @@ pub(in crate::config) static QUALYS_PLATFORM: Setting<Text> = Setting {
     meaning: "The Qualys platform of the account.",
     details: "`US1`, `US2`, `US3`, `US4`, `GOV1`, `EU1`, `EU2`, `EU3`, `IN1`, `CA1`, `AE1`, `UK1`, `AU1`, `KSA1` \
               ([platform identification](https://www.qualys.com/platform-identification/)).",
-    values: Text { default: Default::Words("required, or `QUALYS_API_URL`"), allowed: "`US1`, `EU2`, …" },
+    values: Text {
+        default: TextDefault::Words("required, or `QUALYS_API_URL`"), allowed: "`US1`, `EU2`, …"
+    },
 };
 
 pub(in crate::config) static QUALYS_API_URL: Setting<Text> = Setting {
     name: "QUALYS_API_URL",
     meaning: "The address of the Qualys API server. It wins over `QUALYS_PLATFORM`.",
     details: "",
-    values: Text { default: Default::Words("from `QUALYS_PLATFORM`"), allowed: "an address" },
+    values: Text { default: TextDefault::Words("from `QUALYS_PLATFORM`"), allowed: "an address" },
 };
 
 pub(in crate::config) static QUALYS_CALLS_PER_HOUR: Setting<Bounded<u32>> = Setting {

@@ -1,6 +1,6 @@
 //! Where secrets come from, and the secrets.
 
-use super::{Default, Group, Read, Secret, Setting, Text};
+use super::{Group, Read, Secret, Setting, Text, TextDefault};
 use crate::secrets;
 
 pub(super) static GROUP: Group = Group {
@@ -32,7 +32,7 @@ pub(in crate::config) static KEY_VAULT_URL: Setting<Text> = Setting {
     meaning: "The key vault that holds the secrets.",
     details: "Such as `https://name.vault.azure.net`. Each cycle reads the newest version of each secret once; a secret that \
               is disabled or has expired is named.",
-    values: Text { default: Default::Words("required, or `SECRETS`"), allowed: "an `https://` address" },
+    values: Text { default: TextDefault::Words("required, or `SECRETS`"), allowed: "an `https://` address" },
 };
 
 pub(in crate::config) static SECRETS: Setting<Text> = Setting {
@@ -40,7 +40,7 @@ pub(in crate::config) static SECRETS: Setting<Text> = Setting {
     meaning: "Where secrets come from without a key vault.",
     details: "`env`: the variables below. `file:<path>`: a JSON object of names and texts.",
     values: Text {
-        default: Default::Words("required, or `KEY_VAULT_URL`"),
+        default: TextDefault::Words("required, or `KEY_VAULT_URL`"),
         allowed: "`env` or `file:<path>`",
     },
 };

@@ -1,5 +1,7 @@
 //! The name that was meant by a misspelt one.
 
+use super::{Read, all};
+
 /// The nearest of some names, if it is near: one wrong, missing, surplus or swapped letter, or two in a longer name.
 pub(in crate::config) fn similar<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let name: Vec<char> = name.to_uppercase().chars().collect();
@@ -10,6 +12,17 @@ pub(in crate::config) fn similar<'a>(name: &str, names: impl Iterator<Item = &'a
         .filter(|(distance, _)| *distance <= most)
         .min()
         .map(|(_, known)| known)
+}
+
+/// Variables that no setting has the name of, each with the setting whose name is nearly the same.
+///
+/// The environment is full of foreign names, so short ones do not count: `APP_TOKEN` need not be `API_TOKEN`.
+pub(in crate::config) fn misspelt(variables: impl Iterator<Item = String>) -> Vec<(String, &'static str)> {
+    const SHORTEST: usize = 11;
+    let ours = || all().filter(|(group, _)| group.read != Read::ByOthers).map(|(_, setting)| setting.name);
+    let long = || ours().filter(|name| name.len() >= SHORTEST);
+    let foreign = variables.filter(|name| !all().any(|(_, setting)| setting.name == name));
+    foreign.filter_map(|name| similar(&name, long()).map(|meant| (name, meant))).collect()
 }
 
 /// How many letters must be added, taken away, replaced or swapped with the next (the restricted Damerau-Levenshtein
@@ -63,5 +76,27 @@ mod tests {
         assert_eq!(meant("made_up"), None);
         assert_eq!(meant("MOOD"), None);
         assert_eq!(meant("a"), None);
+    }
+
+    #[test]
+    fn a_variable_is_misspelt_only_if_its_name_is_long_and_nearly_that_of_a_setting() {
+        let variables = [
+            "QUALYS_CONCURENCY",
+            "max_creates",
+            "MAX_CREATES",
+            "AZURE_CLIENT_ID",
+            "APP_TOKEN",
+            "SECRET",
+            "LOGNAME",
+            "WEBSITE_SITE_NAME",
+        ];
+        let found = misspelt(variables.map(str::to_owned).into_iter());
+        assert_eq!(
+            found,
+            [
+                ("QUALYS_CONCURENCY".to_owned(), "QUALYS_CONCURRENCY"),
+                ("max_creates".to_owned(), "MAX_CREATES")
+            ]
+        );
     }
 }

@@ -68,7 +68,7 @@ fn what_only_looks_like_a_contradiction_is_accepted() {
 fn a_connector_without_any_app_is_refused() {
     insta::assert_snapshot!(config(&[("CONNECTOR_APPS", ",")]).unwrap_err(), @r"
     some settings are missing or wrong; docs/OPERATIONS.md describes each:
-      CONNECTOR_APPS: names no app: leave it out for AI
+      CONNECTOR_APPS: names no app: remove the setting to use AI
     ");
 }
 
