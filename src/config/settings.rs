@@ -21,7 +21,7 @@ pub(super) use similar::{misspelt, similar};
 
 pub use help::help;
 
-/// A setting. `V` says which values it takes; a list of settings of every kind leaves it open.
+/// A setting. `V` says which values it takes; a list of different settings leaves that open (`dyn Values`).
 pub(super) struct Setting<V: Values + ?Sized + 'static = dyn Values> {
     pub(super) name: &'static str,
     /// One sentence, short enough for a line of `--help` and a cell of a table.

@@ -1,6 +1,5 @@
-//! What the Functions host does otherwise: the ticks of the timer, and the delivery of the queue.
+//! Without a Functions host: the ticks of the timer and the delivery of the queue, in this process.
 
-use super::body::BodyDigest;
 use super::{message, now};
 use crate::app::App;
 use crate::host::Answer;
@@ -46,8 +45,7 @@ pub async fn drain(app: &App) -> std::convert::Infallible {
 async fn deliver(app: &App) -> Result<(), QueueError> {
     let queue = app.wake_ups.queue();
     let Some(taken) = queue.take(COMES_BACK, now()).await? else { return Ok(()) };
-    let body = BodyDigest::of(taken.text.as_bytes());
-    match message::serve(app, &taken.text, body).await {
+    match message::serve(app, &taken.text, taken.text.as_bytes()).await {
         Answer::Ok(_) => queue.finish(taken).await,
         // It comes back.
         Answer::Failed(_) => Ok(()),

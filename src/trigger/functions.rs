@@ -116,7 +116,7 @@ pub(super) async fn cycle(State(app): State<Arc<App>>, headers: HeaderMap, body:
         match invocation(&headers, body) {
             Ok((invocation, body)) => {
                 let text = invocation.payload().unwrap_or(Value::Null).to_string();
-                message::serve(&app, &text, body).await
+                message::serve(&app, &text, &body.0).await
             }
             Err(rejected) => rejected.record(&app, "cycle").await,
         }
@@ -124,13 +124,12 @@ pub(super) async fn cycle(State(app): State<Arc<App>>, headers: HeaderMap, body:
     work.instrument(span("cycle", &headers)).await
 }
 
-/// The invocation in a body, and the body's digest.
-fn invocation(headers: &HeaderMap, body: BodyResult) -> Result<(Invocation, BodyDigest), Rejected> {
-    let FullBody(body) = body?;
-    let digest = BodyDigest::of(&body);
-    match Invocation::parse(headers, &body) {
-        Ok(invocation) => Ok((invocation, digest)),
-        Err(why) => Err(Rejected { why, body: Some(digest) }),
+/// The invocation in a body, and the body.
+fn invocation(headers: &HeaderMap, body: BodyResult) -> Result<(Invocation, FullBody), Rejected> {
+    let body = body?;
+    match Invocation::parse(headers, &body.0) {
+        Ok(invocation) => Ok((invocation, body)),
+        Err(why) => Err(Rejected { why, body: Some(BodyDigest::of(&body.0)) }),
     }
 }
 
@@ -142,7 +141,7 @@ pub(super) async fn cycle_poison(
 ) -> Answer {
     let work = async {
         let (count, body) = match invocation(&headers, body) {
-            Ok((invocation, body)) => (invocation.dequeue_count(), Some(body)),
+            Ok((invocation, body)) => (invocation.dequeue_count(), Some(BodyDigest::of(&body.0))),
             Err(rejected) => (None, rejected.body),
         };
         error!(

@@ -10,8 +10,9 @@ use crate::queue::WakeUp;
 use crate::report::chain;
 use tracing::error;
 
-/// Runs a cycle for a wake-up of our tenant; records any other message. [`Answer::Failed`]: it must be delivered again.
-pub(super) async fn serve(app: &App, text: &str, body: BodyDigest) -> Answer {
+/// Runs a cycle for a wake-up of our tenant, and records any other message; `body` is what was delivered, for that record.
+/// [`Answer::Failed`]: it must be delivered again.
+pub(super) async fn serve(app: &App, text: &str, body: &[u8]) -> Answer {
     let ours = app.config.policy.tenant;
     let why = match WakeUp::parse(text) {
         Ok(WakeUp { tenant }) if tenant == ours => return run(app).await,
@@ -20,7 +21,7 @@ pub(super) async fn serve(app: &App, text: &str, body: BodyDigest) -> Answer {
         }
         Err(error) => error.to_string(),
     };
-    Rejected { why, body: Some(body) }.record(app, "cycle").await
+    Rejected { why, body: Some(BodyDigest::of(body)) }.record(app, "cycle").await
 }
 
 async fn run(app: &App) -> Answer {
