@@ -51,6 +51,7 @@ enum Command {
     #[command(verbatim_doc_comment)]
     Serve,
     /// Run one cycle now: observe, plan, act (with `MODE=enforce`), take a snapshot if one is due, report.
+    #[command(verbatim_doc_comment)]
     Cycle {
         /// Print the report as JSON.
         #[arg(long)]
@@ -59,12 +60,13 @@ enum Command {
     /// Show what a cycle would do now, and do none of it.
     ///
     /// Nothing is written to Qualys, and inbox items stay.
+    #[command(verbatim_doc_comment)]
     Plan {
         /// Print the plan as JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Check settings, storage, queue, secrets, Azure and the sign-in to Qualys, and say how to mend them.
+    /// Check settings, storage, queue, secrets, Azure and the sign-in to Qualys; say how to mend what fails.
     ///
     /// It makes one call to Qualys, even with credentials that were refused before. If Qualys accepts them
     /// now, cycles use them again.

@@ -1,7 +1,7 @@
 //! Reads settings from the environment and then the file, and collects everything that is wrong with them.
 //!
-//! Guarantees: a setting that is read stands in the [table](super::settings), so no other list of settings can differ from
-//! what is read; the environment wins over the file; a secret is taken from the environment alone.
+//! Guarantees: only settings of the [table](super::settings) can be read, so the table cannot differ from what is read; the
+//! environment wins over the file; a secret is taken from the environment alone.
 
 use super::file::{FileValue, SettingsFile};
 use super::settings::{self, Bound, Bounded, Computed, Kind, List, Secret, Setting, Text, TextDefault};

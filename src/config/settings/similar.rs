@@ -14,7 +14,7 @@ pub(in crate::config) fn similar<'a>(name: &str, names: impl Iterator<Item = &'a
         .map(|(_, known)| known)
 }
 
-/// Variables that no setting has the name of, each with the setting whose name is nearly the same.
+/// Variables that are not settings but are named nearly like one, each with the setting that is probably meant.
 ///
 /// The environment is full of foreign names, so short ones do not count: `APP_TOKEN` need not be `API_TOKEN`.
 pub(in crate::config) fn misspelt(variables: impl Iterator<Item = String>) -> Vec<(String, &'static str)> {
