@@ -1,7 +1,7 @@
 //! The command line: the same code as the triggers.
 
 use crate::app::App;
-use crate::config::{Config, ConfigError, ServeConfig, logging};
+use crate::config::{self, Config, ConfigError, ServeConfig, logging};
 use crate::cycle::{self, CycleResult, StartedBy};
 use crate::doctor;
 use crate::report::chain;
@@ -18,43 +18,59 @@ use tracing::{error, info};
 
 /// Keeps one healthy Qualys connector for every Azure subscription in scope, and takes proven inventory snapshots.
 ///
-/// Settings come from the environment and the TOML file that `CONFIG` names; docs/OPERATIONS.md describes each. The first
-/// ones to set are `TENANT_ID`, `CONNECTOR_APP_ID`, `QUALYS_PLATFORM`, `SECRETS`, `STORAGE` and `QUEUE`. `MODE` is
-/// `observe` until you set it: everything is planned, reported and snapshotted, and nothing is written to Qualys.
+/// Settings come from the environment and from the TOML file that `CONFIG` names. They are listed below;
+/// docs/OPERATIONS.md says more about each. Set these first: `TENANT_ID`, `CONNECTOR_APP_ID`,
+/// `QUALYS_PLATFORM`, `SECRETS`, `STORAGE` and `QUEUE`. Until you set `MODE`, it is `observe`: cycles plan,
+/// report and take snapshots, and write nothing to Qualys.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXIT_CODES)]
+#[command(version, verbatim_doc_comment, after_help = EXIT_CODES, after_long_help = format!("{EXIT_CODES}\n\n{}", settings()))]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
+/// For `--help`; `-h` is short.
+fn settings() -> String {
+    format!("Settings, from the environment or the file that CONFIG names:\n\n{}", config::help())
+}
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  something went wrong; it is printed, with what to do
+  1  something failed; the message says what, and what to do
   2  a setting or an argument is wrong
-  3  another cycle holds the Qualys account; it is named";
+  3  another cycle holds the Qualys account; the message names it";
 
 // `approve`, `explain`, `snapshots` and `diff` have their place here.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve the functions: what the Azure Functions host starts. Without a host: HTTP on LISTEN, a tick every 15 minutes,
-    /// and the folder queue is drained.
+    /// Serve the functions; this is what the Azure Functions host starts.
+    ///
+    /// Without a host it serves HTTP on `LISTEN`, starts a cycle every 15 minutes, and delivers the queue's
+    /// wake-ups itself.
+    #[command(verbatim_doc_comment)]
     Serve,
-    /// Run one cycle now: observe, plan, act (with MODE=enforce), snapshot if one is due, report.
+    /// Run one cycle now: observe, plan, act (with `MODE=enforce`), take a snapshot if one is due, report.
+    #[command(verbatim_doc_comment)]
     Cycle {
         /// Print the report as JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Show what a cycle would do now. Nothing is written to Qualys and no item is taken.
+    /// Show what a cycle would do now, and do none of it.
+    ///
+    /// Nothing is written to Qualys, and inbox items stay.
+    #[command(verbatim_doc_comment)]
     Plan {
         /// Print the plan as JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Check settings, storage, queue, secrets, Azure and the sign-in to Qualys, and say what to do about what fails. It makes
-    /// one call to Qualys, also with credentials that were refused; if they are accepted now, cycles use them again.
+    /// Check settings, storage, queue, secrets, Azure and the sign-in to Qualys; say how to mend what fails.
+    ///
+    /// It makes one call to Qualys, even with credentials that were refused before. If Qualys accepts them
+    /// now, cycles use them again.
+    #[command(verbatim_doc_comment)]
     Doctor {
         /// Print the findings as JSON.
         #[arg(long)]
@@ -128,12 +144,12 @@ async fn serve(app: Arc<App>, config: ServeConfig) -> anyhow::Result<ExitCode> {
     let (address, caller) = match config.host_port {
         // The host reaches us on this address and no other.
         Some(port) => ((std::net::Ipv4Addr::LOCALHOST, port).into(), Caller::Host),
-        None if config.listen.ip().is_loopback() => (config.listen, Caller::Anybody { token: None }),
+        None if config.listen.ip().is_loopback() => (config.listen, Caller::Anyone { token: None }),
         None => {
             let token = app.tenant.secrets.get(secrets::API_TOKEN).await.context(
                 "LISTEN is not on this machine alone, so callers must show a token: add the secret `api-token`, or listen on 127.0.0.1",
             )?;
-            (config.listen, Caller::Anybody { token: Some(token.value) })
+            (config.listen, Caller::Anyone { token: Some(token.value) })
         }
     };
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
@@ -151,7 +167,7 @@ async fn serve(app: Arc<App>, config: ServeConfig) -> anyhow::Result<ExitCode> {
 }
 
 fn wrong_settings(error: &ConfigError) -> ExitCode {
-    error!(error = chain(error), "The settings are not complete");
+    error!(error = chain(error), "Some settings are missing or wrong");
     say_error(&error.to_string(), 2)
 }
 

@@ -1,6 +1,6 @@
-//! Settings: read once, from the environment and the file that `CONFIG` names; all that is wrong is named at once.
+//! Settings: read once, from the environment and the file that `CONFIG` names. Everything that is wrong is named at once.
 //!
-//! This is the only module that reads the environment. A file for several tenants takes its place in `config/file.rs`.
+//! This is the only module that reads the environment. `config/settings.rs` has the table of all settings.
 
 mod contradictions;
 mod file;
@@ -8,11 +8,13 @@ mod platform;
 mod policy;
 mod reader;
 mod serve;
+mod settings;
 mod sources;
 mod values;
 
 pub use reader::ConfigError;
 pub use serve::{ServeConfig, logging};
+pub use settings::help;
 
 use crate::azure::identity::Identity;
 use crate::model::{Name, Scope};
@@ -21,95 +23,100 @@ use crate::state::without_reserve;
 use policy::policy;
 use reader::Reader;
 use secrecy::SecretString;
-use sources::{identity, name, place, qualys_api, scope, secrets_setting};
+use settings::{azure, limits, places, qualys, serving, watch};
+use sources::{identity, place, qualys_api, secret_source};
 use std::collections::BTreeMap;
 use std::env::VarError;
 use std::path::PathBuf;
 use std::time::Duration;
+use tracing::warn;
 use url::Url;
 
-const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 
-/// The settings of one tenant. Each field's variable stands in `docs/OPERATIONS.md`.
+/// The settings of one tenant. Each field names its setting; `config/settings.rs` says what it means.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// What cycles may do (`MODE` and the rules' settings).
+    /// What cycles may do: `MODE`, and the settings of connectors, syncs and brakes.
     pub policy: Policy,
-    /// `ACCOUNT`: the name of the Qualys account's state.
+    /// `ACCOUNT`.
     pub account: Name,
-    /// `SCOPE`: what is watched; empty: all that the identity sees.
+    /// `SCOPE`; empty: all that the identity sees.
     pub scope: Scope,
-    /// `EXCLUDE`: what of it is not.
+    /// `EXCLUDE`.
     pub exclude: Scope,
-    /// `EVENT_SOURCES`: topics and sources whose events count.
+    /// `EVENT_SOURCES`.
     pub event_sources: Vec<String>,
-    /// `KEY_VAULT_URL` or `SECRETS`: where secrets come from.
+    /// `KEY_VAULT_URL` or `SECRETS`.
     pub secrets: SecretSource,
     /// `QUALYS_API_URL`, or the address of `QUALYS_PLATFORM`.
     pub qualys_api: Url,
-    /// `QUALYS_CALLS_PER_HOUR`: the account's limit for one endpoint.
+    /// `QUALYS_CALLS_PER_HOUR`, the reserve included.
     pub calls_per_hour: u32,
-    /// `QUALYS_RESERVE_PERCENT`: the share of it that stays for other tools.
+    /// `QUALYS_RESERVE_PERCENT`.
     pub reserve_percent: u32,
-    /// `QUALYS_CONCURRENCY`: calls at once.
+    /// `QUALYS_CONCURRENCY`.
     pub concurrency: usize,
-    /// `STORAGE`: where the blobs are.
+    /// `STORAGE`.
     pub storage: Place,
-    /// `QUEUE`: where the wake-ups are.
+    /// `QUEUE`.
     pub queue: Place,
-    /// `SNAPSHOT_EVERY`: a snapshot older than this is due.
+    /// `SNAPSHOT_EVERY`.
     pub snapshot_every: Duration,
-    /// `SNAPSHOT_GAP`: the shortest time between two that syncs ask for.
+    /// `SNAPSHOT_GAP`.
     pub snapshot_gap: Duration,
-    /// `CYCLE_BUDGET`: how long a cycle may take.
+    /// `CYCLE_BUDGET`.
     pub budget: Duration,
-    /// `CYCLE_GAP`: the shortest time between two starts.
+    /// `CYCLE_GAP`.
     pub gap: Duration,
-    /// `LEASE`: how long the account's lease lasts.
+    /// `LEASE`.
     pub lease: Duration,
     /// `ARM_URL`, or the address of `AZURE_CLOUD`.
     pub arm: Url,
-    /// What tokens for ARM are asked for.
+    /// What tokens for ARM are asked for; from `AZURE_CLOUD`.
     pub arm_scope: String,
-    /// `AZURE_IDENTITY`: who reads Azure.
+    /// `AZURE_IDENTITY` and what it needs.
     pub identity: Identity,
 }
 
-/// A folder, or a service of a storage account.
+/// Where blobs or wake-ups are kept.
 #[derive(Debug, Clone)]
 pub enum Place {
     /// `folder:<path>`.
     Folder(PathBuf),
-    /// Such as `https://account.blob.core.windows.net`.
+    /// A service of a storage account, such as `https://account.blob.core.windows.net`.
     Account(Url),
 }
 
 /// Where secrets come from.
 #[derive(Debug, Clone)]
 pub enum SecretSource {
-    /// A key vault.
     Vault(Url),
-    /// The environment, taken in at start.
+    /// The environment, read at start; by the names that a vault would have.
     Env(BTreeMap<String, SecretString>),
     /// A file with a JSON object.
     File(PathBuf),
 }
 
 impl Config {
-    /// The settings of the process's environment, and of the file that `CONFIG` names there.
+    /// Reads the process's environment, and the file that `CONFIG` names there. Logs a warning for each variable that is
+    /// probably a misspelt setting.
     ///
     /// # Errors
-    /// Names every setting that is missing or wrong, and every key of the file that is no setting.
+    /// Names every setting that is missing or wrong, and every key of the file that is not a setting.
     pub fn from_env() -> Result<Self, ConfigError> {
-        let path = environment("CONFIG").filter(|path| !path.trim().is_empty());
+        for (variable, meant) in settings::misspelt(variables()) {
+            warn!(variable, "Ignored the environment variable `{variable}`: did you mean `{meant}`?");
+        }
+        let name = serving::CONFIG.name;
+        let path = environment(name).filter(|path| !path.trim().is_empty());
         let file = path.map(|path| file::read(&path)).transpose();
-        let file = file.map_err(|problem| ConfigError::of("CONFIG", problem))?;
+        let file = file.map_err(|problem| ConfigError::of(name, problem))?;
         Self::read(Reader::new(&environment, file.as_ref()))
     }
 
-    /// The settings that `lookup` gives.
+    /// Reads what `lookup` returns for each name.
     ///
     /// # Errors
     /// Names every setting that is missing or wrong.
@@ -119,26 +126,27 @@ impl Config {
 
     fn read(mut reader: Reader<'_>) -> Result<Self, ConfigError> {
         let r = &mut reader;
-        let calls_per_hour = r.number("QUALYS_CALLS_PER_HOUR", 300, 1..=1_000_000);
-        let reserve_percent = r.number("QUALYS_RESERVE_PERCENT", 30, 0..=90);
+        let calls_per_hour = r.bounded(&qualys::QUALYS_CALLS_PER_HOUR);
+        let reserve_percent = r.bounded(&qualys::QUALYS_RESERVE_PERCENT);
         let usable = without_reserve(calls_per_hour, reserve_percent);
         let policy = policy(r, usable);
-        let account = name(r, "ACCOUNT");
-        let secrets = secrets_setting(r);
+        let account = r.parsed(&places::ACCOUNT, values::of_type);
+        let secrets = secret_source(r);
         let qualys_api = qualys_api(r);
-        let storage = place(r, "STORAGE");
-        let queue = place(r, "QUEUE");
-        let (scope, exclude) = (scope(r, "SCOPE"), scope(r, "EXCLUDE"));
-        let concurrency = r.number("QUALYS_CONCURRENCY", 2, 1..=10);
-        let snapshot_every = r.duration("SNAPSHOT_EVERY", 24 * HOUR, MINUTE..=31 * 24 * HOUR);
-        let snapshot_gap = r.duration("SNAPSHOT_GAP", HOUR, Duration::ZERO..=24 * HOUR);
-        let budget = r.duration("CYCLE_BUDGET", 8 * MINUTE, 10 * SECOND..=9 * MINUTE);
-        let gap = r.duration("CYCLE_GAP", MINUTE, Duration::ZERO..=HOUR);
-        let lease = r.duration("LEASE", MINUTE, 15 * SECOND..=MINUTE);
-        let cloud = r.parsed("AZURE_CLOUD", platform::cloud).unwrap_or(platform::PUBLIC);
-        let arm = r.parsed("ARM_URL", values::url).unwrap_or_else(|| cloud.arm());
+        let storage = place(r, &places::STORAGE);
+        let queue = place(r, &places::QUEUE);
+        let scope = r.parsed_list(&watch::SCOPE, values::scope).unwrap_or_default();
+        let exclude = r.parsed_list(&watch::EXCLUDE, values::scope).unwrap_or_default();
+        let concurrency = r.bounded(&qualys::QUALYS_CONCURRENCY);
+        let snapshot_every = r.bounded(&limits::SNAPSHOT_EVERY);
+        let snapshot_gap = r.bounded(&limits::SNAPSHOT_GAP);
+        let budget = r.bounded(&limits::CYCLE_BUDGET);
+        let gap = r.bounded(&limits::CYCLE_GAP);
+        let lease = r.bounded(&limits::LEASE);
+        let cloud = r.parsed(&azure::AZURE_CLOUD, platform::cloud).unwrap_or(platform::PUBLIC);
+        let arm = r.parsed(&azure::ARM_URL, values::url).unwrap_or_else(|| cloud.arm());
         let identity = identity(r);
-        let event_sources = r.list("EVENT_SOURCES");
+        let event_sources = r.list(&watch::EVENT_SOURCES);
         contradictions::same_scopes(r, &scope, &exclude);
         contradictions::other_cloud(r, cloud);
         let whole = reader.finish();
@@ -184,9 +192,14 @@ fn environment(name: &str) -> Option<String> {
     match std::env::var(name) {
         Ok(value) => Some(value),
         Err(VarError::NotPresent) => None,
-        // The bytes that are no text are seen and said by whoever reads the setting.
+        // The reader reports the characters that take the place of such bytes.
         Err(VarError::NotUnicode(value)) => Some(value.to_string_lossy().into_owned()),
     }
+}
+
+/// The names of the environment's variables.
+fn variables() -> impl Iterator<Item = String> {
+    std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The Functions host's invocation envelope: lenient in, strict out.
 //!
-//! The host wraps texts in JSON texts, once or twice, and wants a JSON object back: an empty success would hang the
-//! invocation until the host kills the process. (Read in the host's source, 4.1037 and newer.)
+//! The host wraps a text in a JSON text, once or twice, and wants a JSON object back: after an empty answer with status 200 the
+//! invocation would hang until the host kills the process. (Read in the host's source, 4.1037 and newer.)
 
 use axum::Json;
 use axum::body::Bytes;
@@ -10,11 +10,11 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-/// One call of a function that is not HTTP.
+/// One call of a function that is not an HTTP function.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Invocation {
-    /// The host's id of the call, for the log.
+    /// For the log.
     #[serde(skip)]
     pub id: String,
     #[serde(rename = "Data")]
@@ -24,14 +24,14 @@ pub struct Invocation {
 }
 
 impl Invocation {
-    /// The invocation in a request; else what is wrong with it, without its content.
+    /// Reads the body of a request.
     ///
     /// # Errors
-    /// When the body is no envelope.
+    /// When it is not an envelope. The text says what is wrong and does not repeat the content.
     pub fn parse(headers: &HeaderMap, body: &Bytes) -> Result<Self, String> {
         let invocation: Self = serde_json::from_slice(body).map_err(|error| {
             format!(
-                "no invocation: {:?} error at line {}, column {}",
+                "a body that is not an invocation ({:?} error at line {}, column {})",
                 error.classify(),
                 error.line(),
                 error.column()
@@ -40,7 +40,7 @@ impl Invocation {
         Ok(Self { id: invocation_id(headers), ..invocation })
     }
 
-    /// What triggered the function, whatever its binding is called: the innermost object or list, or the text.
+    /// What triggered the function, whatever its binding is called: the innermost object or list, otherwise the text.
     pub fn payload(&self) -> Option<Value> {
         self.data.values().next().map(unwrap)
     }
@@ -55,14 +55,14 @@ impl Invocation {
     }
 }
 
-/// The host's id of a call; empty where there is none.
+/// The host's id of the call; empty where there is none.
 pub fn invocation_id(headers: &HeaderMap) -> String {
     let id =
         headers.get("x-azure-functions-invocationid").and_then(|id| id.to_str().ok()).unwrap_or_default();
     id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(64).collect()
 }
 
-/// Takes off the layers of text: an object as it is, in a text, or in a text in a text.
+/// Removes the layers of text: an object may come as it is, in a text, or in a text in a text.
 fn unwrap(value: &Value) -> Value {
     const LAYERS: usize = 3;
     let mut value = value.clone();
@@ -76,12 +76,12 @@ fn unwrap(value: &Value) -> Value {
     value
 }
 
-/// What a function answers.
+/// The answer of a function.
 #[derive(Debug)]
 pub enum Answer {
-    /// It is written down.
+    /// What was delivered has been dealt with.
     Ok(String),
-    /// It is not: the trigger should try again. The host throws the body away, so the reason is in the log too.
+    /// It must be delivered again. The host drops the body of this answer, so the reason is logged too.
     Failed(String),
 }
 
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_is_found_below_none_one_or_two_layers_of_text() {
+    fn a_payload_is_found_below_any_of_up_to_two_layers_of_text() {
         let wanted = Some(json!({ "tenant": "x" }));
         assert_eq!(payload(r#"{"Data":{"a":{"tenant":"x"}},"Metadata":{}}"#), wanted);
         assert_eq!(payload(r#"{"Data":{"b":"{\"tenant\":\"x\"}"}}"#), wanted);
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_envelope_is_said_without_its_content() {
+    fn a_body_that_is_not_an_envelope_is_reported_without_its_content() {
         let deep = "[".repeat(100_000);
         for body in ["", "s3cret", "[1]", "null", deep.as_str(), "{\"Data\":\"s3cret\"}"] {
             let error =

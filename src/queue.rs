@@ -29,6 +29,21 @@ pub struct WakeUp {
     pub tenant: TenantId,
 }
 
+/// A message that is not a wake-up. It does not repeat the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a message that is not a wake-up")]
+pub struct NotAWakeUp;
+
+impl WakeUp {
+    /// Reads a message of the queue.
+    ///
+    /// # Errors
+    /// When it is not a wake-up.
+    pub fn parse(text: &str) -> Result<Self, NotAWakeUp> {
+        serde_json::from_str(text).map_err(|_| NotAWakeUp)
+    }
+}
+
 /// Why a wake-up could not be sent, taken or removed.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {doing} the queue {place}")]

@@ -1,20 +1,20 @@
 //! Log lines: JSON under the Functions host, compact at a desk.
 //!
-//! The host makes an error of each line on stderr, so `serve` logs to stdout; commands keep stdout for their output.
+//! The host logs each line on stderr as an error, so `serve` logs to stdout. Commands keep stdout for their output.
 
 use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
-/// The SDK tells each of its requests at `info`; ours are told at `debug`.
-const DEFAULT: &str = "info,azure_core=warn,azure_identity=warn,typespec_client_core=warn";
+/// The filter where `LOG` sets none. The Azure SDK logs each of its requests at `info`, which is too much.
+pub(crate) const DEFAULT: &str = "info,azure_core=warn,azure_identity=warn,typespec_client_core=warn";
 
 /// Where log lines go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum To {
-    /// What the Functions host reads.
+    /// For `serve`: the Functions host reads it.
     Stdout,
-    /// Beside a command's output.
+    /// For commands.
     Stderr,
 }
 

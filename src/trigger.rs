@@ -1,8 +1,8 @@
 //! Triggers: one route for each folder of `function-app/`. Each leaves an inbox item and books a wake-up; none decides anything
-//! or calls Qualys. Only the queue's own function runs a cycle.
+//! or calls Qualys. Only the function of the queue runs a cycle.
 //!
-//! Guarantees: whatever arrives, there is an answer and the process lives. Nothing but unreachable storage is a failure,
-//! because Event Grid, the timer and the queue can do nothing about anything else.
+//! Guarantees: whatever arrives is answered, and the process lives. Only storage that cannot be reached is answered as a
+//! failure, because Event Grid, the timer and the queue can help with nothing else: they deliver again.
 
 mod api;
 mod body;
@@ -11,7 +11,9 @@ mod events;
 mod functions;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod message;
 mod problem;
+mod rejected;
 
 pub use drain::drain;
 
@@ -22,7 +24,7 @@ use crate::queue::{Booked, WakeUpError};
 use crate::store::ItemName;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -46,23 +48,22 @@ pub const HTTP: [(&str, &str, &str); 4] = [
     ("plan", "get", "plan"),
 ];
 
-/// What a caller who is lost is told.
 const NO_ROUTE: &str =
     "there is no such route: try POST /api/sync, GET /api/requests/{id}, GET /api/status or GET /api/plan";
 
-/// Who calls.
+/// Who may call.
 #[derive(Debug, Clone)]
 pub enum Caller {
-    /// The Functions host: it has checked keys, and is the only one that reaches the port.
+    /// Only the Functions host reaches the port, and it has checked the keys.
     Host,
-    /// Anybody who reaches the address; off loopback they show this token.
-    Anybody {
-        /// The token; none on loopback.
+    /// Anyone who reaches the address.
+    Anyone {
+        /// What callers must show; none on loopback.
         token: Option<SecretString>,
     },
 }
 
-/// The routes. Without a host the envelope's do not exist.
+/// The routes. Those for the host's envelope exist only under a host.
 pub fn router(app: Arc<App>, caller: &Caller) -> Router {
     let api = Router::new()
         .route("/api/sync", post(api::sync))
@@ -76,33 +77,37 @@ pub fn router(app: Arc<App>, caller: &Caller) -> Router {
             .route("/secret-event", post(functions::secret_event))
             .route("/cycle", post(functions::cycle))
             .route("/cycle-poison", post(functions::cycle_poison)),
-        Caller::Anybody { token: None } => api.layer(middleware::from_fn(no_page)),
-        Caller::Anybody { token: Some(token) } => {
-            api.layer(middleware::from_fn_with_state(token.clone(), show_token))
+        Caller::Anyone { token: None } => api.layer(middleware::from_fn(refuse_pages)),
+        Caller::Anyone { token: Some(token) } => {
+            api.layer(middleware::from_fn_with_state(token.clone(), check_token))
         }
     };
     routes
-        // The host asks for it to see whether we are there; it must stay cheap.
+        // The host asks for it to see whether the program runs; it must stay cheap.
         .route("/", get(async || Json(json!({ "ok": true }))))
         .fallback(async || ProblemDocument::new(StatusCode::NOT_FOUND, NO_ROUTE))
-        .method_not_allowed_fallback(async || {
-            ProblemDocument::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "this route takes the method that `Allow` names",
-            )
-        })
+        .method_not_allowed_fallback(wrong_method)
         .layer(CatchPanicLayer::custom(panicked))
         .with_state(app)
 }
 
-/// The time. Triggers and the command line are the only places that ask for it; everything else is told.
+/// The time. Only triggers and the command line read the clock; everything else is given the time.
 #[expect(clippy::disallowed_methods, reason = "the clock is read here and passed down")]
 pub(crate) fn now() -> Timestamp {
     Timestamp::now()
 }
 
-/// Lets those in who show the token. Hashes are compared, so that the time taken tells nothing about it.
-async fn show_token(State(token): State<SecretString>, request: Request, next: Next) -> Response {
+async fn wrong_method(uri: Uri) -> ProblemDocument {
+    let route = uri.path().trim_start_matches('/');
+    let is_post = |(_, method, path): &(&str, &str, &str)| {
+        *method == "post" && route.strip_prefix("api/") == Some(path)
+    };
+    let method = if ENVELOPE.contains(&route) || HTTP.iter().any(is_post) { "POST" } else { "GET" };
+    ProblemDocument::new(StatusCode::METHOD_NOT_ALLOWED, format!("Method not allowed: use {method}"))
+}
+
+/// Lets callers in who show the token. Hashes are compared, so that the time it takes reveals nothing about the token.
+async fn check_token(State(token): State<SecretString>, request: Request, next: Next) -> Response {
     let shown = request
         .headers()
         .get(header::AUTHORIZATION)
@@ -111,30 +116,29 @@ async fn show_token(State(token): State<SecretString>, request: Request, next: N
     if shown.is_some_and(|shown| hash(shown) == hash(token.expose_secret())) {
         return next.run(request).await;
     }
-    let refused = ProblemDocument::new(StatusCode::UNAUTHORIZED, "show `Authorization: Bearer <api-token>`");
+    let refused = ProblemDocument::new(StatusCode::UNAUTHORIZED, "send `Authorization: Bearer <api-token>`");
     ([(header::WWW_AUTHENTICATE, "Bearer")], refused).into_response()
 }
 
-/// Keeps out the pages of a browser on this machine: they may post to loopback, and always say where they come from.
-async fn no_page(request: Request, next: Next) -> Response {
+/// Refuses web pages: a browser on this machine lets them post to loopback, and always sends their origin along.
+async fn refuse_pages(request: Request, next: Next) -> Response {
     if request.headers().contains_key(header::ORIGIN) {
-        return ProblemDocument::new(StatusCode::FORBIDDEN, "a page in a browser may not call this")
-            .into_response();
+        return ProblemDocument::new(StatusCode::FORBIDDEN, "web pages may not call this").into_response();
     }
     next.run(request).await
 }
 
-/// A panic becomes an answer. Its text may hold anything, so only its being there is told; the panic hook has printed it.
+/// The answer after a panic. The panic hook has printed its text, which may contain anything, so it is not repeated.
 fn panicked(_cause: Box<dyn std::any::Any + Send + 'static>) -> Response<Body> {
-    error!("A handler panicked; this is a bug in the program");
-    crate::host::Answer::Failed("internal error; see the log".into()).into_response()
+    error!("A handler panicked: this is a bug in the program");
+    crate::host::Answer::Failed("internal error: see the log".into()).into_response()
 }
 
 impl App {
     /// Leaves an inbox item, then books a wake-up: if the wake-up is lost, the next one finds the item.
     ///
     /// # Errors
-    /// When the item cannot be written, or the wake-up not booked.
+    /// When the item cannot be written or the wake-up cannot be booked.
     pub async fn leave(
         &self,
         tenant: TenantId,
@@ -146,7 +150,7 @@ impl App {
         self.tenant.wake_ups.book(tenant, now, now).await
     }
 
-    /// Leaves a request and its page, then books a wake-up.
+    /// Leaves a request's inbox item and its page, then books a wake-up.
     ///
     /// # Errors
     /// As [`App::leave`].

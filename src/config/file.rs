@@ -1,7 +1,7 @@
 //! The settings file that `CONFIG` names: TOML, with the settings of one tenant.
 //!
-//! This is the one place that reads it. What is wrong with the file as a whole is said by line and column, never with its
-//! content; what is wrong with a key is said by the [`Reader`](super::reader::Reader), beside everything else.
+//! No other module reads it. An error in the file as a whole names the line and the column, never the content; an error in
+//! one key is reported by the [`Reader`](super::reader::Reader), together with all others.
 
 use super::values::short;
 use std::collections::BTreeMap;
@@ -9,27 +9,27 @@ use std::fs::File;
 use std::io::Read;
 use toml::{Table, Value};
 
-/// The longest settings are lists of subscriptions of some forty bytes each: this holds 25,000, more than a tenant has,
-/// and a wrong path does not fill the memory.
+/// The longest settings are lists of subscriptions of some forty bytes each. This is enough for 25,000 of them, more than a
+/// tenant has, and small enough that a wrong path does not fill the memory.
 const LIMIT_BYTES: u64 = 1024 * 1024;
 
-/// What a file says: values by the settings' names.
+/// The content of the file.
 #[derive(Debug)]
-pub(super) struct Settings {
-    /// Where it lies, for messages.
+pub(super) struct SettingsFile {
+    /// For messages.
     pub(super) path: String,
-    /// What each key says; the keys are as they were written.
-    pub(super) keys: BTreeMap<String, Given>,
+    /// The keys as they were written.
+    pub(super) keys: BTreeMap<String, FileValue>,
 }
 
-/// What a key says.
+/// The value of a key.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Given {
+pub(super) enum FileValue {
     /// One value, as the environment would hold it.
     One(String),
     /// A list, joined as the environment would hold it.
     List(String),
-    /// Nothing that a setting could be; why.
+    /// A value that no setting can have, and why.
     Wrong(&'static str),
 }
 
@@ -37,7 +37,7 @@ pub(super) enum Given {
 ///
 /// # Errors
 /// When it cannot be read, is too large, or is not TOML.
-pub(super) fn read(path: &str) -> Result<Settings, String> {
+pub(super) fn read(path: &str) -> Result<SettingsFile, String> {
     let shown = path.trim();
     let mut bytes = Vec::new();
     File::open(shown)
@@ -53,21 +53,21 @@ pub(super) fn read(path: &str) -> Result<Settings, String> {
 ///
 /// # Errors
 /// When it is not TOML.
-pub(super) fn parse(path: &str, bytes: &[u8]) -> Result<Settings, String> {
+pub(super) fn parse(path: &str, bytes: &[u8]) -> Result<SettingsFile, String> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let (line, column) = place(&String::from_utf8_lossy(&bytes[..error.valid_up_to()]));
         format!("`{path}` is not UTF-8 (line {line}, column {column})")
     })?;
-    // The parser's own message may repeat a value, and somebody may have put a secret there.
+    // The parser's own message may repeat a value, which may be a secret in the wrong place.
     let table: Table = toml::from_str(text).map_err(|error| {
         let (line, column) = place(error.span().and_then(|span| text.get(..span.start)).unwrap_or_default());
         format!("`{path}` is not TOML (line {line}, column {column})")
     })?;
     let keys = table.into_iter().map(|(key, value)| {
-        let given = given(&key, value);
-        (key, given)
+        let value = value_of(&key, value);
+        (key, value)
     });
-    Ok(Settings { path: path.to_owned(), keys: keys.collect() })
+    Ok(SettingsFile { path: path.to_owned(), keys: keys.collect() })
 }
 
 /// The line and the column after a text.
@@ -76,7 +76,7 @@ fn place(before: &str) -> (usize, usize) {
     (before.matches('\n').count() + 1, last.chars().count() + 1)
 }
 
-fn given(key: &str, value: Value) -> Given {
+fn value_of(key: &str, value: Value) -> FileValue {
     let is_table = |value: &Value| matches!(value, Value::Table(_));
     match value {
         Value::Array(entries) if entries.iter().any(is_table) => table(key),
@@ -84,26 +84,26 @@ fn given(key: &str, value: Value) -> Given {
         Value::Array(entries) => {
             let texts: Option<Vec<String>> = entries.into_iter().map(one).collect();
             match texts {
-                None => Given::Wrong("a list holds texts and whole numbers"),
+                None => FileValue::Wrong("a list may hold only texts and whole numbers"),
                 // The environment could not hold such an entry either.
                 Some(texts) if texts.iter().any(|text| text.contains(',')) => {
-                    Given::Wrong("no entry of a list may hold a comma")
+                    FileValue::Wrong("an entry of a list must not contain a comma")
                 }
-                Some(texts) => Given::List(texts.join(",")),
+                Some(texts) => FileValue::List(texts.join(",")),
             }
         }
         value => one(value).map_or(
-            Given::Wrong("must be a text, a whole number, true or false, or a list of texts"),
-            Given::One,
+            FileValue::Wrong("must be a text, a whole number, true or false, or a list of texts"),
+            FileValue::One,
         ),
     }
 }
 
-fn table(key: &str) -> Given {
-    Given::Wrong(if key.eq_ignore_ascii_case("tenant") {
-        "several tenants in one file are not supported yet: keep a file and a deployment for each tenant, with its settings at the top"
+fn table(key: &str) -> FileValue {
+    FileValue::Wrong(if key.eq_ignore_ascii_case("tenant") {
+        "several tenants in one file are not supported yet: give each tenant a file and a deployment of its own"
     } else {
-        "is a table: settings stand at the top of the file, before any table"
+        "is a table: settings must be at the top of the file, before any table"
     })
 }
 
@@ -116,14 +116,14 @@ fn one(value: Value) -> Option<String> {
     }
 }
 
-impl Settings {
-    /// What the file says of a setting.
-    pub(super) fn get(&self, name: &str) -> Option<&Given> {
+impl SettingsFile {
+    /// The value of a setting.
+    pub(super) fn get(&self, name: &str) -> Option<&FileValue> {
         self.keys.get(&name.to_ascii_lowercase())
     }
 
-    /// A key, for a message: its start only, since it may be anything.
-    pub(super) fn label(&self, key: &str) -> String {
+    /// The file and the key, for a message: only the key's beginning, since it may be any text.
+    pub(super) fn place(&self, key: &str) -> String {
         format!("{}: {}", self.path, short(key))
     }
 }

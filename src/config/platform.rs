@@ -4,7 +4,7 @@ use url::Url;
 
 /// Qualys's API servers, as its own scripts list them
 /// (<https://www.qualys.com/platform-identification/>). Private platforms have other names: `QUALYS_API_URL`.
-const API_SERVERS: [(&str, &str); 14] = [
+pub(super) const API_SERVERS: [(&str, &str); 14] = [
     ("US1", "https://qualysapi.qualys.com"),
     ("US2", "https://qualysapi.qg2.apps.qualys.com"),
     ("US3", "https://qualysapi.qg3.apps.qualys.com"),
@@ -21,7 +21,6 @@ const API_SERVERS: [(&str, &str); 14] = [
     ("KSA1", "https://qualysapi.qg1.apps.qualysksa.com"),
 ];
 
-/// The API server of a platform.
 pub(super) fn api_server(name: &str) -> Result<Url, String> {
     let found = API_SERVERS.iter().find(|(platform, _)| platform.eq_ignore_ascii_case(name));
     found.and_then(|(_, address)| Url::parse(address).ok()).ok_or_else(|| {
@@ -30,17 +29,15 @@ pub(super) fn api_server(name: &str) -> Result<Url, String> {
     })
 }
 
-/// An Azure cloud.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cloud {
-    /// As `AZURE_CLOUD` has it.
+    /// As in `AZURE_CLOUD`.
     pub(super) name: &'static str,
     arm: &'static str,
     /// The domains of its ARM, storage and vaults.
     domains: [&'static str; 3],
 }
 
-/// The public cloud.
 pub(super) const PUBLIC: Cloud = Cloud {
     name: "public",
     arm: "https://management.azure.com",
@@ -63,13 +60,12 @@ const CLOUDS: [Cloud; 3] = [
     },
 ];
 
-/// The cloud of this name.
 pub(super) fn cloud(name: &str) -> Result<Cloud, String> {
     let found = CLOUDS.into_iter().find(|cloud| cloud.name == name);
     found.ok_or_else(|| "is not one of public, us-government, china".into())
 }
 
-/// The cloud whose domain a host is in; none for a host that may be anybody's.
+/// The cloud whose domain a host is in; none for a host that could be in any.
 pub(super) fn cloud_of(host: &str) -> Option<Cloud> {
     let is_in =
         |domain: &&str| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
@@ -78,7 +74,7 @@ pub(super) fn cloud_of(host: &str) -> Option<Cloud> {
 
 impl Cloud {
     pub(super) fn arm(self) -> Url {
-        // The addresses above are addresses; the test below reads each.
+        // A test reads each.
         Url::parse(self.arm).unwrap_or_else(|_| unreachable!("a constant"))
     }
 

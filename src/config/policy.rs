@@ -1,42 +1,40 @@
 //! The settings that say what a plan may do.
 
 use super::reader::Reader;
-use super::sources::name;
+use super::settings::{connectors, limits, watch};
 use super::{HOUR, MINUTE, values};
-use crate::plan::{Mode, Policy};
-use std::time::Duration;
+use crate::plan::Policy;
 
-/// What the plan may do.
+/// The policy; none where a setting is missing or wrong.
 pub(super) fn policy(r: &mut Reader<'_>, calls_per_hour: u32) -> Option<Policy> {
-    let tenant = r.required("TENANT_ID");
-    let application = r.required("CONNECTOR_APP_ID");
-    let deployment = name(r, "DEPLOYMENT");
-    let run_frequency_minutes = r.parsed("RUN_FREQUENCY", values::run_frequency).unwrap_or(240);
-    // Qualys's own schedule keeps a connector fresh; an hour more tells that it does not.
-    let sync_max_age = MINUTE * run_frequency_minutes + HOUR;
-    let default_name = "{subscription_name} ({subscription_id})";
-    let mode = r.parsed("MODE", values::mode).unwrap_or(Mode::Observe);
-    let name = r.parsed("CONNECTOR_NAME", values::name_template).unwrap_or_else(|| default_name.to_owned());
-    let description = r.parsed("CONNECTOR_DESCRIPTION", values::description).unwrap_or_default();
-    let apps = r.parsed_list("CONNECTOR_APPS", values::apps).unwrap_or_else(|| vec!["AI".to_owned()]);
-    let modules = r.parsed_list("CONNECTOR_MODULES", values::modules).unwrap_or_default();
-    let tags = r.parsed_list("CONNECTOR_TAGS", values::tags).unwrap_or_default();
-    let sync_max_age = r.duration("SYNC_MAX_AGE", sync_max_age, 15 * MINUTE..=31 * 24 * HOUR);
-    let follow_up = r.duration("FOLLOW_UP", 2 * MINUTE, Duration::from_millis(50)..=HOUR);
-    let max_creates = r.number("MAX_CREATES", 100, 0..=10_000);
-    let max_removals = r.parsed("MAX_REMOVALS", |text| values::number(text, &(0..=10_000)));
+    let tenant = r.parsed(&watch::TENANT_ID, values::of_type);
+    let application = r.parsed(&watch::CONNECTOR_APP_ID, values::of_type);
+    let deployment = r.parsed(&watch::DEPLOYMENT, values::of_type);
+    let mode = r.parsed(&watch::MODE, values::mode);
+    let name = r.parsed(&connectors::CONNECTOR_NAME, values::name_template);
+    let description = r.parsed(&connectors::CONNECTOR_DESCRIPTION, values::description);
+    let apps = r.parsed_list(&connectors::CONNECTOR_APPS, values::apps);
+    let modules = r.parsed_list(&connectors::CONNECTOR_MODULES, values::modules);
+    let tags = r.parsed_list(&connectors::CONNECTOR_TAGS, values::tags);
+    let run_frequency_minutes = r.parsed(&connectors::RUN_FREQUENCY, values::run_frequency);
+    let sync_max_age = r.bounded_if_given(&limits::SYNC_MAX_AGE);
+    let follow_up = r.bounded(&limits::FOLLOW_UP);
+    let max_creates = r.bounded(&limits::MAX_CREATES);
+    let max_removals = r.bounded_if_given(&limits::MAX_REMOVALS);
+    let run_frequency_minutes = run_frequency_minutes?;
     Some(Policy {
-        mode,
+        mode: mode?,
         deployment: deployment?,
         tenant: tenant?,
         application: application?,
-        name,
-        description,
-        apps,
-        modules,
-        tags,
+        name: name?,
+        description: description.unwrap_or_default(),
+        apps: apps?,
+        modules: modules.unwrap_or_default(),
+        tags: tags.unwrap_or_default(),
         run_frequency_minutes,
-        sync_max_age,
+        // Qualys's own schedule should have synced the connector by then; the hour is for its delays.
+        sync_max_age: sync_max_age.unwrap_or(MINUTE * run_frequency_minutes + HOUR),
         follow_up,
         max_creates,
         max_removals,

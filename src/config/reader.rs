@@ -1,18 +1,18 @@
-//! Reads settings by name, from the environment and then the file, and collects what is wrong with them.
+//! Reads settings from the environment and then the file, and collects everything that is wrong with them.
 //!
-//! Guarantees: what a file may hold is what was asked for, so no list of known settings can drift from what is read; the
-//! environment wins; a secret is taken from the environment alone.
+//! Guarantees: only settings of the [table](super::settings) can be read, so the table cannot differ from what is read; the
+//! environment wins over the file; a secret is taken from the environment alone.
 
-use super::file::{Given, Settings};
-use super::values;
+use super::file::{FileValue, SettingsFile};
+use super::settings::{self, Bound, Bounded, Computed, Kind, List, Secret, Setting, Text, TextDefault};
+use super::values::short;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::str::FromStr;
-use std::time::Duration;
 
 /// Everything that is wrong with the settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConfigError {
+    /// One line for each, by the place of the value.
     problems: BTreeMap<String, String>,
 }
 
@@ -20,199 +20,210 @@ impl std::error::Error for ConfigError {}
 
 impl ConfigError {
     /// One problem.
-    pub(super) fn of(name: &str, problem: String) -> Self {
-        Self { problems: BTreeMap::from([(name.to_owned(), problem)]) }
+    pub(super) fn of(place: &str, problem: impl fmt::Display) -> Self {
+        let mut error = Self::default();
+        error.add(place.to_owned(), problem);
+        error
+    }
+
+    fn add(&mut self, place: String, problem: impl fmt::Display) {
+        let line = format!("{place}: {problem}");
+        self.problems.insert(place, line);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.problems.is_empty()
     }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "the settings are not complete; docs/OPERATIONS.md describes each:")?;
-        for (name, problem) in &self.problems {
-            writeln!(f, "  {name}: {problem}")?;
-        }
-        Ok(())
+        writeln!(f, "some settings are missing or wrong; docs/OPERATIONS.md describes each:")?;
+        self.problems.values().try_for_each(|line| writeln!(f, "  {line}"))
     }
 }
 
-/// What a setting that was asked for takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Takes {
-    One,
-    List,
-    /// One value, and never from the file.
-    Secret,
-}
-
-/// Reads settings by name, and collects what is wrong.
+/// Reads settings, and collects what is wrong.
 pub(super) struct Reader<'a> {
     environment: &'a dyn Fn(&str) -> Option<String>,
-    file: Option<&'a Settings>,
-    asked: BTreeMap<String, Takes>,
-    problems: BTreeMap<String, String>,
+    file: Option<&'a SettingsFile>,
+    wrong: ConfigError,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(environment: &'a dyn Fn(&str) -> Option<String>, file: Option<&'a Settings>) -> Self {
-        Self { environment, file, asked: BTreeMap::new(), problems: BTreeMap::new() }
+    pub(super) fn new(
+        environment: &'a dyn Fn(&str) -> Option<String>,
+        file: Option<&'a SettingsFile>,
+    ) -> Self {
+        Self { environment, file, wrong: ConfigError::default() }
     }
 
-    /// One value.
-    pub(super) fn text(&mut self, name: &str) -> Option<String> {
-        self.ask(name, Takes::One)
+    /// The value, or the default.
+    pub(super) fn text(&mut self, setting: &Setting<Text>) -> Option<String> {
+        let value = self.value(setting);
+        value.or_else(|| setting.values.default.value())
     }
 
-    /// Values with commas between them.
-    pub(super) fn texts(&mut self, name: &str) -> Option<String> {
-        self.ask(name, Takes::List)
-    }
-
-    /// A secret, as it stands: spaces may belong to it.
-    pub(super) fn secret(&mut self, name: &str) -> Option<String> {
-        self.asked.insert(name.to_owned(), Takes::Secret);
-        let value = (self.environment)(name).filter(|value| !value.is_empty())?;
-        self.utf8(name, value)
-    }
-
-    fn ask(&mut self, name: &str, takes: Takes) -> Option<String> {
-        self.asked.insert(name.to_owned(), takes);
-        if let Some(value) = self.in_environment(name) {
-            return self.utf8(name, value);
+    /// The value, read with `parse`, or the default.
+    pub(super) fn parsed<T>(
+        &mut self,
+        setting: &Setting<Text>,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        if matches!(setting.values.default, TextDefault::Required) && !self.is_given(setting) {
+            self.wrong(setting, format!("is required ({})", setting.values.allowed.replace('`', "")));
         }
-        match self.file?.get(name)? {
-            Given::One(text) | Given::List(text) => {
+        let text = self.text(setting)?;
+        self.parse(setting, &text, parse)
+    }
+
+    /// The values, read with `parse`, or the default.
+    pub(super) fn parsed_list<T>(
+        &mut self,
+        setting: &Setting<List>,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let text = self.value(setting).or_else(|| setting.values.default.value())?;
+        self.parse(setting, &text, parse)
+    }
+
+    /// The values, or the default.
+    pub(super) fn list(&mut self, setting: &Setting<List>) -> Vec<String> {
+        let text = self.value(setting).or_else(|| setting.values.default.value()).unwrap_or_default();
+        text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// The value, or the default; a value outside the range is wrong.
+    pub(super) fn bounded<T: Bound>(&mut self, setting: &Setting<Bounded<T>>) -> T {
+        let Bounded { default, range, .. } = &setting.values;
+        let value =
+            self.value(setting).and_then(|text| self.parse(setting, &text, |text| T::parse(text, range)));
+        value.unwrap_or(*default)
+    }
+
+    /// As [`Reader::bounded`], where the caller works out the default.
+    pub(super) fn bounded_if_given<T: Bound>(
+        &mut self,
+        setting: &Setting<Bounded<T, Computed>>,
+    ) -> Option<T> {
+        let text = self.value(setting)?;
+        self.parse(setting, &text, |text| T::parse(text, &setting.values.range))
+    }
+
+    /// A secret, exactly as it is: spaces may belong to it.
+    pub(super) fn secret(&mut self, setting: &Setting<Secret>) -> Option<String> {
+        let value = (self.environment)(setting.name).filter(|value| !value.is_empty())?;
+        self.utf8(setting, value)
+    }
+
+    /// Whether a setting was given at all, right or wrong.
+    pub(super) fn is_given(&self, setting: &Setting) -> bool {
+        let in_file = || match self.file.and_then(|file| file.get(setting.name)) {
+            Some(FileValue::One(text) | FileValue::List(text)) => !text.trim().is_empty(),
+            Some(FileValue::Wrong(_)) => true,
+            None => false,
+        };
+        self.in_environment(setting).is_some() || in_file()
+    }
+
+    /// Notes a problem, under the place that the value comes from.
+    pub(super) fn wrong(&mut self, setting: &Setting, problem: impl fmt::Display) {
+        let from_file = self.in_environment(setting).is_none();
+        let place = match self.file.filter(|file| from_file && file.get(setting.name).is_some()) {
+            Some(file) => file.place(&setting.name.to_ascii_lowercase()),
+            None => setting.name.to_owned(),
+        };
+        self.wrong.add(place, problem);
+    }
+
+    /// Everything that is wrong, the keys of the file included.
+    pub(super) fn finish(self) -> Result<(), ConfigError> {
+        let Self { environment: _, file, mut wrong } = self;
+        for (file, (key, value)) in file.iter().flat_map(|file| file.keys.iter().map(move |key| (file, key)))
+        {
+            match misplaced(key, value) {
+                Some(Misplaced::Because(why)) => wrong.add(file.place(key), why),
+                Some(Misplaced::Unknown) => {
+                    wrong.problems.insert(file.place(key), unknown(&file.path, key));
+                }
+                None => {}
+            }
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    }
+
+    fn value(&mut self, setting: &Setting) -> Option<String> {
+        if let Some(value) = self.in_environment(setting) {
+            return self.utf8(setting, value);
+        }
+        match self.file?.get(setting.name)? {
+            FileValue::One(text) | FileValue::List(text) => {
                 Some(text.trim().to_owned()).filter(|text| !text.is_empty())
             }
-            // Named when all is read.
-            Given::Wrong(_) => None,
+            // `finish` reports it.
+            FileValue::Wrong(_) => None,
         }
     }
 
-    fn in_environment(&self, name: &str) -> Option<String> {
-        (self.environment)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    fn in_environment(&self, setting: &Setting) -> Option<String> {
+        let value = (self.environment)(setting.name)?;
+        Some(value.trim().to_owned()).filter(|value| !value.is_empty())
     }
 
-    /// Bytes that are no text come as this character: they are said, never taken for something else.
-    fn utf8(&mut self, name: &str, value: String) -> Option<String> {
+    /// Bytes that are not UTF-8 come as this character. They are reported, never taken for something else.
+    fn utf8(&mut self, setting: &Setting, value: String) -> Option<String> {
         if value.contains(char::REPLACEMENT_CHARACTER) {
-            self.wrong(name, "is not UTF-8");
+            self.wrong(setting, "is not UTF-8");
             return None;
         }
         Some(value)
     }
 
-    /// Whether a setting was given at all, however wrong.
-    pub(super) fn is_given(&self, name: &str) -> bool {
-        let in_file = || match self.file.and_then(|file| file.get(name)) {
-            Some(Given::One(text) | Given::List(text)) => !text.trim().is_empty(),
-            Some(Given::Wrong(_)) => true,
-            None => false,
-        };
-        self.in_environment(name).is_some() || in_file()
-    }
-
-    /// Keeps a problem, under the place that the value comes from.
-    pub(super) fn wrong(&mut self, name: &str, problem: impl fmt::Display) {
-        let from_file = self.in_environment(name).is_none();
-        let label = match self.file.filter(|file| from_file && file.get(name).is_some()) {
-            Some(file) => file.label(&name.to_ascii_lowercase()),
-            None => name.to_owned(),
-        };
-        self.problems.insert(label, problem.to_string());
-    }
-
-    pub(super) fn parsed<T>(
+    fn parse<T>(
         &mut self,
-        name: &str,
+        setting: &Setting,
+        text: &str,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
-        let text = self.text(name);
-        self.take(name, text, parse)
-    }
-
-    /// As [`Reader::parsed`], for what may be a list.
-    pub(super) fn parsed_list<T>(
-        &mut self,
-        name: &str,
-        parse: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Option<T> {
-        let text = self.texts(name);
-        self.take(name, text, parse)
-    }
-
-    fn take<T>(
-        &mut self,
-        name: &str,
-        text: Option<String>,
-        parse: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Option<T> {
-        match parse(&text?) {
-            Ok(value) => Some(value),
-            Err(problem) => {
-                self.wrong(name, problem);
-                None
-            }
-        }
-    }
-
-    pub(super) fn required<T: FromStr<Err: fmt::Display>>(&mut self, name: &str) -> Option<T> {
-        if !self.is_given(name) {
-            self.wrong(name, "is required");
-        }
-        self.parsed(name, |text| text.parse().map_err(values::show))
-    }
-
-    pub(super) fn duration(
-        &mut self,
-        name: &str,
-        default: Duration,
-        allowed: std::ops::RangeInclusive<Duration>,
-    ) -> Duration {
-        let value = self.parsed(name, |text| values::duration(text, &allowed));
-        value.unwrap_or(default)
-    }
-
-    pub(super) fn number<T>(&mut self, name: &str, default: T, allowed: std::ops::RangeInclusive<T>) -> T
-    where
-        T: FromStr + PartialOrd + fmt::Display,
-    {
-        self.parsed(name, |text| values::number(text, &allowed)).unwrap_or(default)
-    }
-
-    pub(super) fn list(&mut self, name: &str) -> Vec<String> {
-        let text = self.texts(name).unwrap_or_default();
-        text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect()
-    }
-
-    /// Everything that is wrong, once every setting was asked for; the file's keys that nobody asked for are, too.
-    pub(super) fn finish(self) -> Result<(), ConfigError> {
-        let Self { environment: _, file, asked, mut problems } = self;
-        for (file, (key, given)) in file.iter().flat_map(|file| file.keys.iter().map(move |key| (file, key)))
-        {
-            if let Some(problem) = misplaced(key, given, &asked) {
-                problems.insert(file.label(key), problem.to_owned());
-            }
-        }
-        if problems.is_empty() { Ok(()) } else { Err(ConfigError { problems }) }
+        parse(text).map_err(|problem| self.wrong(setting, problem)).ok()
     }
 }
 
 /// Why a key may not stand in the file as it does.
-fn misplaced(key: &str, given: &Given, asked: &BTreeMap<String, Takes>) -> Option<&'static str> {
-    // Secrets are told apart however they are written: here as variables, or as they are called in the vault.
+enum Misplaced {
+    Because(&'static str),
+    /// It is not a setting.
+    Unknown,
+}
+
+fn misplaced(key: &str, value: &FileValue) -> Option<Misplaced> {
     let name = key.to_ascii_uppercase();
-    if asked.get(&name.replace('-', "_")) == Some(&Takes::Secret) {
-        return Some(
-            "a secret has no place in this file: put it into Key Vault, the environment or SECRETS=file:…",
-        );
+    // However a secret is written: as its variable, or by the name that it has in the vault.
+    let is_secret = settings::named(&name.replace('-', "_")).is_some_and(|s| s.values.kind() == Kind::Secret);
+    if is_secret {
+        let why =
+            "a secret must not be in this file: put it into Key Vault, the environment or SECRETS=file:…";
+        return Some(Misplaced::Because(why));
     }
-    match (asked.get(&name), given) {
-        (_, Given::Wrong(why)) => Some(why),
-        (None, _) => {
-            Some("is no setting of this file; LOG, LOG_FORMAT and LISTEN come from the environment alone")
-        }
-        (Some(_), _) if key != key.to_ascii_lowercase() => Some("keys are written in lower case"),
-        (Some(Takes::One), Given::List(_)) => Some("takes one value, not a list"),
-        (Some(_), _) => None,
+    if let FileValue::Wrong(why) = value {
+        return Some(Misplaced::Because(why));
     }
+    let Some(setting) = settings::of_the_file().find(|setting| setting.name == name) else {
+        let elsewhere = settings::named(&name).is_some();
+        let why = Misplaced::Because("is read from the environment alone, never from this file");
+        return Some(if elsewhere { why } else { Misplaced::Unknown });
+    };
+    let why = match (setting.values.kind(), value) {
+        _ if key != key.to_ascii_lowercase() => "must be written in lower case",
+        (Kind::One, FileValue::List(_)) => "takes one value, not a list",
+        _ => return None,
+    };
+    Some(Misplaced::Because(why))
+}
+
+/// A key that is not a setting, with the setting that may be meant.
+fn unknown(path: &str, key: &str) -> String {
+    let meant = settings::similar(key, settings::of_the_file().map(|setting| setting.name));
+    let meant = meant.map(|name| format!(" (did you mean `{}`?)", name.to_ascii_lowercase()));
+    format!("{path}: unknown setting `{}`{}", short(key), meant.unwrap_or_default())
 }

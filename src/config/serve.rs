@@ -1,10 +1,12 @@
 //! How to serve and how to log: from the environment alone.
 
+use super::environment;
 use super::reader::{ConfigError, Reader};
-use super::{environment, values};
+use super::settings::serving;
+use super::values;
 use std::net::SocketAddr;
 
-/// What the host and the desk say about how to serve.
+/// Where to serve.
 #[derive(Debug, Clone)]
 pub struct ServeConfig {
     /// `FUNCTIONS_CUSTOMHANDLER_PORT`: the Functions host's port; none without a host.
@@ -14,7 +16,7 @@ pub struct ServeConfig {
 }
 
 impl ServeConfig {
-    /// How to serve, from the process's environment.
+    /// Reads the process's environment.
     ///
     /// # Errors
     /// Names every setting that is wrong. A port of the host that cannot be read is an error, never a guess.
@@ -22,22 +24,25 @@ impl ServeConfig {
         Self::from_lookup(environment)
     }
 
-    /// How to serve, as `lookup` says.
+    /// Reads what `lookup` returns for each name.
     ///
     /// # Errors
     /// Names every setting that is wrong.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut r = Reader::new(&lookup, None);
-        let host_port =
-            r.parsed("FUNCTIONS_CUSTOMHANDLER_PORT", |text| values::number(text, &(1..=u16::MAX)));
-        let listen = r.parsed("LISTEN", |text| text.parse().map_err(values::show));
+        let host_port = r.bounded_if_given(&serving::FUNCTIONS_CUSTOMHANDLER_PORT);
+        let listen = r.parsed(&serving::LISTEN, values::of_type);
         r.finish()?;
-        // 7071 is where `func start` serves, so examples work unchanged.
-        Ok(Self { host_port, listen: listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 7071))) })
+        let listen = listen.ok_or_else(ConfigError::default)?;
+        Ok(Self { host_port, listen })
     }
 }
 
-/// How to log: `LOG` (a filter such as `info,qualys_azure_inventory=debug`) and `LOG_FORMAT` (`json`, `text`).
+/// How to log, from the process's environment: `LOG` (a filter) and `LOG_FORMAT`.
 pub fn logging() -> (Option<String>, Option<String>) {
-    (environment("LOG"), environment("LOG_FORMAT"))
+    logging_from(environment)
+}
+
+pub(super) fn logging_from(lookup: impl Fn(&str) -> Option<String>) -> (Option<String>, Option<String>) {
+    (lookup(serving::LOG.name), lookup(serving::LOG_FORMAT.name))
 }

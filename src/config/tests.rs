@@ -1,4 +1,4 @@
-//! Settings are whole, or all that is wrong is named at once.
+//! Settings are complete and right, or everything that is wrong is named at once.
 
 mod contradictions;
 mod file;
@@ -17,7 +17,7 @@ const GOOD: [(&str, &str); 8] = [
     ("QUEUE", "folder:./queue"),
 ];
 
-fn config(changes: &[(&str, &str)]) -> Result<Config, ConfigError> {
+pub(super) fn config(changes: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let values: BTreeMap<&str, &str> = GOOD.iter().chain(changes).copied().collect();
     Config::from_lookup(|name| values.get(name).map(|value| (*value).to_owned()))
 }
@@ -55,23 +55,23 @@ fn everything_that_is_wrong_is_named_at_once() {
     ])
     .unwrap_err();
     insta::assert_snapshot!(error, @r"
-    the settings are not complete; docs/OPERATIONS.md describes each:
-      AZURE_CLIENT_ID: is required
+    some settings are missing or wrong; docs/OPERATIONS.md describes each:
+      AZURE_CLIENT_ID: is required with AZURE_IDENTITY=client-secret
       AZURE_CLIENT_SECRET: is required with AZURE_IDENTITY=client-secret
-      AZURE_TENANT_ID: is required
-      CONNECTOR_APP_ID: is required
-      CONNECTOR_MODULES: PC and SCA exclude each other
-      CONNECTOR_NAME: must contain {subscription_id}, so that no two connectors have one name
+      AZURE_TENANT_ID: is required with AZURE_IDENTITY=client-secret
+      CONNECTOR_APP_ID: is required (a GUID)
+      CONNECTOR_MODULES: PC and SCA cannot be used together
+      CONNECTOR_NAME: must contain {subscription_id}, so that no two connectors have the same name
       FOLLOW_UP: `soon` is not a duration such as 90s, 15m or 24h
       KEY_VAULT_URL: must begin with https://
-      LEASE: must be between 15s and 60s
+      LEASE: must be between 15s and 1m
       MAX_CREATES: `-1` is not a whole number from 0 to 10000
       MODE: `on` is not one of observe, enforce, paused
       QUALYS_API_URL: must begin with https:// (http:// only on this machine)
       QUALYS_PLATFORM: is not one of US1, US2, US3, US4, GOV1, EU1, EU2, EU3, IN1, CA1, AE1, UK1, AU1, KSA1; for a private platform set QUALYS_API_URL
       RUN_FREQUENCY: Qualys accepts 1h, 2h, 3h, 4h, 6h, 8h, 12h and 24h
       SCOPE: `a/b` is neither a management group's name nor a subscription's GUID
-      SECRETS: contradicts KEY_VAULT_URL: set one of them
+      SECRETS: contradicts KEY_VAULT_URL: set only one of them
       STORAGE: must be `folder:<path>` or an address such as https://account.blob.core.windows.net
       TENANT_ID: `contoso` is not a directory id (a GUID such as 11111111-2222-3333-4444-555555555555)
     ");

@@ -1,4 +1,4 @@
-//! The forms of single settings.
+//! How the value of a setting is written.
 
 use crate::model::Scope;
 use crate::plan::Mode;
@@ -24,7 +24,18 @@ pub(super) fn duration(text: &str, allowed: &RangeInclusive<Duration>) -> Result
     if allowed.contains(&value) {
         Ok(value)
     } else {
-        Err(format!("must be between {:?} and {:?}", allowed.start(), allowed.end()))
+        Err(format!("must be between {} and {}", written(*allowed.start()), written(*allowed.end())))
+    }
+}
+
+/// A duration as one would write it: in the largest unit that needs no fraction.
+pub(super) fn written(duration: Duration) -> String {
+    let milliseconds = duration.as_millis();
+    let units = [("h", 3_600_000), ("m", 60_000), ("s", 1000)];
+    match units.into_iter().find(|(_, factor)| milliseconds > 0 && milliseconds.is_multiple_of(*factor)) {
+        Some((unit, factor)) => format!("{}{unit}", milliseconds / factor),
+        None if milliseconds == 0 => "0s".to_owned(),
+        None => format!("{milliseconds}ms"),
     }
 }
 
@@ -61,7 +72,7 @@ pub(super) fn scope(text: &str) -> Result<Scope, String> {
         if let Some(group) = entry.strip_prefix("mg:") {
             scope.groups.insert(group_name(group)?);
         } else if let Some(id) = entry.strip_prefix("sub:") {
-            scope.subscriptions.insert(id.parse().map_err(show)?);
+            scope.subscriptions.insert(of_type(id)?);
         } else if let Ok(id) = entry.parse() {
             scope.subscriptions.insert(id);
         } else {
@@ -81,7 +92,7 @@ fn group_name(text: &str) -> Result<String, String> {
     }
 }
 
-/// Minutes; the values that Qualys accepts, as its own tenant-connector script lists them.
+/// In minutes; the values that Qualys accepts, as its own script for tenant connectors lists them.
 pub(super) fn run_frequency(text: &str) -> Result<u32, String> {
     const ACCEPTED: [u32; 8] = [60, 120, 180, 240, 360, 480, 720, 1440];
     let wait = duration(text, &(Duration::ZERO..=Duration::from_hours(168)))?;
@@ -93,12 +104,12 @@ pub(super) fn run_frequency(text: &str) -> Result<u32, String> {
     }
 }
 
-/// A connector's description: one line, and without a mark of its own.
+/// A template of a description, without a mark of its own.
 pub(super) fn description(text: &str) -> Result<String, String> {
     if text.contains("managed-by: qualys-azure-inventory") {
-        Err("must not hold the mark; it is added".into())
+        Err("must not contain the mark, which the program adds".into())
     } else if text.chars().count() > 1000 {
-        // Qualys's own limit is not public; this leaves room for the mark in any.
+        // Qualys does not publish its limit; this is short enough to leave room for the mark.
         Err("must not be longer than 1,000 characters".into())
     } else {
         Ok(text.to_owned())
@@ -107,26 +118,26 @@ pub(super) fn description(text: &str) -> Result<String, String> {
 
 pub(super) fn name_template(text: &str) -> Result<String, String> {
     if text.chars().count() > 150 {
-        // Qualys takes 255, and an id has 36.
+        // Qualys accepts 255 characters, and an id has 36.
         Err("must not be longer than 150 characters".into())
     } else if text.contains("{subscription_id}") {
         Ok(text.to_owned())
     } else {
-        // Names of subscriptions repeat, and Qualys may refuse a second connector of one name.
-        Err("must contain {subscription_id}, so that no two connectors have one name".into())
+        // Two subscriptions may have the same name, and Qualys may refuse a second connector of that name.
+        Err("must contain {subscription_id}, so that no two connectors have the same name".into())
     }
 }
 
 pub(super) fn apps(text: &str) -> Result<Vec<String>, String> {
     let found = words(text, &["AI", "CI", "CSA"])?;
     // A connector without any app would collect nothing.
-    if found.is_empty() { Err("names no app: leave it out for AI".into()) } else { Ok(found) }
+    if found.is_empty() { Err("names no app: remove the setting to use AI".into()) } else { Ok(found) }
 }
 
 pub(super) fn modules(text: &str) -> Result<Vec<String>, String> {
     let found = words(text, &["VM", "PC", "SCA", "CERTVIEW", "CLOUDVIEW", "CSA"])?;
     if found.contains(&"PC".to_owned()) && found.contains(&"SCA".to_owned()) {
-        return Err("PC and SCA exclude each other".into());
+        return Err("PC and SCA cannot be used together".into());
     }
     Ok(found)
 }
@@ -154,7 +165,7 @@ pub(super) fn url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|_| "is not an address such as https://host".to_owned())?;
     let local = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
     if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
-        return Err("must not hold a user, a password or a query".into());
+        return Err("must not contain a user name, a password or a query".into());
     }
     match url.scheme() {
         "https" => Ok(url),
@@ -164,17 +175,18 @@ pub(super) fn url(text: &str) -> Result<Url, String> {
     }
 }
 
-/// An address that speaks TLS: tokens go along with every request.
+/// An address with TLS: each request carries a token.
 pub(super) fn https(text: &str) -> Result<Url, String> {
     let url = url(text)?;
     if url.scheme() == "https" { Ok(url) } else { Err("must begin with https://".into()) }
 }
 
-pub(super) fn show(error: impl fmt::Display) -> String {
-    error.to_string()
+/// A text in the form of its type.
+pub(super) fn of_type<T: FromStr<Err: fmt::Display>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: T::Err| error.to_string())
 }
 
-/// What was written, for an error: its start only, since it may be a secret in the wrong place.
+/// A value for an error message: only its beginning, since it may be a secret in the wrong place.
 pub(super) fn short(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(24).collect()
 }

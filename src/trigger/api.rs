@@ -1,6 +1,6 @@
-//! The HTTP functions. The Functions host forwards them, so the same routes serve locally.
+//! The HTTP functions. The Functions host forwards requests unchanged, so the same routes serve without a host.
 
-use super::body::Whole;
+use super::body::FullBody;
 use super::now;
 use super::problem::ProblemDocument;
 use crate::app::App;
@@ -22,10 +22,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use tracing::error;
 
-/// Subscriptions in one request: more is "everything".
+/// The most subscriptions in one request. For more, ask for all of them.
 const MOST_SUBSCRIPTIONS: usize = 1000;
 
-/// What a request for a sync may say, from its query or its body.
+/// The parameters of `POST /api/sync`, from its query and its body.
 #[derive(Debug, Default)]
 pub(super) struct SyncParameters {
     tenant: Option<TenantId>,
@@ -38,7 +38,7 @@ pub(super) struct SyncParameters {
 pub(super) async fn sync(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,
-    Whole(body): Whole,
+    FullBody(body): FullBody,
 ) -> Result<Response, ProblemDocument> {
     let tenant = app.tenant.id();
     let asked = SyncParameters::read(&query.unwrap_or_default(), &body)?.asked(tenant)?;
@@ -51,7 +51,6 @@ pub(super) async fn sync(
 }
 
 impl SyncParameters {
-    /// What a request says in its query and its body.
     pub(super) fn read(query: &str, body: &[u8]) -> Result<Self, ProblemDocument> {
         let mut parameters = Self::default();
         parameters.take_query(query)?;
@@ -59,19 +58,19 @@ impl SyncParameters {
         Ok(parameters)
     }
 
-    /// What it asks of this tenant.
+    /// What they ask of this tenant.
     pub(super) fn asked(self, tenant: TenantId) -> Result<Asked, ProblemDocument> {
         if self.tenant.is_some_and(|other| other != tenant) {
-            return Err(ProblemDocument::bad("`tenant` is not one that this deployment watches"));
+            return Err(ProblemDocument::bad("`tenant` is not a directory that this deployment watches"));
         }
         if self.subscriptions.len() > MOST_SUBSCRIPTIONS {
             return Err(ProblemDocument::bad(format!(
-                "at most {MOST_SUBSCRIPTIONS} subscriptions; leave them out to sync all"
+                "at most {MOST_SUBSCRIPTIONS} subscriptions; name none to sync all of them"
             )));
         }
         let Self { subscriptions, snapshot, plan_only, .. } = self;
         let (snapshot, plan_only) = (snapshot.unwrap_or_default(), plan_only.unwrap_or_default());
-        // Nothing said means everything: all syncs, and a snapshot after them.
+        // No parameter means everything: all syncs, and a snapshot after them.
         let all = subscriptions.is_empty() && !snapshot;
         Ok(Asked { all, subscriptions, snapshot: snapshot || all, plan_only })
     }
@@ -84,7 +83,7 @@ impl SyncParameters {
                 "tenant" => self.take_tenant(&value)?,
                 "snapshot" => once("snapshot", &mut self.snapshot, flag("snapshot", &value)?)?,
                 "plan_only" => once("plan_only", &mut self.plan_only, flag("plan_only", &value)?)?,
-                // The host's own: the function key, and the name of a client certificate.
+                // These are for the host: the function key, and the name of a client certificate.
                 "code" | "clientId" => {}
                 _ => return Err(unknown()),
             }
@@ -111,17 +110,16 @@ impl SyncParameters {
                 ("subscription", Value::String(id)) => self.take_subscription(&id)?,
                 ("subscription", Value::Array(ids)) => {
                     for id in ids {
-                        self.take_subscription(
-                            id.as_str()
-                                .ok_or_else(|| ProblemDocument::bad("`subscription` must hold texts"))?,
-                        )?;
+                        self.take_subscription(id.as_str().ok_or_else(|| {
+                            ProblemDocument::bad("`subscription` must be a text or a list of texts")
+                        })?)?;
                     }
                 }
                 ("tenant", Value::String(id)) => self.take_tenant(&id)?,
                 ("snapshot", Value::Bool(value)) => once("snapshot", &mut self.snapshot, value)?,
                 ("plan_only", Value::Bool(value)) => once("plan_only", &mut self.plan_only, value)?,
                 ("subscription" | "tenant" | "snapshot" | "plan_only", _) => {
-                    return Err(ProblemDocument::bad(format!("`{name}` has a value of the wrong kind")));
+                    return Err(ProblemDocument::bad(format!("`{name}` has a value of the wrong type")));
                 }
                 _ => return Err(unknown()),
             }
@@ -141,10 +139,10 @@ impl SyncParameters {
     }
 }
 
-/// Takes a value that may be said more than once, but not in two ways.
+/// Takes a value. It may be given more than once, but always the same.
 fn once<T: PartialEq>(name: &str, place: &mut Option<T>, value: T) -> Result<(), ProblemDocument> {
     if place.as_ref().is_some_and(|before| *before != value) {
-        return Err(ProblemDocument::bad(format!("`{name}` is there twice, with two values")));
+        return Err(ProblemDocument::bad(format!("`{name}` is given twice, with different values")));
     }
     *place = Some(value);
     Ok(())
@@ -159,20 +157,19 @@ fn flag(name: &str, value: &str) -> Result<bool, ProblemDocument> {
 }
 
 fn unknown() -> ProblemDocument {
-    ProblemDocument::bad("there is a name here that is none of tenant, subscription, snapshot, plan_only")
+    ProblemDocument::bad("unknown parameter; the parameters are tenant, subscription, snapshot and plan_only")
 }
 
-/// How far a request is.
+/// The state of a request.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum Progress {
     /// No cycle has taken it, or the last one that did was killed.
     Queued,
-    /// A cycle is at it.
+    /// A cycle is working on it.
     Running,
     /// A cycle has done what it could; what was asked for has not ended.
     Waiting,
-    /// It is settled.
     Done,
 }
 
@@ -184,7 +181,7 @@ pub(super) async fn request_status(
     let missing = || {
         ProblemDocument::new(
             StatusCode::NOT_FOUND,
-            "there is no such request; POST /api/sync answers with its address",
+            "no such request; POST /api/sync answers with the address of each new one",
         )
     };
     let Path(id) = id.map_err(|_| missing())?;
@@ -279,9 +276,9 @@ fn unavailable(cause: &(dyn std::error::Error + 'static)) -> ProblemDocument {
     let text = chain(cause);
     error!(error = text, "Could not answer: {text}");
     let detail = match cause.downcast_ref::<StoreError>() {
-        // These name the blob and what to do, and nothing of its content.
+        // These name the blob and what to do, and do not repeat its content.
         Some(known @ (StoreError::Unreadable { .. } | StoreError::Newer { .. })) => known.to_string(),
-        _ => "the storage could not be used; the log has the cause".to_owned(),
+        _ => "the storage could not be used; the log says why".to_owned(),
     };
     ProblemDocument::new(StatusCode::SERVICE_UNAVAILABLE, detail)
 }

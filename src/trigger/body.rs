@@ -1,6 +1,6 @@
 //! Bodies of requests: read to their end, and kept up to a limit.
 //!
-//! To the end, because an answer before it closes the connection that the host is still writing to.
+//! An answer before the end would close the connection while the host is still writing to it.
 
 use super::problem::ProblemDocument;
 use crate::model::hex;
@@ -14,47 +14,46 @@ use sha2::{Digest, Sha256};
 /// The largest body that is kept: an Event Grid delivery is at most 1 MB
 /// (<https://learn.microsoft.com/azure/event-grid/quotas-limits>), and the host's encoding at most doubles it twice.
 pub(super) const LIMIT: usize = 8 * 1024 * 1024;
-/// The host itself takes no more
-/// (<https://learn.microsoft.com/azure/azure-functions/functions-bindings-http-webhook-trigger#limits>): nobody who
-/// sends more needs the connection afterwards.
+/// The host itself accepts no more
+/// (<https://learn.microsoft.com/azure/azure-functions/functions-bindings-http-webhook-trigger#limits>): a sender of more is
+/// not the host, and may lose its connection.
 const MOST: usize = 104_857_600;
 
-/// A body.
+/// A body that was read to its end.
 #[derive(Debug)]
-pub(super) struct Whole(pub(super) Bytes);
+pub(super) struct FullBody(pub(super) Bytes);
 
-/// A body that was not kept.
+/// Why there is no body.
 #[derive(Debug)]
-pub(super) enum Unread {
+pub(super) enum BodyError {
     /// It is larger than [`LIMIT`].
-    TooLarge(Digested),
-    /// Its sender went away.
-    Cut,
+    TooLarge(BodyDigest),
+    /// The connection ended before the body did.
+    CutShort,
 }
 
-/// What tells one body from another without keeping it.
+/// What identifies a body without keeping it.
 #[derive(Debug)]
-pub(super) struct Digested {
-    /// Its length in bytes.
+pub(super) struct BodyDigest {
     pub(super) size_bytes: usize,
-    /// The SHA-256 of it, in hexadecimal.
+    /// In hexadecimal.
     pub(super) sha256: String,
 }
 
-impl Digested {
+impl BodyDigest {
     pub(super) fn of(body: &[u8]) -> Self {
         Self { size_bytes: body.len(), sha256: hex(&Sha256::digest(body)) }
     }
 }
 
-impl<S: Sync> FromRequest<S> for Whole {
-    type Rejection = Unread;
+impl<S: Sync> FromRequest<S> for FullBody {
+    type Rejection = BodyError;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Unread> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, BodyError> {
         let mut pieces = request.into_body().into_data_stream();
         let (mut kept, mut size_bytes, mut hash) = (Vec::new(), 0, None::<Sha256>);
         while let Some(piece) = pieces.next().await {
-            let piece = piece.map_err(|_| Unread::Cut)?;
+            let piece = piece.map_err(|_| BodyError::CutShort)?;
             size_bytes += piece.len();
             if size_bytes <= LIMIT {
                 kept.extend_from_slice(&piece);
@@ -68,21 +67,21 @@ impl<S: Sync> FromRequest<S> for Whole {
         }
         match hash {
             None => Ok(Self(kept.into())),
-            Some(hash) => Err(Unread::TooLarge(Digested { size_bytes, sha256: hex(&hash.finalize()) })),
+            Some(hash) => Err(BodyError::TooLarge(BodyDigest { size_bytes, sha256: hex(&hash.finalize()) })),
         }
     }
 }
 
-impl IntoResponse for Unread {
+impl IntoResponse for BodyError {
     fn into_response(self) -> Response {
         match self {
             Self::TooLarge(_) => {
                 let detail = format!(
-                    "the body is larger than {LIMIT} bytes: leave the subscriptions out to sync all of them"
+                    "the body is larger than {LIMIT} bytes; name no subscription to sync all of them"
                 );
                 ProblemDocument::new(StatusCode::PAYLOAD_TOO_LARGE, detail).into_response()
             }
-            Self::Cut => ProblemDocument::bad("the body ended too early: send it again").into_response(),
+            Self::CutShort => ProblemDocument::bad("the body was cut short: send it again").into_response(),
         }
     }
 }

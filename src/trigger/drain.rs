@@ -1,19 +1,19 @@
-//! Without a Functions host: the timer's tick and the queue's delivery, in the same process.
+//! Without a Functions host: the ticks of the timer and the delivery of the queue, in this process.
 
-use super::{functions, now};
+use super::{message, now};
 use crate::app::App;
 use crate::host::Answer;
 use crate::inbox::ItemContent;
-use crate::queue::{QueueError, Received, WakeUp};
+use crate::queue::QueueError;
 use crate::report::chain;
 use crate::store::ItemName;
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
-use tracing::{error, warn};
+use tracing::error;
 
-/// As the timer of the function app is set.
+/// The usual schedule of the function app's timer.
 const TICK: Duration = Duration::from_mins(15);
-/// A look into a folder is cheap, and people wait at a desk.
+/// Looking into a folder is cheap, and someone at a desk is waiting.
 const POLL: Duration = Duration::from_millis(250);
 /// As `visibilityTimeout` in `host.json`: longer than the lease.
 const COMES_BACK: Duration = Duration::from_secs(90);
@@ -29,12 +29,12 @@ pub async fn drain(app: &App) -> std::convert::Infallible {
             _ = tick.tick() => {
                 let now = now();
                 if let Err(error) = app.leave(tenant, ItemName::Timer, &ItemContent::new(now, "serve"), now).await {
-                    error!(error = chain(&error), "Could not leave the timer's item");
+                    error!(error = chain(&error), "Could not leave the timer's inbox item");
                 }
             }
             _ = poll.tick() => {
                 if let Err(error) = deliver(app).await {
-                    error!(error = chain(&error), "Could not take a wake-up; it is tried again");
+                    error!(error = chain(&error), "Could not take a message from the queue; trying again");
                 }
             }
         }
@@ -44,23 +44,10 @@ pub async fn drain(app: &App) -> std::convert::Infallible {
 /// Takes the next message that is due, if any, and serves it.
 async fn deliver(app: &App) -> Result<(), QueueError> {
     let queue = app.tenant.wake_ups.queue();
-    if let Some(taken) = queue.take(COMES_BACK, now()).await?
-        && serve(app, &taken).await
-    {
-        queue.finish(taken).await?;
-    }
-    Ok(())
-}
-
-/// Serves one message. True when it is done with.
-async fn serve(app: &App, taken: &Received) -> bool {
-    match serde_json::from_str::<WakeUp>(&taken.text) {
-        Ok(message) if message.tenant == app.tenant.id() => {
-            matches!(functions::run(app).await, Answer::Ok(_))
-        }
-        _ => {
-            warn!("Removed a message that is no wake-up of ours");
-            true
-        }
+    let Some(taken) = queue.take(COMES_BACK, now()).await? else { return Ok(()) };
+    match message::serve(app, &taken.text, taken.text.as_bytes()).await {
+        Answer::Ok(_) => queue.finish(taken).await,
+        // It comes back.
+        Answer::Failed(_) => Ok(()),
     }
 }

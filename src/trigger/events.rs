@@ -1,12 +1,12 @@
-//! Event Grid events → which subscription, or which secret. Pure.
+//! What an Event Grid event is about: a subscription, the secrets, or nothing of ours. Pure.
 //!
-//! An event only says where to look; nothing of it is believed. Both schemas are read: Event Grid's own (`eventType`,
-//! `topic`) and `CloudEvents` (`type`, `source`). Events hold personal data (`claims`), so none is ever logged.
+//! An event only says where to look; nothing else in it is believed. Both schemas are read: Event Grid's own (`eventType`,
+//! `topic`) and `CloudEvents` (`type`, `source`). Events contain personal data (`claims`), so no event is ever logged.
 
 use crate::model::{SubscriptionId, TenantId};
 use serde_json::Value;
 
-/// ARM operations that say something about a subscription (lower case; their case varies).
+/// ARM operations on subscriptions, in lower case, since their case varies.
 /// <https://learn.microsoft.com/azure/role-based-access-control/resource-provider-operations>
 const OPERATIONS: [&str; 10] = [
     "microsoft.subscription/aliases/write",
@@ -21,28 +21,25 @@ const OPERATIONS: [&str; 10] = [
     "microsoft.authorization/roleassignments/delete",
 ];
 
-/// What an event says to us.
+/// What an event is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum EventSubject {
-    /// Look at this subscription.
     Subscription(SubscriptionId),
-    /// Look at the secrets.
     Secret,
-    /// Nothing; the reason goes to the log.
-    Nothing(&'static str),
+    /// Nothing of ours; why, for the log.
+    Ignored(&'static str),
 }
 
-/// One event, as far as we read it.
+/// The part of an event that we read.
 #[derive(Debug)]
 pub(super) struct Event<'a> {
-    /// Its type.
     pub(super) kind: &'a str,
     source: &'a str,
     subject: &'a str,
     data: &'a Value,
 }
 
-/// The events of a delivery: one, or a list.
+/// The events of a delivery, which holds one or a list; none for an entry that is not an event.
 pub(super) fn all(payload: &Value) -> Vec<Option<Event<'_>>> {
     match payload {
         Value::Array(events) => events.iter().map(Event::of).collect(),
@@ -66,7 +63,7 @@ impl<'a> Event<'a> {
         })
     }
 
-    /// The type for the log: short, and nothing but a name.
+    /// The type for the log: short, and only the characters of a name.
     pub(super) fn kind_for_log(&self) -> String {
         self.kind
             .chars()
@@ -75,7 +72,7 @@ impl<'a> Event<'a> {
             .collect()
     }
 
-    /// Whether the settings allow its topic or source: equal, or below one of them.
+    /// Whether the topic or source is one that the settings name, or below one.
     pub(super) fn is_from(&self, sources: &[String]) -> bool {
         let source = self.source.to_lowercase();
         sources.iter().any(|allowed| {
@@ -84,7 +81,7 @@ impl<'a> Event<'a> {
         })
     }
 
-    /// A text of the event's data; names are compared without case, and a published sample has spaces around some.
+    /// A text of the event's data. Names are compared without case, and trimmed: a published sample has spaces around some.
     fn text(&self, name: &str) -> Option<&'a str> {
         let data = self.data.as_object()?;
         data.iter()
@@ -93,7 +90,6 @@ impl<'a> Event<'a> {
     }
 }
 
-/// What an event about subscriptions says.
 pub(super) fn about_subscriptions(event: &Event<'_>, tenant: TenantId) -> EventSubject {
     let kind = event.kind.to_lowercase();
     let known = if kind.starts_with("microsoft.policyinsights.policystate") {
@@ -101,10 +97,10 @@ pub(super) fn about_subscriptions(event: &Event<'_>, tenant: TenantId) -> EventS
     } else if kind.starts_with("microsoft.resources.resource") {
         let operation = event.text("operationName").unwrap_or_default().to_lowercase();
         if !OPERATIONS.contains(&operation.as_str()) {
-            return EventSubject::Nothing("an operation that says nothing about a subscription");
+            return EventSubject::Ignored("its operation is not about subscriptions");
         }
         if !kind.ends_with("success") {
-            return EventSubject::Nothing("an operation that did not succeed");
+            return EventSubject::Ignored("its operation did not succeed");
         }
         true
     } else {
@@ -114,11 +110,11 @@ pub(super) fn about_subscriptions(event: &Event<'_>, tenant: TenantId) -> EventS
             .any(|end| kind.ends_with(end))
     };
     if !known {
-        return EventSubject::Nothing("a type that says nothing about a subscription");
+        return EventSubject::Ignored("its type is not about subscriptions");
     }
     if event.text("tenantId").and_then(|id| id.parse::<TenantId>().ok()).is_some_and(|other| other != tenant)
     {
-        return EventSubject::Nothing("an event of another directory");
+        return EventSubject::Ignored("it comes from another directory");
     }
     let named = event.text("subscriptionId").and_then(|id| id.parse().ok());
     match named
@@ -126,17 +122,17 @@ pub(super) fn about_subscriptions(event: &Event<'_>, tenant: TenantId) -> EventS
         .or_else(|| in_path(event.text("resourceUri").unwrap_or_default()))
     {
         Some(subscription) => EventSubject::Subscription(subscription),
-        None => EventSubject::Nothing("an event that names no subscription"),
+        None => EventSubject::Ignored("it names no subscription"),
     }
 }
 
-/// What an event of a key vault says. Expiry itself is read by the cycle.
+/// The cycle itself reads when a secret expires.
 pub(super) fn about_secrets(event: &Event<'_>, _tenant: TenantId) -> EventSubject {
     let known = ["secretnewversioncreated", "secretnearexpiry", "secretexpired"];
     let kind = event.kind.to_lowercase();
     match kind.strip_prefix("microsoft.keyvault.") {
         Some(rest) if known.contains(&rest) => EventSubject::Secret,
-        _ => EventSubject::Nothing("a type that says nothing about a secret"),
+        _ => EventSubject::Ignored("its type is not about secrets"),
     }
 }
 
@@ -182,33 +178,33 @@ mod tests {
     }
 
     #[test]
-    fn what_says_nothing_to_us_leaves_no_item() {
+    fn an_event_that_is_not_about_our_subscriptions_is_ignored() {
         for (event, why) in [
             (
                 json!({ "eventType": "Microsoft.Storage.BlobCreated", "topic": "/t" }),
-                "a type that says nothing about a subscription",
+                "its type is not about subscriptions",
             ),
             (
                 json!({ "eventType": "Microsoft.Resources.ResourceWriteSuccess", "topic": "/t",
                 "data": { "operationName": "Microsoft.Compute/virtualMachines/write", "subscriptionId": SUBSCRIPTION } }),
-                "an operation that says nothing about a subscription",
+                "its operation is not about subscriptions",
             ),
             (
                 json!({ "eventType": "Microsoft.Resources.ResourceActionFailure", "topic": "/t",
                 "data": { "operationName": "Microsoft.Subscription/aliases/write", "subscriptionId": SUBSCRIPTION } }),
-                "an operation that did not succeed",
+                "its operation did not succeed",
             ),
             (
                 json!({ "eventType": "Microsoft.PolicyInsights.PolicyStateCreated", "topic": "/t", "subject": "/x" }),
-                "an event that names no subscription",
+                "it names no subscription",
             ),
             (
                 json!({ "specversion": "1.0", "type": "com.x.subscription.moved", "source": "/v",
                 "data": { "tenantId": Uuid::from_u128(2).to_string(), "subscriptionId": SUBSCRIPTION } }),
-                "an event of another directory",
+                "it comes from another directory",
             ),
         ] {
-            assert_eq!(said(&event), EventSubject::Nothing(why), "{event}");
+            assert_eq!(said(&event), EventSubject::Ignored(why), "{event}");
         }
         assert!(all(&json!({ "hello": 1 }))[0].is_none());
         assert!(all(&json!("text"))[0].is_none());

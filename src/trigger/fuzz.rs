@@ -4,7 +4,6 @@
 
 use super::api::SyncParameters;
 use super::events::{self, EventSubject};
-use super::functions::wake_up;
 use crate::assertions::{assert_discreet, assert_survives, head};
 use crate::host::{Invocation, invocation_id};
 use crate::model::TenantId;
@@ -35,12 +34,10 @@ pub(crate) fn envelope(bytes: &[u8]) {
         Err(why) => return assert_discreet(&why),
     };
     let _ = read.dequeue_count();
-    match wake_up(&read) {
-        Ok(tenant) => {
-            let sent = json!({ "Data": { "wakeUp": WakeUp { tenant } } }).to_string();
-            assert_eq!(wake_up(&invocation(sent).unwrap()), Ok(tenant));
-        }
-        Err(why) => assert_discreet(&why),
+    let wake_up = |read: &Invocation| WakeUp::parse(&read.payload().unwrap_or(Value::Null).to_string());
+    if let Ok(message) = wake_up(&read) {
+        let sent = json!({ "Data": { "wakeUp": message } }).to_string();
+        assert_eq!(wake_up(&invocation(sent).unwrap()), Ok(message));
     }
     let Some(payload) = read.payload().filter(|payload| !payload.is_string() && is_exact(payload)) else {
         return;
@@ -79,14 +76,14 @@ pub(crate) fn event(bytes: &[u8]) {
             EventSubject::Subscription(id) => {
                 assert!(payload.to_string().to_ascii_lowercase().contains(&id.to_string()), "{id}");
             }
-            EventSubject::Nothing(why) => assert_discreet(&why),
+            EventSubject::Ignored(why) => assert_discreet(&why),
             EventSubject::Secret => unreachable!("not asked for"),
         }
         match events::about_secrets(&event, tenant()) {
             EventSubject::Secret => {
                 assert!(kind.to_ascii_lowercase().starts_with("microsoft.keyvault.secret"));
             }
-            EventSubject::Nothing(why) => assert_discreet(&why),
+            EventSubject::Ignored(why) => assert_discreet(&why),
             EventSubject::Subscription(_) => unreachable!("not asked for"),
         }
     }

@@ -5,7 +5,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-/// What is wrong, and what to do.
+/// An error answer: what is wrong, and what to do.
 #[derive(Debug)]
 pub(super) struct ProblemDocument {
     status: StatusCode,

@@ -99,15 +99,15 @@ async fn every_function_answers_any_body_writes_it_down_and_lives() {
         |inner: &[u8]| json!({ "Data": { "x": String::from_utf8_lossy(inner) } }).to_string().into_bytes();
     // A body, and what a function that needs it says of it; none: it is an envelope, whatever it holds.
     let bodies: [(Vec<u8>, Option<&str>); 11] = [
-        (vec![], Some("no invocation: Eof error")),
-        (b"{\"Data\":".to_vec(), Some("no invocation: Eof error")),
-        (b"<Data/>".to_vec(), Some("no invocation: Syntax error at line 1, column 1")),
-        (b"{\"Data\":{\"x\":\"\xff\xfe\"}}".to_vec(), Some("no invocation: Syntax error")),
-        (deep("", ""), Some("no invocation: Data error")),
-        (deep("{\"Data\":{\"x\":", "}}"), Some("no invocation: Syntax error")),
-        (vec![b' '; 8 * MIB + 1], Some("8388609 bytes, of which at most 8388608 are read")),
-        (vec![b'['; 20 * MIB], Some("20971520 bytes, of which at most 8388608 are read")),
-        (vec![b' '; 8 * MIB], Some("no invocation: Eof error")),
+        (vec![], Some("not an invocation (Eof error")),
+        (b"{\"Data\":".to_vec(), Some("not an invocation (Eof error")),
+        (b"<Data/>".to_vec(), Some("not an invocation (Syntax error at line 1, column 1")),
+        (b"{\"Data\":{\"x\":\"\xff\xfe\"}}".to_vec(), Some("not an invocation (Syntax error")),
+        (deep("", ""), Some("not an invocation (Data error")),
+        (deep("{\"Data\":{\"x\":", "}}"), Some("not an invocation (Syntax error")),
+        (vec![b' '; 8 * MIB + 1], Some("a body of 8388609 bytes, which is more than the 8388608 allowed")),
+        (vec![b'['; 20 * MIB], Some("a body of 20971520 bytes, which is more than the 8388608 allowed")),
+        (vec![b' '; 8 * MIB], Some("not an invocation (Eof error")),
         (text(&deep("", "")), None),
         (json!({ "Data": { "x": "y".repeat(MIB) } }).to_string().into_bytes(), None),
     ];
@@ -122,11 +122,11 @@ async fn every_function_answers_any_body_writes_it_down_and_lives() {
             let needs_it = function != "schedule";
             poison += usize::from(needs_it && (why.is_some() || function.starts_with("cycle")));
             match (function, why) {
-                ("schedule", _) => assert_eq!(said, "1 inbox items left"),
+                ("schedule", _) => assert_eq!(said, "inbox items left: 1"),
                 ("cycle-poison", _) => assert!(said.starts_with("recorded: "), "{said}"),
                 (_, Some(why)) => assert!(said.starts_with("recorded: ") && said.contains(why), "{said}"),
-                ("cycle", None) => assert_eq!(said, "recorded: a message that is no wake-up"),
-                (_, None) => assert_eq!(said, "0 inbox items left"),
+                ("cycle", None) => assert_eq!(said, "recorded: a message that is not a wake-up"),
+                (_, None) => assert_eq!(said, "inbox items left: 0"),
             }
         }
     }
@@ -178,7 +178,8 @@ async fn methods_kinds_and_headers_that_nobody_should_send_do_no_harm() {
                 continue;
             }
             let answer = door.ask(method.parse().unwrap(), path, &[], "{}").await;
-            assert!(answer.problem(405).contains("the method that `Allow` names"));
+            let method = allowed.split(',').next().unwrap();
+            assert!(answer.problem(405).contains(&format!("Method not allowed: use {method}")));
             assert_eq!(answer.headers["allow"], allowed, "{method} {path}");
         }
     }
@@ -202,7 +203,10 @@ async fn methods_kinds_and_headers_that_nobody_should_send_do_no_harm() {
     }
     for id in ["%ff", "%00", "..%2Fstate", "20261123T040500Z-1f2e3d4c", &"x".repeat(4000)] {
         let said = door.ask(Method::GET, &format!("/api/requests/{id}"), &[], "").await.problem(404);
-        assert!(said.contains("no such request; POST /api/sync answers with its address"), "{said}");
+        assert!(
+            said.contains("no such request; POST /api/sync answers with the address of each new one"),
+            "{said}"
+        );
     }
     still_works(&stage, &host, pid).await;
 }

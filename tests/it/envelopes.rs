@@ -22,9 +22,9 @@ async fn every_invocation_is_answered_whatever_its_binding_is_called() {
         messages += usize::from(name.starts_with("queue"));
         let (kind, _) = name.split_once('-').unwrap();
         let (function, wanted) = match kind {
-            "timer" => ("schedule", "1 inbox items left"),
-            "eventgrid" => ("subscription-event", "0 inbox items left"),
-            "queue" => ("cycle", "recorded: a message that is no wake-up"),
+            "timer" => ("schedule", "inbox items left: 1"),
+            "eventgrid" => ("subscription-event", "inbox items left: 0"),
+            "queue" => ("cycle", "recorded: a message that is not a wake-up"),
             // HTTP functions are forwarded; that this form decodes too is a test beside the decoder.
             "http" => continue,
             _ => panic!("{name}"),
@@ -38,7 +38,7 @@ async fn every_invocation_is_answered_whatever_its_binding_is_called() {
     assert_eq!(
         names_in(&stage.control("poison")).len(),
         messages,
-        "each message that is no wake-up is recorded"
+        "each message that is not a wake-up is recorded"
     );
     stage.assert_clean(&host).await;
 }
@@ -76,14 +76,14 @@ async fn whatever_arrives_on_any_route_there_is_an_answer_and_the_process_lives(
     let sync = format!("{}/api/sync", host.url());
     for (query, body, detail) in [
         ("?subscription=x", "", "`subscription`: `x` is not a subscription id"),
-        ("?subscripton=1", "", "a name here that is none of"),
-        ("?tenant=11111111-2222-3333-4444-555555555555", "", "not one that this deployment watches"),
+        ("?subscripton=1", "", "unknown parameter; the parameters are"),
+        ("?tenant=11111111-2222-3333-4444-555555555555", "", "not a directory that this deployment watches"),
         ("?snapshot=maybe", "", "`snapshot` must be true or false"),
         ("", "{\"snapshot\":", "the body is not JSON (line 1, column 12)"),
         ("", "[]", "not a JSON object"),
-        ("", "{\"plan_only\":\"yes\"}", "`plan_only` has a value of the wrong kind"),
-        ("", "{\"subscription\":[1]}", "`subscription` must hold texts"),
-        ("", "{\"x\":1}", "a name here that is none of"),
+        ("", "{\"plan_only\":\"yes\"}", "`plan_only` has a value of the wrong type"),
+        ("", "{\"subscription\":[1]}", "`subscription` must be a text or a list of texts"),
+        ("", "{\"x\":1}", "unknown parameter; the parameters are"),
     ] {
         let answer = http.post(format!("{sync}{query}")).body(body).send().await.unwrap();
         assert_eq!(answer.status(), 400, "{query}{body}");

@@ -1,10 +1,10 @@
-//! The settings file, as the real binary takes it.
+//! The settings file, as the real binary reads it.
 
 use crate::stage::Stage;
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// Kept out of files, or needed by the Azure SDK and the host alone.
+/// Secrets, which a file must not hold, and what only the Azure SDK and the host read.
 const ENVIRONMENT: [&str; 5] =
     ["QUALYS_USERNAME", "QUALYS_PASSWORD", "CONNECTOR_CLIENT_SECRET", "IDENTITY_ENDPOINT", "IDENTITY_HEADER"];
 
@@ -53,9 +53,9 @@ async fn a_file_that_cannot_be_used_ends_the_program_with_a_clear_error() {
         (
             Some(key.as_bytes()),
             &[
-                "settings.toml: qualys_password: a secret has no place",
-                "settings.toml: max_create: is no setting",
-                "settings.toml: lease: must be between 15s and 60s",
+                "settings.toml: qualys_password: a secret must not be in this file",
+                "settings.toml: unknown setting `max_create` (did you mean `max_creates`?)",
+                "settings.toml: lease: must be between 15s and 1m",
             ],
         ),
     ];

@@ -225,10 +225,12 @@ async fn a_message_that_is_no_wake_up_of_ours_is_removed_and_said() {
     }
     let said = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
     assert_eq!(
-        said.matches("Removed a message that is no wake-up of ours").count(),
+        said.matches("cannot use its input: a message that is not a wake-up").count(),
         garbage().len(),
         "{said}"
     );
+    let recorded = names_in(&stage.control("poison"));
+    assert_eq!(recorded.len(), garbage().len(), "each is recorded, as under a host");
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ async fn a_bad_request_for_a_sync_says_what_to_do_and_asks_for_nothing() {
             "",
             vec![b' '; 8 * MIB + 1],
             413,
-            "the body is larger than 8388608 bytes: leave the subscriptions out",
+            "the body is larger than 8388608 bytes; name no subscription to sync all of them",
         ),
         ("", vec![b'{'; 30 * MIB], 413, "the body is larger than 8388608 bytes"),
         ("", deep("{\"snapshot\":", "}"), 400, "the body is not JSON (line 1, column 1"),
@@ -30,18 +30,18 @@ async fn a_bad_request_for_a_sync_says_what_to_do_and_asks_for_nothing() {
             400,
             "send an object such as {\"snapshot\": true}, or nothing",
         ),
-        ("", many.into_bytes(), 400, "at most 1000 subscriptions; leave them out to sync all"),
-        ("?snapshot=true&snapshot=false", vec![], 400, "`snapshot` is there twice, with two values"),
+        ("", many.into_bytes(), 400, "at most 1000 subscriptions; name none to sync all of them"),
+        ("?snapshot=true&snapshot=false", vec![], 400, "`snapshot` is given twice, with different values"),
         (
             "?plan_only=0",
             b"{\"plan_only\": true}".to_vec(),
             400,
-            "`plan_only` is there twice, with two values",
+            "`plan_only` is given twice, with different values",
         ),
-        (&two_tenants, vec![], 400, "`tenant` is there twice, with two values"),
+        (&two_tenants, vec![], 400, "`tenant` is given twice, with different values"),
         ("?snapshot=true,true", vec![], 400, "`snapshot` must be true or false"),
         ("?subscription=%ff", vec![], 400, "is not a subscription id"),
-        ("?%73napshot=%74rue&&=&", vec![], 400, "there is a name here that is none of tenant, subscription"),
+        ("?%73napshot=%74rue&&=&", vec![], 400, "unknown parameter; the parameters are tenant, subscription"),
     ] {
         let said = door.post(&format!("/api/sync{query}"), body).await.problem(status);
         assert!(said.contains(detail), "{query}: {said}");

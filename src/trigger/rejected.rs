@@ -1,0 +1,59 @@
+//! What a function cannot use, and the record of it. There is no other way to deal with it.
+
+use super::body::{BodyDigest, BodyError, LIMIT};
+use super::now;
+use crate::app::App;
+use crate::host::Answer;
+use crate::model::RequestId;
+use crate::report::{Poison, chain};
+use crate::retry::chance;
+use crate::state::SCHEMA_VERSION;
+use crate::store::{BlobKey, Condition};
+use tracing::warn;
+
+/// A body or a message that a function cannot use.
+pub(super) struct Rejected {
+    pub(super) why: String,
+    /// None where the body was cut short: its sender sends it again.
+    pub(super) body: Option<BodyDigest>,
+}
+
+impl Rejected {
+    /// Records it below `poison/`, without its content, and answers so that it is not delivered again. Where it was cut short
+    /// or cannot be recorded, the answer asks for another delivery.
+    pub(super) async fn record(self, app: &App, function: &str) -> Answer {
+        let Self { why, body } = self;
+        let Some(BodyDigest { size_bytes, sha256 }) = body else {
+            warn!(function, why, "Function `{function}` cannot use its input: {why}");
+            return Answer::Failed(why);
+        };
+        warn!(function, why, size_bytes, "Function `{function}` cannot use its input: {why}");
+        let now = now();
+        let poison = Poison {
+            schema_version: SCHEMA_VERSION,
+            at: now,
+            function: function.to_owned(),
+            why: why.clone(),
+            size_bytes,
+            sha256,
+        };
+        let key = BlobKey::Poison(app.tenant.id(), RequestId::new(now, chance()));
+        match app.tenant.store.write(&key, &poison, Condition::New).await {
+            Ok(_) => Answer::Ok(format!("recorded: {why}")),
+            Err(error) => Answer::Failed(chain(&error)),
+        }
+    }
+}
+
+impl From<BodyError> for Rejected {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge(body) => {
+                let why =
+                    format!("a body of {} bytes, which is more than the {LIMIT} allowed", body.size_bytes);
+                Self { why, body: Some(body) }
+            }
+            BodyError::CutShort => Self { why: "a body that was cut short".to_owned(), body: None },
+        }
+    }
+}
