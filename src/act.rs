@@ -127,7 +127,7 @@ impl Execution<'_> {
 
     /// Sorts an error; one that would meet every further call stops them.
     fn failed(&self, error: &QualysError) -> Done {
-        let code = error.code();
+        let code = error.code().to_string();
         let held_back = matches!(
             *error,
             QualysError::RateLimited { .. }

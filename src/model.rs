@@ -2,6 +2,7 @@
 //!
 //! Plain data: no I/O, no clock, no `async`. Everything here compares and prints the same on every machine.
 
+mod code;
 mod connector;
 mod hex;
 mod ids;
@@ -11,6 +12,7 @@ mod scope;
 mod subscription;
 mod time;
 
+pub use code::ResponseCode;
 pub use connector::{Connector, ConnectorState, SyncClass};
 pub use hex::hex;
 pub use ids::{AppId, ConnectorId, CycleId, IdError, Name, RequestId, SnapshotId, SubscriptionId, TenantId};
