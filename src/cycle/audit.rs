@@ -76,8 +76,7 @@ pub(super) async fn recover(
         match &step.action {
             // It was written down before the first write, and the last may have been minutes later: now is the safe guess.
             Action::Create { subscription, .. } => {
-                state.create_unclear(*subscription, now);
-                state.covered.insert(*subscription);
+                state.create_sent(*subscription, now);
             }
             Action::Run { connector, awaited, .. } => {
                 remember_run(state, *connector, (*at, now), *awaited, before.as_ref());
@@ -108,13 +107,13 @@ fn remember_run(
     }
     let (shown, last_sync) =
         before.map_or((String::new(), None), |before| (before.state.clone(), before.last_sync));
-    memory.ran(
+    memory.run_sent(
         crate::state::PendingRun {
             at: now,
             last_sync,
             state: shown,
             error_digest: None,
-            busy_seen: false,
+            seen_in_progress: false,
             unclear: true,
         },
         awaited,

@@ -41,7 +41,7 @@ pub(super) fn decide(
                     Sync::Keep(Why::JustCreated)
                 };
             }
-            match (&connector.state, sync.busy_since) {
+            match (&connector.state, sync.in_progress_since) {
                 (_, Some(since)) if sync.is_stuck(now) => Sync::Keep(Why::Stuck { since }),
                 (ConnectorState::Other(_), _) => {
                     Sync::Keep(Why::UnknownState { state: connector.state.as_str().to_owned() })

@@ -124,7 +124,7 @@ impl Case {
     fn plan(&mut self, minute: u32) -> Plan {
         let ours: Vec<_> =
             self.seen.connectors.values().filter(|c| self.policy.is_ours(c)).cloned().collect();
-        self.state.notice(ours.iter(), at(minute));
+        self.state.update_from(ours.iter(), at(minute));
         plan(&self.seen, &self.state, &self.policy, at(minute)).unwrap()
     }
 

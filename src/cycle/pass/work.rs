@@ -91,7 +91,7 @@ impl Pass<'_> {
         self.work.unreadable.clone_from(&seen.unreadable);
         let now = self.time.at();
         memory.state.observed.extend(seen.subscriptions.keys());
-        memory.state.notice(seen.connectors.values().filter(|c| config.policy.is_ours(c)), now);
+        memory.state.update_from(seen.connectors.values().filter(|c| config.policy.is_ours(c)), now);
         memory.state.covered.extend(
             seen.connectors
                 .values()
@@ -272,8 +272,7 @@ fn remember(state: &mut TenantState, outcome: &Outcome, connectors: &BTreeMap<Co
         (Action::Create { subscription, .. }, Done::Failed { .. }) => state.create_refused(*subscription, at),
         (Action::Create { subscription, .. }, result) => {
             // Also a create that succeeded: a search may not list the new connector yet.
-            state.create_unclear(*subscription, at);
-            state.covered.insert(*subscription);
+            state.create_sent(*subscription, at);
             state.refused.remove(subscription);
             if let Done::Done { id, .. } = result {
                 let memory = SyncState {
@@ -292,7 +291,7 @@ fn remember(state: &mut TenantState, outcome: &Outcome, connectors: &BTreeMap<Co
         (Action::Run { connector, awaited, .. }, _) => {
             if let Some(before) = connectors.get(connector) {
                 let memory = state.connectors.entry(*connector).or_default();
-                memory.ran(PendingRun::new(before, at, unclear), *awaited);
+                memory.run_sent(PendingRun::new(before, at, unclear), *awaited);
             }
         }
         (Action::Disable { .. }, _) => state.removals.push(at),

@@ -59,7 +59,7 @@ fn the_creation_brake_holds_the_rest_for_the_next_cycle() {
 #[test]
 fn a_create_with_an_unclear_answer_is_not_repeated_for_ten_minutes() {
     let mut case = Case::new(1);
-    case.state.create_unclear(sub(1), at(0));
+    case.state.create_sent(sub(1), at(0));
     assert!(case.plan(9).is_empty());
     assert_eq!(case.plan(10).cost.creates, 1);
 }

@@ -29,7 +29,7 @@ fn a_new_connector_that_waits_is_run_once_and_then_joined() {
         .connectors
         .get_mut(&ConnectorId(10))
         .unwrap()
-        .ran(PendingRun::new(&connector, at(2), false), true);
+        .run_sent(PendingRun::new(&connector, at(2), false), true);
     for minute in 3..60 {
         assert!(case.plan(minute).is_empty(), "minute {minute}");
     }
@@ -62,7 +62,7 @@ fn a_request_runs_a_connector_once() {
         .connectors
         .get_mut(&ConnectorId(10))
         .unwrap()
-        .ran(PendingRun::new(&connector, at(6), false), true);
+        .run_sent(PendingRun::new(&connector, at(6), false), true);
     assert!(case.plan(7).is_empty(), "it does not show yet");
     case.seen.connectors.get_mut(&ConnectorId(10)).unwrap().last_sync = Some(at(8));
     assert!(case.plan(9).is_empty(), "it has ended");
@@ -82,7 +82,7 @@ fn a_failed_sync_waits_longer_each_time_and_gives_up_after_four_a_day() {
                 .connectors
                 .get_mut(&ConnectorId(10))
                 .unwrap()
-                .ran(PendingRun::new(&connector, at(minute), false), false);
+                .run_sent(PendingRun::new(&connector, at(minute), false), false);
             // It fails again within a minute.
             connector.last_sync = Some(at(minute));
             case.seen.connectors.insert(connector.id, connector.clone());
