@@ -5,7 +5,7 @@
 
 use crate::lease::Lease;
 use crate::model::{AppId, Connector, ConnectorId, SubscriptionId, SyncClass, TenantId};
-use crate::plan::Action;
+use crate::plan::{Action, ActionKind};
 use crate::qualys::{NewConnector, Qualys, QualysError};
 use crate::report::{Done, Outcome, chain};
 use futures::stream::{self, StreamExt};
@@ -53,9 +53,9 @@ pub async fn act(
 ) -> Vec<Outcome> {
     let execution = Execution { qualys, connectors, template, lease, deadline, stop: Mutex::default() };
     let (removals, rest): (Vec<&Action>, Vec<&Action>) =
-        actions.iter().partition(|action| action.is_removal());
+        actions.iter().partition(|action| action.kind() == ActionKind::Removal);
     let (creations, runs): (Vec<&Action>, Vec<&Action>) =
-        rest.into_iter().partition(|action| matches!(action, Action::Create { .. }));
+        rest.into_iter().partition(|action| action.kind() == ActionKind::Creation);
     let mut outcomes = Vec::with_capacity(actions.len());
     for wave in [creations, runs, removals] {
         let begun = wave.into_iter().cloned().enumerate().map(|(number, action)| {

@@ -17,7 +17,7 @@ pub use connector::{Connector, ConnectorState, SyncClass};
 pub use hex::hex;
 pub use ids::{AppId, ConnectorId, CycleId, IdError, Name, RequestId, SnapshotId, SubscriptionId, TenantId};
 pub use mark::Mark;
-pub use observed::{Asked, Direct, Observed, SyncRequest, Unreadable};
+pub use observed::{Asked, Direct, Observed, OutOfScope, ReadFailure, SyncRequest, Unreadable};
 pub use scope::Scope;
 pub use subscription::{Subscription, SubscriptionState};
 pub use time::{after, elapsed};

@@ -5,7 +5,8 @@
 
 use crate::azure::arm::{Arm, ArmError};
 use crate::model::{
-    Direct, Observed, Scope, Subscription, SubscriptionId, SyncRequest, TenantId, Unreadable, elapsed,
+    Direct, Observed, OutOfScope, ReadFailure, Scope, Subscription, SubscriptionId, SyncRequest, TenantId,
+    Unreadable, elapsed,
 };
 use crate::qualys::{Qualys, QualysError};
 use crate::report::chain;
@@ -130,15 +131,13 @@ async fn azure_side(arm: &Arm, look: &Look<'_>) -> AzureSide {
         let in_inbox = look.in_inbox.get(&id).copied();
         let known = match listed.get(&id) {
             Some(subscription) => Ok(subscription.clone()),
-            None => read
-                .remove(&id)
-                .unwrap_or_else(|| Err(Direct::Failed("too many to read one by one now".into()))),
+            None => read.remove(&id).unwrap_or(Err(Direct::Failed(ReadFailure::TooMany))),
         };
         let verdict = match known {
-            _ if excluded.contains(&id) => Direct::OutOfScope("EXCLUDE names it".into()),
+            _ if excluded.contains(&id) => Direct::OutOfScope(OutOfScope::Excluded),
             Err(verdict) => verdict,
             Ok(subscription) if subscription.tenant != look.tenant => {
-                Direct::OutOfScope(format!("it belongs to directory {}", subscription.tenant))
+                Direct::OutOfScope(OutOfScope::OtherDirectory { directory: subscription.tenant })
             }
             Ok(subscription) if wanted.contains(&id) || look.scope.is_everything() => {
                 if !listed.contains_key(&id) && !wanted.contains(&id) {
@@ -147,9 +146,9 @@ async fn azure_side(arm: &Arm, look: &Look<'_>) -> AzureSide {
                 side.found.insert(id, subscription);
                 Direct::InScope
             }
-            Ok(_) if look.scope.groups.is_empty() => Direct::OutOfScope("SCOPE does not name it".into()),
+            Ok(_) if look.scope.groups.is_empty() => Direct::OutOfScope(OutOfScope::NotNamed),
             Ok(_) if groups_whole && in_inbox.is_some_and(|left| elapsed(look.now, left) >= TREE_SETTLES) => {
-                Direct::OutOfScope("no management group of SCOPE contains it".into())
+                Direct::OutOfScope(OutOfScope::NotInGroups)
             }
             Ok(_) => Direct::NotInTreeYet,
         };
@@ -188,7 +187,7 @@ async fn directly(
             let result = arm.subscription(id, deadline).await.map_err(|error| match error {
                 // Neither proves that it is gone: a lost role looks the same.
                 ArmError::Forbidden { .. } | ArmError::NotFound { .. } => Direct::AccessLost,
-                other => Direct::Failed(chain(&other)),
+                other => Direct::Failed(ReadFailure::Arm { error: chain(&other) }),
             });
             (id, result)
         }

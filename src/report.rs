@@ -8,7 +8,7 @@ pub use outcome::{Done, Outcome};
 
 use crate::manifest::{Latest, SnapshotResult};
 use crate::model::{CycleId, Name, TenantId, Unreadable, elapsed};
-use crate::plan::{Cost, Coverage, Kept, Mode, Step};
+use crate::plan::{Cost, Coverage, Kept, Mode, Step, Withheld};
 use crate::state::Used;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -107,7 +107,8 @@ impl Report {
     /// What a person should look at.
     pub fn needs_a_person(&self) -> Vec<String> {
         let problems = self.problems.iter().map(|problem| format!("{}: {}", problem.error, problem.advice));
-        let withheld = self.withheld.iter().filter(|step| step.action.is_removal()).map(ToString::to_string);
+        let is_for_a_person = |step: &&Step| step.withheld.as_ref().is_some_and(Withheld::needs_a_person);
+        let withheld = self.withheld.iter().filter(is_for_a_person).map(ToString::to_string);
         let failed = self.outcomes.iter().filter_map(|outcome| match &outcome.result {
             Done::Failed { error, .. } => Some(format!("{} failed: {error}", outcome.action)),
             _ => None,

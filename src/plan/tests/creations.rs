@@ -12,7 +12,7 @@ fn one_connector_is_made_for_each_subscription_in_use_that_none_covers() {
     + create connector `s2 (…2)` for …2: no connector covers it
     + create connector `s3 (…3)` for …3: no connector covers it
     = leave …4: the subscription is Disabled
-    = keep connector 10 of …1: synced 2026-11-23T04:00:00Z
+    = keep connector 10 of …1: it last synced at 2026-11-23T04:00:00Z
     2 to create, 0 to run, 0 to disable, 0 withheld; 4 calls to Qualys; new connectors switch on AI
     1 of 3 subscriptions in use are covered
     ");

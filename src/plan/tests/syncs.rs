@@ -11,7 +11,7 @@ fn a_new_connector_that_qualys_starts_alone_is_never_run() {
     assert!(case.plan(0).is_empty());
     case.seen.connectors.get_mut(&ConnectorId(10)).unwrap().state = ConnectorState::Running;
     assert!(case.plan(2).is_empty());
-    assert!(case.lines(3).contains("a sync is under way"));
+    assert!(case.lines(3).contains("a sync is in progress"));
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn a_new_connector_that_waits_is_run_once_and_then_joined() {
     for minute in 3..60 {
         assert!(case.plan(minute).is_empty(), "minute {minute}");
     }
-    assert!(case.lines(64).contains("stuck: a sync has been under way since"));
+    assert!(case.lines(64).contains("stuck: a sync has been in progress since"));
 }
 
 #[test]
@@ -44,9 +44,9 @@ fn a_sync_is_due_when_it_is_old_never_was_or_was_asked_for() {
     case.ours(12, 3).last_sync = Some(at(30));
     case.request(40, Asked { subscriptions: [sub(3)].into(), ..Asked::default() });
     insta::assert_snapshot!(case.lines(301), @r"
-    ~ run connector 10 of …1: its last sync is of 2026-11-23T04:00:00Z
+    ~ run connector 10 of …1: it last synced at 2026-11-23T04:00:00Z
     ~ run connector 11 of …2: it has never synced
-    ~ run connector 12 of …3: requested 2026-11-23T04:40:00Z
+    ~ run connector 12 of …3: it was requested at 2026-11-23T04:40:00Z
     0 to create, 3 to run, 0 to disable, 0 withheld; 3 calls to Qualys
     1 of 3 subscriptions in use are covered
     ");
@@ -106,5 +106,5 @@ fn an_unknown_state_is_taken_for_unfinished() {
     let mut case = Case::new(1);
     case.ours(10, 1).state = ConnectorState::Other("PAUSED".into());
     assert!(case.plan(400).is_empty());
-    assert!(case.lines(400).contains("its state `PAUSED` is not known here"));
+    assert!(case.lines(400).contains("this version does not know its state `PAUSED`"));
 }
