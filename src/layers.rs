@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of the data layer.
-const DATA: [&str; 5] = ["model", "state", "plan", "report", "manifest"];
+const DATA: [&str; 6] = ["model", "state", "plan", "outcome", "report", "manifest"];
 /// What they may not use: I/O, clocks, chance, the network, the other layers.
 const FORBIDDEN: [&str; 16] = [
     "async ",

@@ -9,7 +9,7 @@
 //!
 //! | layer | modules | may use |
 //! | --- | --- | --- |
-//! | data | [`model`], [`state`], [`plan`], [`manifest`], [`report`] | std, serde, thiserror; no I/O, clock or `async` |
+//! | data | [`model`], [`state`], [`plan`], [`outcome`], [`manifest`], [`report`] | std, serde, thiserror; no I/O, clock or `async` |
 //! | edges | [`azure`], [`qualys`], [`store`], [`inbox`], [`queue`], [`lease`], [`secrets`], [`retry`] | data, [`store`], [`retry`] |
 //! | steps | [`observe`], [`act`], [`snapshot`] | data, edges; not each other |
 //! | spine | [`cycle`] | steps, edges, data |
@@ -18,6 +18,7 @@
 // data
 pub mod manifest;
 pub mod model;
+pub mod outcome;
 pub mod plan;
 pub mod report;
 pub mod state;

@@ -2,12 +2,9 @@
 //!
 //! Plain data that prints. It also says why nothing was done.
 
-mod outcome;
-
-pub use outcome::{Done, Outcome};
-
 use crate::manifest::{Latest, SnapshotResult};
 use crate::model::{CycleId, Name, TenantId, Unreadable, elapsed};
+use crate::outcome::{ActionResult, Outcome};
 use crate::plan::{Cost, Coverage, Kept, Mode, Step, Withheld};
 use crate::state::Used;
 use jiff::Timestamp;
@@ -92,16 +89,18 @@ pub struct Problem {
 }
 
 impl Report {
-    /// How many steps are done, failed, unknown, not started.
+    /// How many steps are done (or need not be), failed, unclear and not started.
     pub fn counts(&self) -> (usize, usize, usize, usize) {
-        self.outcomes.iter().fold((0, 0, 0, 0), |(done, failed, unknown, not_started), outcome| match outcome
-            .result
-        {
-            Done::Done { .. } | Done::There { .. } => (done + 1, failed, unknown, not_started),
-            Done::Failed { .. } => (done, failed + 1, unknown, not_started),
-            Done::Unknown { .. } => (done, failed, unknown + 1, not_started),
-            Done::NotStarted { .. } => (done, failed, unknown, not_started + 1),
-        })
+        let (mut done, mut failed, mut unclear, mut not_started) = (0, 0, 0, 0);
+        for outcome in &self.outcomes {
+            *match outcome.result {
+                ActionResult::Done { .. } | ActionResult::AlreadyThere { .. } => &mut done,
+                ActionResult::Failed { .. } => &mut failed,
+                ActionResult::Unclear { .. } => &mut unclear,
+                ActionResult::NotStarted { .. } => &mut not_started,
+            } += 1;
+        }
+        (done, failed, unclear, not_started)
     }
 
     /// What a person should look at.
@@ -110,8 +109,11 @@ impl Report {
         let is_for_a_person = |step: &&Step| step.withheld.as_ref().is_some_and(Withheld::needs_a_person);
         let withheld = self.withheld.iter().filter(is_for_a_person).map(ToString::to_string);
         let failed = self.outcomes.iter().filter_map(|outcome| match &outcome.result {
-            Done::Failed { error, .. } => Some(format!("{} failed: {error}", outcome.action)),
-            _ => None,
+            ActionResult::Failed { error, .. } => Some(format!("{} failed: {error}", outcome.action)),
+            ActionResult::Done { .. }
+            | ActionResult::AlreadyThere { .. }
+            | ActionResult::Unclear { .. }
+            | ActionResult::NotStarted { .. } => None,
         });
         let kept = self.kept.iter().filter(|kept| kept.why.needs_a_person()).map(ToString::to_string);
         let wait = self.waits_until.filter(|until| elapsed(*until, self.began) > LONG_WAIT);
@@ -127,10 +129,10 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (done, failed, unknown, not_started) = self.counts();
+        let (done, failed, unclear, not_started) = self.counts();
         write!(f, "Cycle {} ended: {done} done, {failed} failed", self.cycle)?;
         for (count, what) in
-            [(unknown, "unclear"), (not_started, "not started"), (self.withheld.len(), "withheld")]
+            [(unclear, "unclear"), (not_started, "not started"), (self.withheld.len(), "withheld")]
         {
             if count > 0 {
                 write!(f, ", {count} {what}")?;

@@ -2,8 +2,8 @@
 
 use crate::inbox::InboxItem;
 use crate::model::{Connector, ConnectorId, Direct, Observed, SubscriptionId, SyncRequest};
-use crate::plan::{Action, Mode, Plan, Policy, Subject, Why};
-use crate::report::{Done, Outcome};
+use crate::outcome::Outcome;
+use crate::plan::{Mode, Plan, Policy, Subject, Why};
 use crate::state::TenantState;
 use crate::store::ItemName;
 use jiff::Timestamp;
@@ -48,13 +48,8 @@ impl CycleFacts<'_> {
         if plan.mode != Mode::Enforce {
             return Some("planned; this mode writes nothing".to_owned());
         }
-        self.outcomes.iter().find_map(|outcome| match (&outcome.action, &outcome.result) {
-            (
-                Action::Create { subscription, .. },
-                Done::Done { id: connector, .. } | Done::There { id: connector },
-            ) if *subscription == id => Some(format!("connector {connector} is there")),
-            _ => None,
-        })
+        let connector = self.outcomes.iter().find_map(|outcome| outcome.connector_for(id))?;
+        Some(format!("connector {connector} is there"))
     }
 
     fn request(&self, request: &SyncRequest) -> Option<String> {
@@ -103,10 +98,7 @@ impl CycleFacts<'_> {
             return Some(true);
         }
         let refused_run = |connector: ConnectorId| {
-            self.outcomes.iter().any(|outcome| {
-                matches!(outcome.action, Action::Run { connector: run, .. } if run == connector)
-                    && matches!(&outcome.result, Done::Failed { code, .. } if is_refusal(code))
-            })
+            self.outcomes.iter().any(|outcome| outcome.is_refused_sync_of(connector))
         };
         if ours.any(|connector| refused_run(connector.id)) {
             return Some(false);
@@ -150,9 +142,4 @@ impl CycleFacts<'_> {
                 ended.at >= since && (made_since || ended.run.is_some_and(|run| run >= since))
             })
     }
-}
-
-/// Codes with which Qualys refuses for good; limits and credentials are not such.
-fn is_refusal(code: &str) -> bool {
-    code == "OBJECT_NOT_FOUND" || code.starts_with("INVALID_") && code != "INVALID_CREDENTIALS"
 }

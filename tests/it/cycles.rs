@@ -83,7 +83,10 @@ async fn a_connector_that_is_missing_from_one_answer_is_neither_forgotten_nor_do
         stage.world.fault(Fault::new(CallKind::ConnectorSearch, Kind::DropRow).times(1));
         let ran = stage.cycle(&app).await;
         assert_eq!(ran.report.outcomes.len(), 1, "one looked gone, and Qualys was asked for it");
-        assert!(matches!(ran.report.outcomes[0].result, qualys_azure_inventory::report::Done::There { .. }));
+        assert!(matches!(
+            ran.report.outcomes[0].result,
+            qualys_azure_inventory::outcome::ActionResult::AlreadyThere { .. }
+        ));
         stage.pass(15 * MINUTE);
     }
     assert_eq!(stage.world.connectors().len(), 5);

@@ -6,7 +6,7 @@ use crate::manifest::Latest;
 use crate::model::after;
 use crate::plan::{Kept, Mode, Plan, Step, Subject, Why};
 use crate::queue::Booked;
-use crate::report::{Done, InboxLine, Report, Status};
+use crate::report::{InboxLine, Report, Status};
 use crate::state::{CREATE_SETTLES, SCHEMA_VERSION};
 use crate::store::{BlobKey, Condition, ItemName, StoreError};
 use jiff::Timestamp;
@@ -98,11 +98,7 @@ impl Pass<'_> {
         }
         let enforced = policy.mode == Mode::Enforce;
         let held_back = self.work.plan.as_ref().is_some_and(Plan::holds_back_creations)
-            || self
-                .work
-                .outcomes
-                .iter()
-                .any(|o| matches!(o.result, Done::NotStarted { .. } | Done::Unknown { .. }));
+            || self.work.outcomes.iter().any(|outcome| outcome.result.is_open());
         let in_use = |id| {
             self.work
                 .seen

@@ -8,12 +8,12 @@ use crate::cycle::sign_in::{self, SignIn};
 use crate::inbox::InboxItem;
 use crate::model::{Connector, ConnectorId, Observed, SnapshotId, SubscriptionId};
 use crate::observe::{self, Look};
+use crate::outcome::Intent;
 use crate::plan::{self, Action, Mode, Plan};
 use crate::qualys::{Qualys, QualysError};
-use crate::report::{Done, Outcome};
 use crate::retry::chance;
 use crate::snapshot::{self, SnapshotError, SnapshotJob};
-use crate::state::{Endpoint, LastSnapshot, PendingRun, SyncState, TenantState};
+use crate::state::{Endpoint, LastSnapshot, TenantState};
 use crate::store::{BlobKey, Condition, StoreError};
 use serde::de::IgnoredAny;
 use std::collections::{BTreeMap, BTreeSet};
@@ -133,19 +133,10 @@ impl Pass<'_> {
         memory: &mut Memory,
     ) -> Result<(), CycleError> {
         let policy = &self.app.config.policy;
-        let wanted = || plan.steps.iter().filter(|step| step.withheld.is_none());
-        let before = |action: &Action| match action {
-            Action::Create { .. } => None,
-            Action::Run { connector, .. } | Action::Disable { connector, .. } => {
-                connectors.get(connector).map(|before| audit::Before {
-                    name: before.name.clone(),
-                    disabled: before.disabled,
-                    state: before.state.as_str().to_owned(),
-                    last_sync: before.last_sync,
-                })
-            }
-        };
-        audit::intend(self.app, &self.id, wanted(), before, self.time.at()).await?;
+        let wanted = plan.steps.iter().filter(|step| step.withheld.is_none());
+        let now = self.time.at();
+        let intents = wanted.map(|step| Intent::new(step.clone(), connectors, now));
+        audit::intend(self.app, &self.id, intents).await?;
         let template = Template {
             application: policy.application,
             directory: policy.tenant,
@@ -159,7 +150,7 @@ impl Pass<'_> {
         let outcomes =
             act::act(qualys, &actions, connectors, &template, self.lease, self.time.deadline).await;
         for outcome in &outcomes {
-            remember(&mut memory.state, outcome, connectors);
+            outcome.record(&mut memory.state, connectors);
         }
         // The memory first: if we are killed here, the intent without an outcome is looked after, and nothing is forgotten.
         memory.save(self.app).await?;
@@ -243,8 +234,7 @@ impl Pass<'_> {
 
     /// Whether Qualys refused the credentials in this pass.
     fn were_refused(&self) -> bool {
-        let refused = |outcome: &Outcome| matches!(&outcome.result, Done::Failed { code, .. } if code == "INVALID_CREDENTIALS");
-        self.work.refused || self.work.outcomes.iter().any(refused)
+        self.work.refused || self.work.outcomes.iter().any(|outcome| outcome.result.refused_credentials())
     }
 
     fn qualys_problem(&mut self, stage: &str, error: &QualysError) {
@@ -258,42 +248,4 @@ struct Subscriptions {
     ids: BTreeSet<SubscriptionId>,
     sole_tenant: bool,
     doubt: Option<String>,
-}
-
-/// Takes an outcome into the memory.
-fn remember(state: &mut TenantState, outcome: &Outcome, connectors: &BTreeMap<ConnectorId, Connector>) {
-    let at = outcome.at;
-    let unclear = matches!(outcome.result, Done::Unknown { .. });
-    match (&outcome.action, &outcome.result) {
-        (_, Done::NotStarted { .. }) | (Action::Disable { .. }, Done::Failed { .. }) => {}
-        (Action::Create { subscription, .. }, Done::There { .. }) => {
-            state.refused.remove(subscription);
-        }
-        (Action::Create { subscription, .. }, Done::Failed { .. }) => state.create_refused(*subscription, at),
-        (Action::Create { subscription, .. }, result) => {
-            // Also a create that succeeded: a search may not list the new connector yet.
-            state.create_sent(*subscription, at);
-            state.refused.remove(subscription);
-            if let Done::Done { id, .. } = result {
-                let memory = SyncState {
-                    subscription: Some(*subscription),
-                    made: Some(at),
-                    queued_since: Some(at),
-                    awaited: true,
-                    ..SyncState::default()
-                };
-                state.connectors.entry(*id).or_insert(memory);
-            }
-        }
-        (Action::Run { connector, .. }, Done::Failed { .. }) => {
-            state.connectors.entry(*connector).or_default().run_refused(at);
-        }
-        (Action::Run { connector, awaited, .. }, _) => {
-            if let Some(before) = connectors.get(connector) {
-                let memory = state.connectors.entry(*connector).or_default();
-                memory.run_sent(PendingRun::new(before, at, unclear), *awaited);
-            }
-        }
-        (Action::Disable { .. }, _) => state.removals.push(at),
-    }
 }
