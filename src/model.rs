@@ -1,4 +1,4 @@
-//! The nouns: ids, subscriptions, connectors, what was observed.
+//! The nouns: ids, subscriptions, connectors, response codes, what was observed.
 //!
 //! Plain data: no I/O, no clock, no `async`. Everything here compares and prints the same on every machine.
 

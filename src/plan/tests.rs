@@ -117,6 +117,16 @@ impl Case {
         connector
     }
 
+    fn connector(&mut self, id: i64) -> &mut Connector {
+        self.seen.connectors.get_mut(&ConnectorId(id)).unwrap()
+    }
+
+    /// Records that a run was sent, which was answered clearly.
+    fn run_sent(&mut self, id: i64, minute: u32, awaited: bool) {
+        let run = PendingRun::new(&self.seen.connectors[&ConnectorId(id)], at(minute), false);
+        self.state.connectors.get_mut(&ConnectorId(id)).unwrap().run_sent(run, awaited);
+    }
+
     fn request(&mut self, minute: u32, asked: Asked) {
         let id = RequestId::new(at(minute), 1);
         self.seen.requests.push(SyncRequest { id, at: at(minute), asked });

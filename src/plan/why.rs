@@ -183,7 +183,10 @@ impl fmt::Display for Why {
             Self::RunNotVisibleYet => write!(f, "a sync was started and does not show yet"),
             Self::Stuck { since } => write!(f, "stuck: a sync has been in progress since {since}"),
             Self::FailedWaits { failures, until } => {
-                write!(f, "its last sync failed ({failures} in a row); the next try is at {until}")
+                write!(
+                    f,
+                    "its last sync failed or was refused ({failures} in a row); the next try is at {until}"
+                )
             }
             Self::FailedTooOften { failures } => {
                 write!(f, "its syncs fail ({failures} in a row), and today's tries are used up")

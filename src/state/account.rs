@@ -174,7 +174,7 @@ mod tests {
         assert_eq!(
             account.book(endpoint, 20, 30, full),
             Err(after(now, WINDOW)),
-            "until the oldest leaves the window"
+            "when the oldest booking leaves the window"
         );
         account.give_back(endpoint, 13);
         assert_eq!(account.used(endpoint, full), 17);

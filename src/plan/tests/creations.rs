@@ -28,7 +28,7 @@ fn a_connector_that_does_not_say_what_it_covers_makes_creates_look_first() {
     let mark = case.ours(11, 1).description.clone();
     case.foreign(10, 9);
     case.foreign(11, 1).description = mark;
-    case.seen.connectors.get_mut(&ConnectorId(11)).unwrap().subscription = None;
+    case.connector(11).subscription = None;
     assert!(case.plan(1).is_empty(), "our own mark says it");
 }
 

@@ -13,7 +13,7 @@ fn of_two_connectors_of_ours_the_older_stays_and_the_newer_is_disabled() {
     0 to create, 0 to run, 1 to disable, 0 withheld; 1 calls to Qualys
     1 of 1 subscriptions in use are covered
     ");
-    case.seen.connectors.get_mut(&ConnectorId(10)).unwrap().disabled = true;
+    case.connector(10).disabled = true;
     assert!(case.plan(1).is_empty(), "a disabled one covers nothing, so the newer stays");
 }
 

@@ -1,4 +1,4 @@
-//! How syncs end, as observations show it.
+//! How observations show the end of a sync.
 
 use super::*;
 use crate::model::ConnectorId;
@@ -31,11 +31,11 @@ fn a_run_is_not_over_while_the_old_state_still_shows() {
     sync.update_from(&old, at(10));
     sync.run_sent(PendingRun::new(&old, at(10), false), true);
     assert!(!sync.update_from(&old, at(11)));
-    assert!(sync.pending_run.is_some() && sync.awaited, "the old end is not the new one");
+    assert!(sync.pending_run.is_some() && sync.awaited, "the end of the sync before it does not count");
     assert!(!sync.update_from(&connector("PROCESSING", Some(0)), at(12)));
     assert!(
         sync.update_from(&connector("FINISHED_SUCCESS", Some(0)), at(13)),
-        "seen in progress since: over"
+        "it was seen in progress since the run"
     );
     assert_eq!(sync.ended, Some(SyncEnd { at: at(13), run: Some(at(10)), well: true }));
 }
