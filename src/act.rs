@@ -218,7 +218,7 @@ impl Execution<'_> {
 }
 
 fn log(action: &Action, result: &ActionResult) {
-    let (action, subscription) = (action.describe(), action.subscription());
+    let (action, subscription) = (action.summary(), action.subscription());
     match result {
         ActionResult::Done { id, found_after: _ } => info!(
             connector.id = %id, subscription.id = %subscription,

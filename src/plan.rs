@@ -20,7 +20,7 @@ mod why;
 #[cfg(test)]
 mod tests;
 
-pub use action::{Action, ActionKind, Description, Target};
+pub use action::{Action, ActionKind, Summary, Target};
 pub use cover::{Coverage, Gap, GapCause};
 pub use health::Unhealthy;
 pub use kept::{Kept, Subject};

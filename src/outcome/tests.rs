@@ -156,6 +156,14 @@ fn outcomes_are_read_as_they_are_written() {
 }
 
 #[test]
+fn an_action_that_was_not_begun_says_why() {
+    let stopped =
+        NotStarted::CallsStopped { code: ResponseCode::Http(429), error: "Qualys asks to wait".into() };
+    let texts = [NotStarted::LeaseLost, NotStarted::TimeOver, stopped].map(|because| because.to_string());
+    assert_eq!(texts, ["the account's lease was lost", "the cycle's time is over", "Qualys asks to wait"]);
+}
+
+#[test]
 fn only_a_refused_sync_of_the_connector_itself_is_one() {
     let refused = |action, code| {
         let error = String::new();

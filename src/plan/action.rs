@@ -1,4 +1,4 @@
-//! Actions: the changes that a plan may ask for, and the one table that describes them.
+//! Actions: the changes that a plan may ask for, and the one table that says what each is called and costs.
 
 use crate::model::{ConnectorId, SubscriptionId};
 use serde::{Deserialize, Serialize};
@@ -44,9 +44,9 @@ pub enum ActionKind {
     Removal,
 }
 
-/// All that is said of an action: one row of the table in [`Action::describe`].
+/// One row of the table in [`Action::summary`]: all that is said of an action, counted or hashed.
 #[derive(Debug)]
-pub struct Description<'a> {
+pub struct Summary<'a> {
     pub kind: ActionKind,
     /// `+` makes, `~` changes, `-` takes away.
     pub sign: char,
@@ -58,7 +58,7 @@ pub struct Description<'a> {
     pub subscription: SubscriptionId,
     /// The fields of the connector that it sets. Two actions that set something else differ in the plan's hash.
     pub sets: Vec<(&'static str, &'a str)>,
-    /// The most calls to Qualys that it needs, those of later cycles included.
+    /// The calls to Qualys that it needs when none fails, those of later cycles included.
     pub calls: usize,
 }
 
@@ -72,9 +72,9 @@ pub enum Target<'a> {
 
 impl Action {
     /// The table of actions: a new one needs its row here.
-    pub fn describe(&self) -> Description<'_> {
+    pub fn summary(&self) -> Summary<'_> {
         match self {
-            Self::Create { subscription, name, description, look_first, known } => Description {
+            Self::Create { subscription, name, description, look_first, known } => Summary {
                 kind: ActionKind::Creation,
                 sign: '+',
                 verb: "create",
@@ -85,7 +85,7 @@ impl Action {
                 // The new connector may need a run in a later cycle.
                 calls: 2 + usize::from(*look_first) + usize::from(known.is_some()),
             },
-            Self::Run { connector, subscription, awaited: _ } => Description {
+            Self::Run { connector, subscription, awaited: _ } => Summary {
                 kind: ActionKind::Sync,
                 sign: '~',
                 verb: "run",
@@ -95,7 +95,7 @@ impl Action {
                 sets: Vec::new(),
                 calls: 1,
             },
-            Self::Disable { connector, subscription } => Description {
+            Self::Disable { connector, subscription } => Summary {
                 kind: ActionKind::Removal,
                 sign: '-',
                 verb: "disable",
@@ -109,17 +109,17 @@ impl Action {
     }
 
     pub fn kind(&self) -> ActionKind {
-        self.describe().kind
+        self.summary().kind
     }
 
     /// The subscription that it is about.
     pub fn subscription(&self) -> SubscriptionId {
-        self.describe().subscription
+        self.summary().subscription
     }
 
     /// The existing connector that it changes; none for one that makes a connector.
     pub fn connector(&self) -> Option<ConnectorId> {
-        match self.describe().target {
+        match self.summary().target {
             Target::Existing(connector) => Some(connector),
             Target::New(_) => None,
         }
@@ -127,13 +127,14 @@ impl Action {
 
     /// The line that goes into the plan's hash.
     pub(super) fn hashed_line(&self) -> String {
-        let Description { verb, subscription, sets, .. } = self.describe();
+        let Summary { kind: _, sign: _, verb, past: _, target: _, subscription, sets, calls: _ } =
+            self.summary();
         format!("{verb} {:?} {subscription} {sets:?}", self.connector())
     }
 }
 
 /// Without the sign: `create connector `name` for …`, `run connector 7 of …`.
-impl fmt::Display for Description<'_> {
+impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { verb, target, subscription, .. } = self;
         match target {
@@ -145,8 +146,8 @@ impl fmt::Display for Description<'_> {
 
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let description = self.describe();
-        write!(f, "{} {description}", description.sign)
+        let summary = self.summary();
+        write!(f, "{} {summary}", summary.sign)
     }
 }
 

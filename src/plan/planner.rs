@@ -78,7 +78,6 @@ impl<'a> Planner<'a> {
         let mut lines: Vec<String> = self.steps.iter().map(|step| step.action.hashed_line()).collect();
         lines.sort();
         let hash = hex(&Sha256::digest(lines.join("\n").as_bytes()));
-        let switches_on = self.policy.apps.iter().chain(&self.policy.modules);
         Plan {
             schema_version: SCHEMA_VERSION,
             tenant: self.seen.tenant,
@@ -86,7 +85,7 @@ impl<'a> Planner<'a> {
             made: self.now,
             hash,
             coverage: cover::coverage(self.seen, self.state, self.policy, self.now),
-            cost: Cost::of(&self.steps, self.policy.calls_per_hour, switches_on),
+            cost: Cost::of(&self.steps, self.policy),
             steps: self.steps,
             kept: self.kept,
             unreadable: self.unreadable,

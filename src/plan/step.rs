@@ -1,6 +1,6 @@
 //! The plan as data: its steps, and what they cost.
 
-use super::{Action, ActionKind, Coverage, Kept, Mode, Reason, Withheld};
+use super::{Action, ActionKind, Coverage, Kept, Mode, Policy, Reason, Withheld};
 use crate::model::{TenantId, Unreadable};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -60,19 +60,14 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// The cost of these steps. `switches_on` is used only when a connector is made.
-    pub(super) fn of<'a>(
-        steps: &[Step],
-        calls_per_hour: u32,
-        switches_on: impl Iterator<Item = &'a String>,
-    ) -> Self {
+    pub(super) fn of(steps: &[Step], policy: &Policy) -> Self {
         let mut cost = Self::default();
         for step in steps {
             if step.withheld.is_some() {
                 cost.withheld += 1;
                 continue;
             }
-            let action = step.action.describe();
+            let action = step.action.summary();
             cost.calls += action.calls;
             match action.kind {
                 ActionKind::Creation => cost.creates += 1,
@@ -83,9 +78,9 @@ impl Cost {
         let Self { creates, runs, removals, withheld: _, calls: _, hours: _, switches_on: _ } = cost;
         // Qualys limits each kind of call by itself, so the hours are those of the most frequent kind. A new connector may
         // need a run too.
-        cost.hours = (creates + runs).max(removals) / calls_per_hour.max(1) as usize;
+        cost.hours = (creates + runs).max(removals) / policy.calls_per_hour.max(1) as usize;
         if creates > 0 {
-            cost.switches_on = switches_on.cloned().collect();
+            cost.switches_on = policy.apps.iter().chain(&policy.modules).cloned().collect();
         }
         cost
     }

@@ -1,5 +1,6 @@
 //! The rules of the plan.
 
+mod coverage;
 mod creations;
 mod others;
 mod properties;
