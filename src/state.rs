@@ -1,4 +1,4 @@
-//! What a tenant and an account remember between cycles.
+//! The state that a tenant and an account keep between cycles.
 //!
 //! Guarantees: plain data with a `schema_version`. Losing it costs waiting and never causes a wrong write: everything here
 //! only *delays* or *brakes* what the observation alone would ask for.

@@ -45,9 +45,9 @@ impl PendingRun {
     /// Whether a connector in a terminal state shows the end of this run.
     pub(super) fn has_ended(&self, connector: &Connector, well: bool) -> bool {
         // A failed run may leave `lastSync` where it was (no source says), so a changed state or error counts too.
-        let failed_anew =
+        let shows_another_failure =
             || connector.state.as_str() != self.state || error_digest(connector) != self.error_digest;
-        self.seen_in_progress || connector.last_sync > self.last_sync || !well && failed_anew()
+        self.seen_in_progress || connector.last_sync > self.last_sync || !well && shows_another_failure()
     }
 
     /// Whether its answer was unclear and nothing has shown since.

@@ -27,9 +27,9 @@ fn carry_out(case: &mut Case, plan: &Plan, minute: u32) {
 }
 
 /// A connector: its subscription, whose it is, disabled, member, state, the minute of its last sync.
-type Made = (u128, usize, bool, bool, &'static str, Option<u32>);
+type ConnectorParts = (u128, usize, bool, bool, &'static str, Option<u32>);
 
-fn any_connector() -> impl Strategy<Value = Made> {
+fn any_connector() -> impl Strategy<Value = ConnectorParts> {
     let states = vec!["FINISHED_SUCCESS", "FINISHED_ERRORS", "RUNNING", "QUEUED", "DISABLED", "ODD"];
     let synced = prop::option::weighted(0.8, 0u32..399);
     (0u128..14, 0usize..4, any::<bool>(), any::<bool>(), prop::sample::select(states), synced)
@@ -39,7 +39,7 @@ fn any_connector() -> impl Strategy<Value = Made> {
 #[derive(Debug, Clone)]
 struct Parts {
     subscriptions: Vec<(u128, &'static str)>,
-    connectors: Vec<(i64, Made)>,
+    connectors: Vec<(i64, ConnectorParts)>,
     requests: Vec<(u32, Option<u128>)>,
     unreadable: Vec<&'static str>,
     removed: u32,
