@@ -9,7 +9,7 @@ mod result;
 #[cfg(test)]
 mod tests;
 
-pub use intent::{Before, Intent};
+pub use intent::Intent;
 pub use result::{ActionResult, NotStarted};
 
 use crate::model::{ConnectorId, SubscriptionId};

@@ -21,7 +21,7 @@ pub struct Intent {
 
 /// The fields of a connector that actions may change, and those that tell one state of it from another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Before {
+struct Before {
     name: String,
     disabled: bool,
     /// In Qualys's word.
