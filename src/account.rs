@@ -179,11 +179,6 @@ impl Visit<'_> {
         self.lease.is_still_ours()
     }
 
-    /// The lease, for those who write to Qualys.
-    pub fn lease(&self) -> &Lease {
-        &self.lease
-    }
-
     /// Releases the lease. Then a wake-up that was dropped because of this visit, or an inbox item that arrived during it,
     /// gets a wake-up.
     ///

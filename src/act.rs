@@ -1,13 +1,14 @@
 //! Act: carries a plan out. It makes no choices.
 //!
-//! Guarantees: creations first, removals last; one failure is kept beside its action and stops nothing else; a write
-//! whose answer is unclear is looked up, never repeated; nothing is written without the lease or past the deadline.
+//! Guarantees: creations come first, removals last; an action that fails stops no other and is kept with its error; a
+//! write with an unclear answer is looked up, never repeated; nothing is written without the lease or past the deadline.
 
-use crate::lease::Lease;
+use crate::account::Session;
 use crate::model::{AppId, Connector, ConnectorId, SubscriptionId, SyncClass, TenantId};
+use crate::outcome::{ActionResult, NotStarted, Outcome};
 use crate::plan::{Action, Policy};
-use crate::qualys::{NewConnector, Qualys, QualysError};
-use crate::report::{Done, Outcome, chain};
+use crate::qualys::{NewConnector, QualysError};
+use crate::report::chain;
 use futures::stream::{self, StreamExt};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
@@ -16,25 +17,22 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-/// Actions begun at once. The account's own limit on calls at once is obeyed below this, in the client.
+/// Actions in progress at once. The account's own limit on calls at once is obeyed below this, in the client.
 const AT_ONCE: usize = 4;
-/// No action begins so shortly before the deadline: it would be cut off in flight.
+/// No action begins so shortly before the deadline: it would be cut off in the middle.
 const LAST_START: Duration = Duration::from_secs(2);
 
-/// What new connectors are made of.
+/// What all new connectors have in common.
 #[derive(Debug, Clone)]
 pub struct Template {
-    /// The service principal's application.
+    /// The application of the service principal that Qualys signs in with.
     pub application: AppId,
-    /// The directory.
     pub directory: TenantId,
     /// The service principal's secret.
     pub secret: SecretString,
-    /// Apps.
     pub apps: Vec<String>,
-    /// Modules.
     pub modules: Vec<String>,
-    /// Tags.
+    /// Qualys ids.
     pub tags: Vec<i64>,
     /// Minutes between syncs.
     pub run_frequency_minutes: u32,
@@ -55,137 +53,126 @@ impl Template {
     }
 }
 
-/// Carries the actions out, in the plan's order.
+/// Carries the actions out, one kind after another. Returns their outcomes in that order, and in the plan's order within a
+/// kind.
 ///
-/// `connectors` are those that were observed, by id.
+/// `connectors`: as they were observed, by id.
 pub async fn act(
-    qualys: &Qualys,
+    session: &Session<'_>,
     actions: &[Action],
     connectors: &BTreeMap<ConnectorId, Connector>,
     template: &Template,
-    lease: &Lease,
     deadline: Instant,
 ) -> Vec<Outcome> {
-    let execution = Execution { qualys, connectors, template, lease, deadline, stop: Mutex::default() };
-    let (removals, rest): (Vec<&Action>, Vec<&Action>) =
-        actions.iter().partition(|action| action.is_removal());
-    let (creations, runs): (Vec<&Action>, Vec<&Action>) =
-        rest.into_iter().partition(|action| matches!(action, Action::Create { .. }));
-    let mut outcomes = Vec::with_capacity(actions.len());
-    for wave in [creations, runs, removals] {
-        let begun = wave.into_iter().cloned().enumerate().map(|(number, action)| {
+    let execution = Execution { session, connectors, template, deadline, stop: Mutex::default() };
+    let mut sorted = actions.to_vec();
+    sorted.sort_by_key(Action::kind);
+    let mut outcomes = Vec::with_capacity(sorted.len());
+    for same_kind in sorted.chunk_by(|a, b| a.kind() == b.kind()) {
+        let begun = same_kind.iter().cloned().enumerate().map(|(number, action)| {
             let outcome = execution.carry_out(action);
             async move { (number, outcome.await) }
         });
-        // One that waits for its repetition holds up no other; they are told in the plan's order all the same.
-        let mut done: Vec<(usize, Outcome)> = stream::iter(begun).buffer_unordered(AT_ONCE).collect().await;
-        done.sort_by_key(|(number, _)| *number);
-        outcomes.extend(done.into_iter().map(|(_, outcome)| outcome));
+        // An action that waits for a repeated call holds up no other, so they end in any order.
+        let mut ended: Vec<(usize, Outcome)> = stream::iter(begun).buffer_unordered(AT_ONCE).collect().await;
+        ended.sort_by_key(|(number, _)| *number);
+        outcomes.extend(ended.into_iter().map(|(_, outcome)| outcome));
     }
     outcomes
 }
 
 struct Execution<'a> {
-    qualys: &'a Qualys,
+    session: &'a Session<'a>,
     connectors: &'a BTreeMap<ConnectorId, Connector>,
     template: &'a Template,
-    lease: &'a Lease,
     deadline: Instant,
-    /// Why nothing more is begun.
-    stop: Mutex<Option<String>>,
+    /// Why no further action begins.
+    stop: Mutex<Option<NotStarted>>,
 }
 
 impl Execution<'_> {
     async fn carry_out(&self, action: Action) -> Outcome {
-        let result = match self.may_begin() {
-            Err(because) => Done::NotStarted { because },
-            Ok(()) => match &action {
-                Action::Create { subscription, name, description, look_first, known } => {
-                    match self.there(*subscription, *look_first, *known).await {
-                        Ok(Some(id)) => Done::There { id },
-                        Ok(None) => self.create(*subscription, name, description).await,
-                        // Without the look there is no create: unknown is not absent.
-                        Err(error) => match self.failed(&error) {
-                            Done::Unknown { code, error } => Done::Failed { code, error },
-                            other => other,
-                        },
-                    }
-                }
-                Action::Run { connector, .. } => self.run(*connector).await,
-                Action::Disable { connector, .. } => self.disable(*connector).await,
-            },
+        let result = match self.why_stopped() {
+            Some(because) => ActionResult::NotStarted { because },
+            None => self.send(&action).await,
         };
-        match &result {
-            Done::Done { id, .. } => info!(
-                connector.id = %id, subscription.id = %action.subscription(),
-                "{} connector `{id}` of subscription `{}`", verb(&action), action.subscription()
-            ),
-            Done::Failed { error, .. } | Done::Unknown { error, .. } => warn!(
-                subscription.id = %action.subscription(), error,
-                "Could not {} a connector of subscription `{}`", infinitive(&action), action.subscription()
-            ),
-            Done::There { .. } | Done::NotStarted { .. } => {}
-        }
-        Outcome { action, at: self.qualys.calls().now(), result }
+        log(&action, &result);
+        Outcome { action, at: self.session.qualys().calls().now(), result }
     }
 
-    fn may_begin(&self) -> Result<(), String> {
+    async fn send(&self, action: &Action) -> ActionResult {
+        match action {
+            Action::Create { subscription, name, description, look_first, known } => {
+                match self.existing(*subscription, *look_first, *known).await {
+                    Ok(Some(id)) => ActionResult::AlreadyThere { id },
+                    Ok(None) => self.create(*subscription, name, description).await,
+                    // Without the look there is no create, because unknown is not absent. Nothing was sent.
+                    Err(error) => self.failed(&error, false),
+                }
+            }
+            Action::Run { connector, subscription: _, awaited: _ } => self.run(*connector).await,
+            Action::Disable { connector, subscription: _ } => self.disable(*connector).await,
+        }
+    }
+
+    fn why_stopped(&self) -> Option<NotStarted> {
         let mut stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
-        if stop.is_none() && !self.lease.allows_writes() {
-            *stop = Some("the account's lease was lost".into());
+        if stop.is_none() && !self.session.allows_writes() {
+            *stop = Some(NotStarted::LeaseLost);
         }
         if stop.is_none() && self.deadline.saturating_duration_since(Instant::now()) < LAST_START {
-            *stop = Some("the cycle's time is over".into());
+            *stop = Some(NotStarted::TimeOver);
         }
-        stop.clone().map_or(Ok(()), Err)
+        stop.clone()
     }
 
-    /// Sorts an error; one that would meet every further call stops them.
-    fn failed(&self, error: &QualysError) -> Done {
-        let code = error.code();
-        let held_back = matches!(
+    /// The result of a call that failed. An error that every further call would meet stops the actions that have not begun.
+    fn failed(&self, error: &QualysError, is_unclear: bool) -> ActionResult {
+        // Refused before any work, or not even sent.
+        let was_not_tried = matches!(
             *error,
             QualysError::RateLimited { .. }
                 | QualysError::NoCallsLeft { .. }
                 | QualysError::LeaseLost { .. }
                 | QualysError::Account(_)
         );
-        let text = chain(error);
-        if held_back || matches!(*error, QualysError::BadCredentials { .. }) {
-            self.stop.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| text.clone());
+        let (code, text) = (error.code(), chain(error));
+        let because = NotStarted::CallsStopped { code: code.clone(), error: text.clone() };
+        if was_not_tried || matches!(*error, QualysError::BadCredentials { .. }) {
+            let mut stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
+            stop.get_or_insert_with(|| because.clone());
         }
-        if held_back {
-            // Refused before any work, or not even sent.
-            Done::NotStarted { because: text }
-        } else if error.is_unclear() {
-            Done::Unknown { code, error: text }
+        if was_not_tried {
+            ActionResult::NotStarted { because }
+        } else if is_unclear {
+            ActionResult::Unclear { code, error: text }
         } else {
-            Done::Failed { code, error: text }
+            ActionResult::Failed { code, error: text }
         }
     }
 
-    /// A connector that Qualys has for a subscription already, as far as there is a reason to ask.
-    async fn there(
+    /// The connector that Qualys already has for a subscription, if there is a reason to ask for one.
+    async fn existing(
         &self,
         subscription: SubscriptionId,
         look_first: bool,
         known: Option<ConnectorId>,
     ) -> Result<Option<ConnectorId>, QualysError> {
         if let Some(id) = known {
-            match self.qualys.connector(id).await {
+            match self.session.qualys().connector(id).await {
                 Ok(connector) => return Ok(Some(connector.id)),
                 Err(QualysError::NotFound { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
         if look_first {
-            let found = self.qualys.connectors_of(subscription).await?;
+            let found = self.session.qualys().connectors_of(subscription).await?;
             return Ok(found.first().map(|connector| connector.id));
         }
         Ok(None)
     }
 
-    async fn create(&self, subscription: SubscriptionId, name: &str, description: &str) -> Done {
+    async fn create(&self, subscription: SubscriptionId, name: &str, description: &str) -> ActionResult {
         let new = NewConnector {
             name: name.to_owned(),
             description: description.to_owned(),
@@ -198,64 +185,66 @@ impl Execution<'_> {
             tags: self.template.tags.clone(),
             run_frequency_minutes: self.template.run_frequency_minutes,
         };
-        let error = match self.qualys.create(&new).await {
-            Ok(id) => return Done::Done { id, found: None },
+        let error = match self.session.qualys().create(&new).await {
+            Ok(id) => return ActionResult::Done { id, found_after: None },
             Err(error) => error,
         };
-        // An unclear answer may hide a success, and a refusal may mean that one exists: look, never repeat.
+        // An unclear answer may hide a success, and a refusal may mean that the connector exists: look, never repeat.
         if (error.is_unclear() || matches!(error, QualysError::Refused { .. }))
-            && let Ok(found) = self.qualys.connectors_of(subscription).await
+            && let Ok(found) = self.session.qualys().connectors_of(subscription).await
             && let Some(connector) = found.iter().find(|c| c.description == description)
         {
-            let found = Some(format!("found after: {}", error.code()));
-            return Done::Done { id: connector.id, found };
+            return ActionResult::Done { id: connector.id, found_after: Some(error.code()) };
         }
-        self.failed(&error)
+        self.failed(&error, error.is_unclear())
     }
 
-    async fn run(&self, id: ConnectorId) -> Done {
-        let error = match self.qualys.run(id).await {
-            Ok(()) => return Done::Done { id, found: None },
+    async fn run(&self, id: ConnectorId) -> ActionResult {
+        let error = match self.session.qualys().run(id).await {
+            Ok(()) => return ActionResult::Done { id, found_after: None },
             Err(error) => error,
         };
         if error.is_unclear()
-            && let Ok(now) = self.qualys.connector(id).await
+            && let Ok(now) = self.session.qualys().connector(id).await
             && let before = self.connectors.get(&id)
             && (now.state.class() == SyncClass::InProgress && before.is_none_or(|b| b.state != now.state)
                 || before.is_some_and(|b| now.last_sync > b.last_sync))
         {
-            return Done::Done { id, found: Some(format!("seen under way after: {}", error.code())) };
+            return ActionResult::Done { id, found_after: Some(error.code()) };
         }
-        self.failed(&error)
+        self.failed(&error, error.is_unclear())
     }
 
-    async fn disable(&self, id: ConnectorId) -> Done {
-        let error = match self.qualys.set_disabled(id, true).await {
-            Ok(()) => return Done::Done { id, found: None },
+    async fn disable(&self, id: ConnectorId) -> ActionResult {
+        let error = match self.session.qualys().set_disabled(id, true).await {
+            Ok(()) => return ActionResult::Done { id, found_after: None },
             Err(error) => error,
         };
         if error.is_unclear()
-            && let Ok(connector) = self.qualys.connector(id).await
+            && let Ok(connector) = self.session.qualys().connector(id).await
             && connector.disabled
         {
-            return Done::Done { id, found: Some(format!("seen disabled after: {}", error.code())) };
+            return ActionResult::Done { id, found_after: Some(error.code()) };
         }
-        self.failed(&error)
+        self.failed(&error, error.is_unclear())
     }
 }
 
-fn verb(action: &Action) -> &'static str {
-    match action {
-        Action::Create { .. } => "Created",
-        Action::Run { .. } => "Started a sync of",
-        Action::Disable { .. } => "Disabled",
-    }
-}
-
-fn infinitive(action: &Action) -> &'static str {
-    match action {
-        Action::Create { .. } => "create",
-        Action::Run { .. } => "run",
-        Action::Disable { .. } => "disable",
+fn log(action: &Action, result: &ActionResult) {
+    let (action, subscription) = (action.summary(), action.subscription());
+    match result {
+        ActionResult::Done { id, found_after: _ } => info!(
+            connector.id = %id, subscription.id = %subscription,
+            "{} connector `{id}` of subscription `{subscription}`", action.past
+        ),
+        ActionResult::Failed { code: _, error } => warn!(
+            subscription.id = %subscription, error,
+            "Could not {} the connector of subscription `{subscription}`", action.verb
+        ),
+        ActionResult::Unclear { code: _, error } => warn!(
+            subscription.id = %subscription, error,
+            "It is unclear whether Qualys could {} the connector of subscription `{subscription}`", action.verb
+        ),
+        ActionResult::AlreadyThere { .. } | ActionResult::NotStarted { .. } => {}
     }
 }

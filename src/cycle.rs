@@ -12,7 +12,6 @@ mod due;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod own;
-mod remember;
 pub(crate) mod secrets;
 mod settle;
 mod steps;
@@ -20,9 +19,10 @@ mod steps;
 use crate::account::{AccountError, CallsMade, Closed, CycleTime, Entry, Visit};
 use crate::model::{CycleId, Observed};
 
+use crate::outcome::Outcome;
 use crate::plan::Plan;
 use crate::queue::WakeUpError;
-use crate::report::{Outcome, Problem, Report};
+use crate::report::{Problem, Report};
 use crate::retry::chance;
 use crate::store::StoreError;
 use crate::tenant::Tenant;

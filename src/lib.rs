@@ -1,23 +1,26 @@
 //! Keeps one healthy Qualys connector for every Azure subscription in scope, and takes proven inventory snapshots.
 //!
 //! ```text
-//! trigger ──► item ──► wake-up ──► observe ──► plan ──► act ──► snapshot ──► report
-//!  (says now)  (blob)  (queue)   (reads)    (pure)  (writes)  (streams)   (one blob, one log line)
+//! trigger ──► inbox ──► wake-up ──► observe ──► plan ──► act ──► snapshot ──► report
+//!  (says now)  (blob)   (queue)      (reads)   (pure)  (writes)  (streams)   (one blob, one log line)
 //! ```
 //!
-//! Dependencies point one way, from the bottom of this table to its top:
+//! Dependencies point one way, from the bottom of this table to its top. `layers.rs` has the whole table, with what
+//! modules of one layer may use of each other, and tests it.
 //!
-//! | layer | modules | may use |
+//! | layer | modules | what they are |
 //! | --- | --- | --- |
-//! | data | [`model`], [`state`], [`plan`], [`manifest`], [`report`] | std, serde, thiserror; no I/O, clock or `async` |
-//! | edges | [`azure`], [`qualys`], [`store`], [`inbox`], [`queue`], [`lease`], [`secrets`], [`retry`], `sdk` | data, [`store`], [`retry`]; those of Azure `sdk` |
-//! | steps | [`observe`], [`act`], [`snapshot`] | data, edges; not each other |
-//! | spine | [`cycle`] | steps, edges, data |
-//! | shell | [`trigger`], [`host`], [`cli`], [`app`], [`doctor`], [`config`], [`telemetry`] | all |
+//! | data | [`model`], [`state`], [`plan`], [`outcome`], [`manifest`], [`report`] | plain values and decisions: no I/O, clock, `async` or log |
+//! | edges | [`retry`], `sdk`, [`azure`], [`secrets`], [`store`], [`inbox`], [`lease`], [`queue`], [`qualys`] | clients of what lies outside |
+//! | door | [`account`] | lease, turns, sign-in, call budget, time: whoever calls Qualys passes it |
+//! | steps | [`observe`], [`act`], [`snapshot`] | what a cycle does, each by itself |
+//! | spine | [`tenant`], [`cycle`] | one pass from beginning to end |
+//! | shell | [`config`], [`telemetry`], [`host`], [`app`], [`doctor`], [`trigger`], [`cli`] | settings, HTTP, command line |
 
 // data
 pub mod manifest;
 pub mod model;
+pub mod outcome;
 pub mod plan;
 pub mod report;
 pub mod state;
@@ -56,6 +59,8 @@ pub mod trigger;
 
 #[cfg(any(test, fuzzing))]
 mod assertions;
+#[cfg(test)]
+mod documents;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 #[cfg(test)]

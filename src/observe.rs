@@ -7,7 +7,7 @@ mod scope;
 
 use crate::azure::arm::{Arm, ArmError};
 use crate::model::{
-    Direct, Observed, Scope, Subscription, SubscriptionId, SyncRequest, TenantId, Unreadable,
+    Direct, Observed, ReadFailure, Scope, Subscription, SubscriptionId, SyncRequest, TenantId, Unreadable,
 };
 use crate::qualys::{Qualys, QualysError};
 use crate::report::chain;
@@ -111,7 +111,7 @@ async fn directly(
             let result = arm.subscription(id, deadline).await.map_err(|error| match error {
                 // A lost role looks like a deleted subscription, so neither answer proves that it is gone.
                 ArmError::Forbidden { .. } | ArmError::NotFound { .. } => Direct::AccessLost,
-                other => Direct::Failed(chain(&other)),
+                other => Direct::Failed(ReadFailure::Arm { error: chain(&other) }),
             });
             (id, result)
         }

@@ -2,13 +2,10 @@
 //!
 //! A report also says why nothing was done.
 
-mod outcome;
-
-pub use outcome::{Done, Outcome};
-
 use crate::manifest::{Latest, SnapshotResult};
 use crate::model::{CycleId, Name, TenantId, Unreadable, elapsed};
-use crate::plan::{Cost, Coverage, Kept, Mode, Step};
+use crate::outcome::{ActionResult, Outcome};
+use crate::plan::{Cost, Coverage, Kept, Mode, Step, Withheld};
 use crate::state::Used;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -131,10 +128,10 @@ impl Report {
         let mut counts = Counts::default();
         for outcome in &self.outcomes {
             match outcome.result {
-                Done::Done { .. } | Done::There { .. } => counts.done += 1,
-                Done::Failed { .. } => counts.failed += 1,
-                Done::Unknown { .. } => counts.unclear += 1,
-                Done::NotStarted { .. } => counts.not_started += 1,
+                ActionResult::Done { .. } | ActionResult::AlreadyThere { .. } => counts.done += 1,
+                ActionResult::Failed { .. } => counts.failed += 1,
+                ActionResult::Unclear { .. } => counts.unclear += 1,
+                ActionResult::NotStarted { .. } => counts.not_started += 1,
             }
         }
         counts
@@ -148,10 +145,14 @@ impl Report {
     /// What a person should look at.
     pub fn needs_a_person(&self) -> Vec<String> {
         let problems = self.problems.iter().map(|problem| format!("{}: {}", problem.error, problem.advice));
-        let withheld = self.withheld.iter().filter(|step| step.action.is_removal()).map(ToString::to_string);
+        let is_for_a_person = |step: &&Step| step.withheld.as_ref().is_some_and(Withheld::needs_a_person);
+        let withheld = self.withheld.iter().filter(is_for_a_person).map(ToString::to_string);
         let failed = self.outcomes.iter().filter_map(|outcome| match &outcome.result {
-            Done::Failed { error, .. } => Some(format!("{} failed: {error}", outcome.action)),
-            _ => None,
+            ActionResult::Failed { error, .. } => Some(format!("{} failed: {error}", outcome.action)),
+            ActionResult::Done { .. }
+            | ActionResult::AlreadyThere { .. }
+            | ActionResult::Unclear { .. }
+            | ActionResult::NotStarted { .. } => None,
         });
         let kept = self.kept.iter().filter(|kept| kept.why.needs_a_person()).map(ToString::to_string);
         let wait = self.waits_until.filter(|until| elapsed(*until, self.began) > LONG_WAIT);

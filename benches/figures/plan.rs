@@ -20,7 +20,7 @@ pub(crate) fn figures() -> Vec<Figure> {
     let now = Timestamp::now();
     let seen = observed(&policy, now);
     let mut state = TenantState::default();
-    state.notice(seen.connectors.values().filter(|connector| policy.is_ours(connector)), now);
+    state.update_from(seen.connectors.values().filter(|connector| policy.is_ours(connector)), now);
     let mut seconds = Vec::new();
     for _ in 0..PLANS {
         let before = cpu_seconds();

@@ -135,6 +135,11 @@ impl Session<'_> {
         &self.qualys
     }
 
+    /// Whether the account stays ours for as long as a write to Qualys may take.
+    pub fn allows_writes(&self) -> bool {
+        self.visit.lease.allows_writes()
+    }
+
     /// Whether Qualys refused the credentials in this session.
     pub fn is_refused(&self) -> bool {
         self.qualys.calls().is_stopped()

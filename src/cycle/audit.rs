@@ -1,71 +1,29 @@
-//! The audit: what a cycle is about to write to Qualys, put down before its first write; and what became of it.
+//! The audit: what a cycle is about to write to Qualys, stored before its first write, and what became of it.
 //!
-//! An intent without an outcome is a killed cycle: its writes count as ours, and its creates are not repeated for a while.
+//! An intent without outcomes is that of a killed cycle: what it may have written is recorded in the tenant's state.
 
 use super::CycleError;
-use crate::model::{Connector, ConnectorId, CycleId};
-use crate::plan::{Action, Plan};
-use crate::report::Outcome;
-use crate::state::{SCHEMA_VERSION, TenantState};
+use crate::model::CycleId;
+use crate::outcome::{Intent, Outcome};
+use crate::state::TenantState;
 use crate::store::{BlobKey, Condition};
 use crate::tenant::Tenant;
 use bytes::Bytes;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use serde::Serialize;
 
-/// One line of an intent.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Intent {
-    schema_version: u32,
-    at: Timestamp,
-    #[serde(flatten)]
-    step: crate::plan::Step,
-    /// The connector before; none for a create.
-    before: Option<Before>,
-}
-
-/// What of a connector the actions may change, and what tells one state of it from another.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Before {
-    pub(super) name: String,
-    pub(super) disabled: bool,
-    pub(super) state: String,
-    pub(super) last_sync: Option<Timestamp>,
-}
-
-/// Puts down what the cycle is about to do.
+/// Stores what the cycle is about to do.
 pub(super) async fn intend(
     tenant: &Tenant,
     cycle: &CycleId,
-    plan: &Plan,
-    connectors: &BTreeMap<ConnectorId, Connector>,
-    now: Timestamp,
+    intents: impl Iterator<Item = Intent>,
 ) -> Result<(), CycleError> {
-    let before = |action: &Action| match action {
-        Action::Create { .. } => None,
-        Action::Run { connector, .. } | Action::Disable { connector, .. } => {
-            connectors.get(connector).map(|before| Before {
-                name: before.name.clone(),
-                disabled: before.disabled,
-                state: before.state.as_str().to_owned(),
-                last_sync: before.last_sync,
-            })
-        }
-    };
-    let steps = plan.steps.iter().filter(|step| step.withheld.is_none());
-    let lines = steps.map(|step| Intent {
-        schema_version: SCHEMA_VERSION,
-        at: now,
-        before: before(&step.action),
-        step: step.clone(),
-    });
     let key = BlobKey::Intent(tenant.id(), cycle.clone());
-    tenant.store.put(&key, json_lines(lines), Condition::New).await?;
+    tenant.store.put(&key, json_lines(intents), Condition::New).await?;
     Ok(())
 }
 
-/// Puts down what became of it.
+/// Stores what became of it.
 pub(super) async fn conclude(
     tenant: &Tenant,
     cycle: &CycleId,
@@ -76,7 +34,7 @@ pub(super) async fn conclude(
     Ok(())
 }
 
-/// What a killed cycle may have done goes into our memory. Gives how many writes that were.
+/// Records in the state what a killed cycle may have written to Qualys. Returns the number of those writes.
 pub(super) async fn recover(
     tenant: &Tenant,
     cycle: &CycleId,
@@ -88,54 +46,11 @@ pub(super) async fn recover(
     if store.get(&BlobKey::Audit(id, cycle.clone())).await?.is_some() {
         return Ok(0);
     }
-    let intents = intents(&intent.bytes);
-    for Intent { at, step, before, .. } in &intents {
-        match &step.action {
-            // It was written down before the first write, and the last may have been minutes later: now is the safe guess.
-            Action::Create { subscription, .. } => {
-                state.create_unclear(*subscription, now);
-                state.covered.insert(*subscription);
-            }
-            Action::Run { connector, awaited, .. } => {
-                remember_run(state, *connector, (*at, now), *awaited, before.as_ref());
-            }
-            Action::Disable { .. } => state.removals.push(now),
-        }
+    let intents = Intent::read_lines(&intent.bytes);
+    for intent in &intents {
+        intent.recover(state, now);
     }
     Ok(intents.len())
-}
-
-/// The lines of an intent.
-pub(super) fn intents(bytes: &[u8]) -> Vec<Intent> {
-    // The blob is written whole, so a line that cannot be read is of another version: nothing is known of it.
-    String::from_utf8_lossy(bytes).lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
-}
-
-fn remember_run(
-    state: &mut TenantState,
-    id: ConnectorId,
-    (meant, now): (Timestamp, Timestamp),
-    awaited: bool,
-    before: Option<&Before>,
-) {
-    let memory = state.connectors.entry(id).or_default();
-    // The killed cycle came as far as remembering it.
-    if memory.last_run() >= Some(meant) {
-        return;
-    }
-    let (shown, last_sync) =
-        before.map_or((String::new(), None), |before| (before.state.clone(), before.last_sync));
-    memory.ran(
-        crate::state::PendingRun {
-            at: now,
-            last_sync,
-            state: shown,
-            error_digest: None,
-            busy_seen: false,
-            unclear: true,
-        },
-        awaited,
-    );
 }
 
 fn json_lines(lines: impl Iterator<Item = impl Serialize>) -> Bytes {

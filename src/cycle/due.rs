@@ -4,7 +4,6 @@ use super::Results;
 use super::steps::SnapshotStep;
 use crate::model::{SubscriptionId, after, elapsed};
 use crate::plan::{Kept, Mode, Plan, Policy, Subject, Why};
-use crate::report::Done;
 use crate::state::{CREATE_SETTLES, TenantState};
 use jiff::Timestamp;
 use std::time::Duration;
@@ -69,10 +68,7 @@ impl Waits {
     pub(super) fn of(results: &Results, state: &TenantState, policy: &Policy, now: Timestamp) -> Self {
         let enforced = policy.mode == Mode::Enforce;
         let held_back = results.plan.as_ref().is_some_and(Plan::holds_back_creations)
-            || results
-                .outcomes
-                .iter()
-                .any(|outcome| matches!(outcome.result, Done::NotStarted { .. } | Done::Unknown { .. }));
+            || results.outcomes.iter().any(|outcome| outcome.result.is_open());
         let in_use = |id: SubscriptionId| {
             let subscriptions = results.observed.as_ref().map(|observed| &observed.subscriptions);
             subscriptions.and_then(|all| all.get(&id)).is_some_and(|found| found.state.is_in_use())

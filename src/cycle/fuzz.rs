@@ -2,15 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "as in tests: a broken assumption must end the run")]
 
-use super::audit;
 use crate::account::Waiting;
+use crate::outcome::Intent;
 use crate::store::decode;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// The lines of an intent, and the blob of a tenant that waits.
 pub(crate) fn blob(bytes: &[u8]) {
-    let intents = audit::intents(bytes);
+    let intents = Intent::read_lines(bytes);
     assert!(intents.len() <= String::from_utf8_lossy(bytes).lines().count());
     intents.iter().for_each(survives);
     if let Ok(waiting) = decode::<Waiting>(bytes, "a/b.json") {

@@ -4,8 +4,8 @@
 
 use crate::inbox::InboxItem;
 use crate::model::{Connector, ConnectorId, Direct, Observed, SubscriptionId, SyncRequest};
-use crate::plan::{Action, Mode, Plan, Policy, Subject, Why};
-use crate::report::{Done, Outcome};
+use crate::outcome::Outcome;
+use crate::plan::{Mode, Plan, Policy, Subject, Why};
 use crate::state::TenantState;
 use crate::store::ItemName;
 use jiff::Timestamp;
@@ -51,13 +51,8 @@ impl Settlement<'_> {
         if plan.mode != Mode::Enforce {
             return Some("planned; this mode writes nothing".to_owned());
         }
-        self.outcomes.iter().find_map(|outcome| match (&outcome.action, &outcome.result) {
-            (
-                Action::Create { subscription, .. },
-                Done::Done { id: connector, .. } | Done::There { id: connector },
-            ) if *subscription == id => Some(format!("connector {connector} is there")),
-            _ => None,
-        })
+        let connector = self.outcomes.iter().find_map(|outcome| outcome.connector_for(id))?;
+        Some(format!("connector {connector} is there"))
     }
 
     fn request(&self, request: &SyncRequest) -> Option<String> {
@@ -113,7 +108,8 @@ impl Settlement<'_> {
         if ours.clone().any(|connector| self.ended(connector, since)) {
             return SyncProgress::Ended;
         }
-        if ours.any(|connector| self.run_was_refused(connector.id)) {
+        let is_refused = |id: ConnectorId| self.outcomes.iter().any(|outcome| outcome.is_refused_sync_of(id));
+        if ours.any(|connector| is_refused(connector.id)) {
             return SyncProgress::LeftAlone;
         }
         match why_left_alone(plan, id) {
@@ -134,14 +130,6 @@ impl Settlement<'_> {
             // Covered by someone else, switched off, out of scope or unknown: no sync of ours will come.
             Some(_) | None => SyncProgress::LeftAlone,
         }
-    }
-
-    /// Whether Qualys refused the run of this connector in this cycle.
-    fn run_was_refused(&self, connector: ConnectorId) -> bool {
-        self.outcomes.iter().any(|outcome| {
-            matches!(outcome.action, Action::Run { connector: run, .. } if run == connector)
-                && matches!(&outcome.result, Done::Failed { code, .. } if is_refusal(code))
-        })
     }
 
     fn ended(&self, connector: &Connector, since: Timestamp) -> bool {
@@ -175,9 +163,4 @@ fn why_left_alone(plan: &Plan, id: SubscriptionId) -> Option<&Why> {
         }
         _ => None,
     })
-}
-
-/// Codes with which Qualys refuses for good. Limits and credentials are not among them.
-fn is_refusal(code: &str) -> bool {
-    code == "OBJECT_NOT_FOUND" || code.starts_with("INVALID_") && code != "INVALID_CREDENTIALS"
 }

@@ -4,7 +4,6 @@ use super::allowed::Allowed;
 use super::begin::StoredState;
 use super::due::{self, Due};
 use super::own::OwnSubscriptions;
-use super::remember::remember;
 use super::secrets::CycleSecrets;
 use super::settle::Settlement;
 use super::{Cycle, CycleError, audit};
@@ -14,9 +13,10 @@ use crate::inbox::InboxItem;
 use crate::manifest::SnapshotResult;
 use crate::model::{Connector, Observed, SnapshotId};
 use crate::observe::{self, Targets};
+use crate::outcome::{Intent, Outcome};
 use crate::plan::{self, Plan};
 use crate::qualys::QualysError;
-use crate::report::{CycleStage, Outcome, Problem};
+use crate::report::{CycleStage, Problem};
 use crate::retry::chance;
 use crate::snapshot::{self, SnapshotError, SnapshotJob};
 use crate::state::{Endpoint, LastSnapshot};
@@ -148,7 +148,7 @@ impl<'a> Cycle<'a> {
         let state = &mut stored.state;
         let connectors = observed.connectors.values();
         state.observed.extend(observed.subscriptions.keys());
-        state.notice(connectors.clone().filter(|c| tenant.policy.is_ours(c)), self.time().now());
+        state.update_from(connectors.clone().filter(|c| tenant.policy.is_ours(c)), self.time().now());
         let in_scope = |id: &_| observed.subscriptions.contains_key(id);
         state.covered.extend(connectors.filter_map(Connector::covers).filter(in_scope));
         Ok(Some(observed))
@@ -194,13 +194,16 @@ impl<'a> Cycle<'a> {
             return Ok(Vec::new());
         }
         let connectors = &observed.connectors;
-        audit::intend(self.tenant, &self.id, plan, connectors, self.time().now()).await?;
+        let now = self.time().now();
+        let wanted = plan.steps.iter().filter(|step| step.withheld.is_none());
+        let intents = wanted.map(|step| Intent::new(step.clone(), connectors, now));
+        audit::intend(self.tenant, &self.id, intents).await?;
         let actions: Vec<_> = plan.wanted().cloned().collect();
         let template = Template::new(&self.tenant.policy, open.secrets.connector.value.clone());
-        let (qualys, lease) = (open.session.qualys(), self.visit.lease());
-        let outcomes = act::act(qualys, &actions, connectors, &template, lease, self.time().deadline).await;
+        let deadline = self.time().deadline;
+        let outcomes = act::act(&open.session, &actions, connectors, &template, deadline).await;
         for outcome in &outcomes {
-            remember(&mut stored.state, outcome, connectors);
+            outcome.record(&mut stored.state, connectors);
         }
         // The state first: after a kill here, the intent without an outcome is looked after, and nothing is forgotten.
         self.save(stored).await?;

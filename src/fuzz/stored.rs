@@ -86,7 +86,7 @@ fn tenant_state(state: &TenantState) {
             connector.run_refused(now);
         }
         state.awaits_sync(|_| true, now);
-        state.notice(std::iter::empty(), now);
+        state.update_from(std::iter::empty(), now);
         assert_survives(&state);
     }
 }

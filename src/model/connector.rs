@@ -6,25 +6,21 @@ use jiff::Timestamp;
 /// A Qualys Azure connector as the account lists it now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connector {
-    /// Its number in the account.
     pub id: ConnectorId,
-    /// Its name.
     pub name: String,
-    /// Its description; our mark is a line of it.
+    /// Our mark is a line of it.
     pub description: String,
-    /// What it is doing.
     pub state: ConnectorState,
-    /// When its last sync ended, as Qualys says.
+    /// When its last sync ended, by Qualys's clock.
     pub last_sync: Option<Timestamp>,
-    /// What Qualys says of the last failure.
+    /// Qualys's text about the last failure.
     pub last_error: Option<String>,
-    /// Switched off.
     pub disabled: bool,
-    /// A member of a Qualys tenant (organization) connector: never touched.
+    /// It belongs to a Qualys tenant (organization) connector, so it is never touched.
     pub member: bool,
     /// Minutes between the syncs that Qualys starts itself.
     pub run_frequency_minutes: Option<u32>,
-    /// The service principal's application.
+    /// The application of the service principal that it signs in with.
     pub application: Option<AppId>,
     /// The directory it collects from.
     pub directory: Option<TenantId>,
@@ -33,7 +29,7 @@ pub struct Connector {
 }
 
 impl Connector {
-    /// The mark in its description.
+    /// The mark in its description, if there is one.
     pub fn mark(&self) -> Option<Mark> {
         Mark::find(&self.description)
     }
@@ -49,7 +45,7 @@ impl Connector {
 /// The words are those of the `connectorState` enumeration of the QPS 3.0 schema; one that is not among them is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConnectorState {
-    /// Waits for its turn.
+    /// Waiting to run.
     Queued,
     /// About to run.
     Pending,
@@ -57,9 +53,9 @@ pub enum ConnectorState {
     Running,
     /// Storing what it collected.
     Processing,
-    /// The last sync ended well.
+    /// The last sync succeeded.
     FinishedSuccess,
-    /// The last sync ended well (older word).
+    /// The last sync succeeded (an older word).
     Success,
     /// The last sync ended with errors; some assets may have been updated.
     FinishedErrors,
@@ -67,24 +63,24 @@ pub enum ConnectorState {
     Error,
     /// The last sync was cut short.
     Incomplete,
-    /// Cannot run.
+    /// It cannot run.
     Disabled,
-    /// A word that this version does not know, or none at all (empty).
+    /// A word that this version does not know; empty when Qualys gave none.
     Other(String),
 }
 
 /// What a state means for a sync (the classes of Qualys's own Jenkins plugins).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SyncClass {
-    /// Under way: do not start another.
+    /// A sync is in progress: no other is started.
     InProgress,
-    /// The last one ended well.
+    /// The last sync succeeded.
     EndedWell,
-    /// The last one ended badly.
+    /// The last sync failed.
     EndedBadly,
-    /// A run is not possible.
+    /// The connector cannot run.
     NotPossible,
-    /// Unknown: taken for not finished, never for absent.
+    /// A state that this version does not know: it counts as in progress, never as absent.
     Unknown,
 }
 

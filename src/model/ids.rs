@@ -16,7 +16,7 @@ pub struct IdError {
 
 impl IdError {
     fn new(text: &str, wanted: &'static str) -> Self {
-        // What somebody sent is repeated back only in part: it may be long, and it may be a secret in the wrong place.
+        // Only the start of what was sent is repeated: it may be long, and it may be a secret in the wrong place.
         let short: String = text.chars().filter(|c| !c.is_control()).take(40).collect();
         Self { text: if short.len() < text.len() { format!("{short}…") } else { short }, wanted }
     }
@@ -31,7 +31,6 @@ macro_rules! guid {
         pub struct $name(Uuid);
 
         impl $name {
-            /// The id with this value.
             pub const fn new(value: Uuid) -> Self {
                 Self(value)
             }
@@ -77,7 +76,7 @@ guid!(
     "an application id (a GUID such as 11111111-2222-3333-4444-555555555555)"
 );
 
-/// A Qualys connector's number. No source bounds it, so it is 64 bits wide.
+/// A Qualys connector's number. No source says how large it can be, so it has 64 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
@@ -98,15 +97,14 @@ macro_rules! stamped {
         pub struct $name(String);
 
         impl $name {
-            /// An id for what begins at `at`; `chance` keeps two of the same second apart. Ids sort by time.
+            /// The id of what begins at `at`; `chance` tells two of the same second apart. Ids sort by time.
             pub fn new(at: Timestamp, chance: u32) -> Self {
                 Self(format!("{}-{chance:08x}", at.strftime("%Y%m%dT%H%M%SZ")))
             }
-            /// The day it began, `2026-11-23`, as the audit's folders are called.
+            /// The day on which it began, as in the names of the audit's folders: `2026-11-23`.
             pub fn date(&self) -> String {
                 format!("{}-{}-{}", &self.0[..4], &self.0[4..6], &self.0[6..8])
             }
-            /// The id as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -137,22 +135,22 @@ macro_rules! stamped {
 }
 
 stamped!(
-    /// One pass of the cycle.
+    /// A cycle.
     CycleId,
     "a cycle id (such as 20261123T040500Z-1f2e3d4c)"
 );
 stamped!(
-    /// A snapshot; it sorts by time.
+    /// A snapshot.
     SnapshotId,
     "a snapshot id (such as 20261123T040500Z-1f2e3d4c)"
 );
 stamped!(
-    /// A request that somebody made by hand.
+    /// A request of a person or a pipeline.
     RequestId,
     "a request id (such as 20261123T040500Z-1f2e3d4c)"
 );
 
-/// `20261123T040500Z-1f2e3d4c`: also what keeps an id from being a path of somebody's choosing.
+/// `20261123T040500Z-1f2e3d4c`. An id becomes part of a path, so nothing else may pass.
 fn is_stamp(text: &str) -> bool {
     let bytes = text.as_bytes();
     bytes.len() == 25
@@ -165,14 +163,14 @@ fn is_stamp(text: &str) -> bool {
         })
 }
 
-/// The name of a deployment or an account: letters, digits, `.`, `_`, `-`; it goes into marks and paths.
+/// The name of a deployment or an account. It becomes part of marks and paths, so only letters, digits, `.`, `_` and `-` may
+/// be in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct Name(String);
 
 impl Name {
-    /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -185,7 +183,7 @@ impl fmt::Display for Name {
 impl FromStr for Name {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
-        // 64 keeps the mark short beside a description of the customer's own.
+        // 64 leaves room for the customer's own description beside the mark.
         let fits = (1..=64).contains(&text.len())
             && text.starts_with(|c: char| c.is_ascii_alphanumeric())
             && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
@@ -242,7 +240,7 @@ mod tests {
         assert!(error.len() < 150, "{error}");
     }
 
-    /// What is printed is read again, and what is stored as JSON is, too.
+    /// An id that is printed, or stored as JSON, is read back as the same id.
     fn comes_back<T>(id: &T) -> Result<(), TestCaseError>
     where
         T: FromStr<Err = IdError>
@@ -266,7 +264,7 @@ mod tests {
             comes_back(&TenantId::new(value))?;
             comes_back(&SubscriptionId::new(value))?;
             comes_back(&AppId::new(value))?;
-            // Years before 0 and after 9999 do not fit the format, and no clock shows them.
+            // Years before 0 and after 9999 do not fit the format; no clock shows them.
             let at = Timestamp::from_second(at).unwrap();
             comes_back(&CycleId::new(at, chance))?;
             comes_back(&SnapshotId::new(at, chance))?;

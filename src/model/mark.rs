@@ -1,4 +1,4 @@
-//! The mark: how a connector says whose it is.
+//! The mark: how a connector says which deployment made it.
 
 use super::{Name, SubscriptionId, TenantId};
 use std::fmt;
@@ -7,19 +7,16 @@ const PREFIX: &str = "managed-by: qualys-azure-inventory ";
 
 /// A line of a connector's description: `managed-by: qualys-azure-inventory <deployment>/<directory>/<subscription>`.
 ///
-/// It names its subscription, so that a copied description does not make a connector ours.
+/// It names the subscription that the connector was made for, so that a copied description does not make a connector ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
-    /// The deployment that made the connector.
     pub deployment: Name,
-    /// The directory it was made for.
     pub tenant: TenantId,
-    /// The subscription it was made for.
     pub subscription: SubscriptionId,
 }
 
 impl Mark {
-    /// The mark in a description; none if there is none, or if two marks contradict each other.
+    /// The mark in a description; none if it has no mark, or two that differ.
     pub fn find(description: &str) -> Option<Self> {
         let mut marks = description.lines().filter_map(Self::of_line);
         let first = marks.next()?;
@@ -36,7 +33,7 @@ impl Mark {
         parts.next().is_none().then_some(mark)
     }
 
-    /// A description with the mark as its last line, and with no other: a subscription may be called like a mark.
+    /// The description with this mark as its last line, and with no other: a subscription's name may look like a mark.
     pub fn sign(&self, description: &str) -> String {
         let description = description.replace(PREFIX, &PREFIX.replace(':', ""));
         if description.is_empty() { self.to_string() } else { format!("{description}\n{self}") }

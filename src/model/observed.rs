@@ -1,64 +1,107 @@
-//! What one cycle saw: both sides, whole, or with the name of what is missing.
+//! What one cycle observed of Azure and of Qualys.
 
 use super::{Connector, ConnectorId, RequestId, Subscription, SubscriptionId, TenantId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
-/// What one cycle saw.
+/// What one cycle observed. The Qualys side is complete; what is missing of the Azure side is named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observed {
-    /// The tenant that was looked at.
     pub tenant: TenantId,
-    /// The subscriptions in scope: the union of every list that was read, and of those read directly.
+    /// The subscriptions in scope: those of every list that was read, and those read directly.
     pub subscriptions: BTreeMap<SubscriptionId, Subscription>,
-    /// The scopes that could not be read whole. While there is one, no removal is planned.
+    /// The scopes that could not be read completely. While there is one, no removal is planned.
     pub unreadable: Vec<Unreadable>,
     /// A management group of `EXCLUDE` could not be read, so it is not known what is excluded.
     pub exclusion_unknown: bool,
-    /// Those of them that no list has yet: only an inbox item led to them.
+    /// The subscriptions in scope that no list shows yet: only an inbox item led to them.
     pub unlisted: BTreeSet<SubscriptionId>,
-    /// Noted subscriptions that no list had, as read directly.
+    /// What direct readings of single subscriptions showed.
     pub direct: BTreeMap<SubscriptionId, Direct>,
     /// Every Azure connector of the account.
     pub connectors: BTreeMap<ConnectorId, Connector>,
-    /// What people asked for by hand.
     pub requests: Vec<SyncRequest>,
 }
 
-/// A scope that could not be read whole.
+/// A scope that could not be read completely.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Unreadable {
-    /// The management group, or `subscriptions` for the list of all that the identity sees.
+    /// The management group, or `subscriptions` for the list of all that the identity may read.
     pub scope: String,
-    /// What went wrong.
+    /// The error.
     pub why: String,
 }
 
-/// What a direct reading of one noted subscription gave.
+/// What is known of one subscription that no list described, or that an inbox item names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Direct {
-    /// It is there and in scope; `Observed::subscriptions` has it.
+    /// It exists and is in scope; `Observed::subscriptions` has it.
     InScope,
-    /// It is there, and the settings or a whole reading put it outside the scope.
-    OutOfScope(String),
-    /// It is there, but the management-group tree does not show it yet (ARM caches the tree for up to 30 minutes).
+    OutOfScope(OutOfScope),
+    /// It exists, but the management-group tree does not show it yet (ARM caches the tree for up to 30 minutes).
     NotInTreeYet,
-    /// 403 or 404: it may not exist, or the identity lost its role. Never proof of absence.
+    /// 403 or 404: it may not exist, or the identity lost its role. Never a proof of absence.
     AccessLost,
-    /// The reading failed.
-    Failed(String),
+    /// It could not be read.
+    Failed(ReadFailure),
 }
 
-/// A sync or snapshot that somebody asked for.
+/// What puts a subscription outside the scope.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(tag = "because", rename_all = "kebab-case")]
+pub enum OutOfScope {
+    /// `EXCLUDE` names it, or a management group above it.
+    Excluded,
+    OtherDirectory {
+        directory: TenantId,
+    },
+    /// `SCOPE` names only subscriptions, and not this one.
+    NotNamed,
+    /// A complete reading of the management groups of `SCOPE` does not show it.
+    NotInGroups,
+}
+
+impl fmt::Display for OutOfScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Excluded => write!(f, "EXCLUDE names it"),
+            Self::OtherDirectory { directory } => write!(f, "it belongs to directory {directory}"),
+            Self::NotNamed => write!(f, "SCOPE does not name it"),
+            Self::NotInGroups => write!(f, "no management group of SCOPE contains it"),
+        }
+    }
+}
+
+/// Why a subscription could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(tag = "because", rename_all = "kebab-case")]
+pub enum ReadFailure {
+    /// More subscriptions than a cycle may read one by one.
+    TooMany,
+    /// ARM's answer, or the lack of one.
+    Arm { error: String },
+}
+
+impl fmt::Display for ReadFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooMany => write!(f, "too many subscriptions to read one by one in this cycle"),
+            Self::Arm { error } => f.write_str(error),
+        }
+    }
+}
+
+/// A sync or snapshot that a person or a pipeline asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyncRequest {
-    /// The request's id.
     pub id: RequestId,
     /// When it was made.
     pub at: Timestamp,
-    /// What it asks for.
     pub asked: Asked,
 }
 

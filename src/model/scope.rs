@@ -1,4 +1,4 @@
-//! What a tenant watches: management groups and subscriptions.
+//! What a tenant watches.
 
 use super::SubscriptionId;
 use std::collections::BTreeSet;
@@ -6,14 +6,13 @@ use std::collections::BTreeSet;
 /// Management groups and subscriptions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scope {
-    /// Names of management groups; everything below them.
+    /// The names of management groups; everything below them is watched.
     pub groups: BTreeSet<String>,
-    /// Single subscriptions.
     pub subscriptions: BTreeSet<SubscriptionId>,
 }
 
 impl Scope {
-    /// Whether it names nothing, which stands for all that the identity sees.
+    /// Whether it names nothing, which means everything that the identity may read.
     pub fn is_everything(&self) -> bool {
         self.groups.is_empty() && self.subscriptions.is_empty()
     }

@@ -1,4 +1,4 @@
-//! An Azure subscription as ARM reports it now.
+//! Azure subscriptions.
 
 use super::{SubscriptionId, TenantId};
 use serde::{Deserialize, Serialize};
@@ -6,13 +6,10 @@ use serde::{Deserialize, Serialize};
 /// An Azure subscription as ARM reports it now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscription {
-    /// Its id.
     pub id: SubscriptionId,
-    /// The directory it belongs to.
     pub tenant: TenantId,
-    /// Its display name; empty when ARM gave none.
+    /// The display name; empty when ARM gave none.
     pub name: String,
-    /// Whether it is in use.
     pub state: SubscriptionState,
 }
 
@@ -27,16 +24,15 @@ pub enum SubscriptionState {
     Warned,
     /// In use; a payment is overdue.
     PastDue,
-    /// Read and delete only; its machines are deallocated.
+    /// Its resources can only be read and deleted; its machines are deallocated.
     Disabled,
-    /// Gone.
     Deleted,
     /// A word that this version does not know.
     Other(String),
 }
 
 impl SubscriptionState {
-    /// Whether everything works in it, so that it wants a connector.
+    /// Whether its resources work, so that it needs a connector.
     pub fn is_in_use(&self) -> bool {
         matches!(self, Self::Enabled | Self::Warned | Self::PastDue)
     }

@@ -1,9 +1,9 @@
-//! Arithmetic on timestamps that cannot fail: it stops at the ends of time instead.
+//! Arithmetic on timestamps that cannot fail: it stops at the earliest or latest timestamp instead.
 
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
 
-/// The moment `wait` after `from`.
+/// The moment `wait` after `from`, at most the latest timestamp.
 pub fn after(from: Timestamp, wait: Duration) -> Timestamp {
     SignedDuration::try_from(wait).ok().and_then(|wait| from.checked_add(wait).ok()).unwrap_or(Timestamp::MAX)
 }

@@ -4,7 +4,9 @@
 //! directory, or a whole reading of the tree say so.
 
 use super::Targets;
-use crate::model::{Direct, Scope, Subscription, SubscriptionId, Unreadable, elapsed};
+use crate::model::{
+    Direct, OutOfScope, ReadFailure, Scope, Subscription, SubscriptionId, Unreadable, elapsed,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -103,9 +105,7 @@ pub(super) fn sort(
     for id in lists.looked_at(targets) {
         let known = match lists.listed.get(&id) {
             Some(subscription) => Ok(subscription.clone()),
-            None => read
-                .remove(&id)
-                .unwrap_or_else(|| Err(Direct::Failed("too many to read one by one now".into()))),
+            None => read.remove(&id).unwrap_or(Err(Direct::Failed(ReadFailure::TooMany))),
         };
         let (verdict, subscription) = verdict(targets, &lists, id, known);
         if let Some(subscription) = subscription {
@@ -132,26 +132,26 @@ fn verdict(
     id: SubscriptionId,
     known: Result<Subscription, Direct>,
 ) -> (Direct, Option<Subscription>) {
-    let out = |why: String| (Direct::OutOfScope(why), None);
+    let out = |why: OutOfScope| (Direct::OutOfScope(why), None);
     if lists.excluded.contains(&id) {
-        return out("EXCLUDE names it".into());
+        return out(OutOfScope::Excluded);
     }
     let subscription = match known {
         Ok(subscription) => subscription,
         Err(verdict) => return (verdict, None),
     };
     if subscription.tenant != targets.tenant {
-        return out(format!("it belongs to directory {}", subscription.tenant));
+        return out(OutOfScope::OtherDirectory { directory: subscription.tenant });
     }
     if lists.wanted.contains(&id) || targets.scope.is_everything() {
         return (Direct::InScope, Some(subscription));
     }
     if targets.scope.groups.is_empty() {
-        return out("SCOPE does not name it".into());
+        return out(OutOfScope::NotNamed);
     }
     let left = targets.in_inbox.get(&id).copied();
     if lists.groups_whole && left.is_some_and(|left| elapsed(targets.now, left) >= TREE_SETTLES) {
-        return out("no management group of SCOPE contains it".into());
+        return out(OutOfScope::NotInGroups);
     }
     (Direct::NotInTreeYet, None)
 }

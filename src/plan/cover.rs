@@ -1,12 +1,14 @@
 //! Coverage: every subscription in use is covered, healthy and fresh, or is named with a cause.
 
-use super::Policy;
-use crate::model::{Observed, SubscriptionId};
+use super::{Policy, Unhealthy};
+use crate::model::{ConnectorId, Observed, SubscriptionId};
 use crate::state::TenantState;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
 
-/// How many subscriptions in use are covered, and the others by name.
+/// How many subscriptions in use are covered, and which are not.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Coverage {
@@ -22,43 +24,69 @@ pub struct Coverage {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Gap {
-    /// The subscription.
     pub subscription: SubscriptionId,
-    /// Its name.
+    /// As ARM shows it.
     pub name: String,
-    /// Why it is not covered.
-    pub cause: String,
+    #[serde(flatten)]
+    pub cause: GapCause,
+}
+
+/// Why a subscription is not covered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(tag = "cause", rename_all = "kebab-case")]
+pub enum GapCause {
+    NoConnector,
+    /// It has connectors, and none is healthy; one of them is named.
+    Unhealthy {
+        connector: ConnectorId,
+        #[serde(flatten)]
+        health: Unhealthy,
+    },
 }
 
 pub(super) fn coverage(seen: &Observed, state: &TenantState, policy: &Policy, now: Timestamp) -> Coverage {
-    let mut coverage = Coverage::default();
-    let mut causes = std::collections::BTreeMap::new();
+    // For each subscription that has connectors: nothing when one is healthy, else what is wrong with the last.
+    let mut causes: BTreeMap<SubscriptionId, Option<GapCause>> = BTreeMap::new();
     for connector in seen.connectors.values() {
         let Some(subscription) = connector.covers() else { continue };
         let stuck = state.connectors.get(&connector.id).is_some_and(|sync| sync.is_stuck(now));
-        let health = if stuck { Err("its sync is stuck".to_owned()) } else { policy.health(connector, now) };
-        let cause = health.err().map(|cause| format!("connector {}: {cause}", connector.id));
-        // One healthy connector is enough.
-        causes
-            .entry(subscription)
-            .and_modify(|known: &mut Option<String>| {
-                if known.is_some() {
-                    known.clone_from(&cause);
-                }
-            })
-            .or_insert(cause);
+        let health = if stuck { Err(Unhealthy::Stuck) } else { policy.health(connector, now) };
+        let cause = health.err().map(|health| GapCause::Unhealthy { connector: connector.id, health });
+        match causes.get(&subscription) {
+            Some(None) => {}
+            Some(Some(_)) | None => {
+                causes.insert(subscription, cause);
+            }
+        }
     }
+    let mut coverage = Coverage::default();
     for subscription in seen.subscriptions.values().filter(|s| s.state.is_in_use()) {
         coverage.in_use += 1;
-        let cause = match causes.get(&subscription.id) {
+        let cause = match causes.remove(&subscription.id) {
             Some(None) => {
                 coverage.covered += 1;
                 continue;
             }
-            Some(Some(cause)) => cause.clone(),
-            None => "no connector".to_owned(),
+            Some(Some(cause)) => cause,
+            None => GapCause::NoConnector,
         };
         coverage.gaps.push(Gap { subscription: subscription.id, name: subscription.name.clone(), cause });
     }
     coverage
+}
+
+impl fmt::Display for GapCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoConnector => write!(f, "no connector"),
+            Self::Unhealthy { connector, health } => write!(f, "connector {connector}: {health}"),
+        }
+    }
+}
+
+impl fmt::Display for Coverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} subscriptions in use are covered", self.covered, self.in_use)
+    }
 }

@@ -1,15 +1,13 @@
 //! What the settings allow, as the plan needs it.
 
-use super::Why;
-use crate::model::{AppId, Connector, Name, Subscription, SyncClass, TenantId, elapsed};
-use jiff::Timestamp;
+use crate::model::{AppId, Connector, Name, Subscription, TenantId};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// The longest name that Qualys takes (Qualys's own tenant-connector script).
+/// The longest name that Qualys accepts, by Qualys's own tenant-connector script.
 const NAME_CHARS: usize = 255;
 
-/// What a cycle may do.
+/// What a cycle may do in a tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -25,11 +23,9 @@ pub enum Mode {
 /// What the settings allow.
 #[derive(Debug, Clone)]
 pub struct Policy {
-    /// Whether plans are carried out.
     pub mode: Mode,
-    /// The deployment's name, part of the mark.
+    /// Part of the mark.
     pub deployment: Name,
-    /// The directory.
     pub tenant: TenantId,
     /// The application of the connectors' service principal.
     pub application: AppId,
@@ -39,21 +35,21 @@ pub struct Policy {
     pub description: String,
     /// Apps that a new connector switches on (`AI`, `CI`, `CSA`).
     pub apps: Vec<String>,
-    /// Modules that it activates for the machines found.
+    /// Modules that a new connector activates for the machines it finds.
     pub modules: Vec<String>,
-    /// Tags, by Qualys id, that it puts on what it finds.
+    /// Qualys ids of the tags that a new connector puts on what it finds.
     pub tags: Vec<i64>,
     /// Minutes between the syncs that Qualys starts itself.
     pub run_frequency_minutes: u32,
     /// A sync older than this is due.
     pub sync_max_age: Duration,
-    /// How long a new connector may wait for Qualys to start it alone.
+    /// How long Qualys has to start a new connector itself, before we do.
     pub follow_up: Duration,
-    /// New connectors a cycle.
+    /// The most new connectors a cycle.
     pub max_creates: usize,
-    /// Removals in 24 hours; none: the greater of 5 and 1 % of our enabled connectors.
+    /// The most removals in 24 hours; without it the greater of 5 and 1 % of our enabled connectors.
     pub max_removals: Option<usize>,
-    /// Calls an hour and endpoint that we may use, the reserve left out.
+    /// The calls that we may make to each endpoint in an hour, without the reserve.
     pub calls_per_hour: u32,
 }
 
@@ -68,45 +64,12 @@ impl Policy {
             })
     }
 
-    /// Rule 4's limit.
+    /// Rule *removals brake*: the most removals in 24 hours.
     pub(super) fn removal_limit(&self, enabled: usize) -> usize {
         self.max_removals.unwrap_or_else(|| (enabled / 100).max(5))
     }
 
-    /// Why somebody else's connector is left alone, and whether it covers its subscription.
-    pub(super) fn foreign_cover(&self, other: &Connector, now: Timestamp) -> Why {
-        match self.health(other, now) {
-            Ok(()) => Why::CoveredByOther { connector: other.id, member: other.member },
-            Err(cause) => Why::NotCoveredByOther { connector: other.id, member: other.member, cause },
-        }
-    }
-
-    /// Whether a connector is enabled, healthy and fresh; else the cause.
-    pub(super) fn health(&self, connector: &Connector, now: Timestamp) -> Result<(), String> {
-        if connector.disabled {
-            return Err("it is disabled".into());
-        }
-        let state = connector.state.as_str();
-        match connector.state.class() {
-            SyncClass::EndedBadly => return Err(format!("its last sync failed ({state})")),
-            SyncClass::NotPossible => return Err(format!("it cannot run ({state})")),
-            SyncClass::Unknown => return Err(format!("its state is not known ({state})")),
-            SyncClass::InProgress | SyncClass::EndedWell => {}
-        }
-        // A connector of somebody else's may rightly run less often than ours.
-        let own = connector
-            .run_frequency_minutes
-            .map_or(Duration::ZERO, |m| Duration::from_secs(u64::from(m) * 60 + 3600));
-        match connector.last_sync {
-            None => Err("it has never finished a sync".into()),
-            Some(last) if elapsed(now, last) > self.sync_max_age.max(own) => {
-                Err(format!("its last sync is of {last}"))
-            }
-            Some(_) => Ok(()),
-        }
-    }
-
-    /// The name of a new connector: never longer than Qualys takes, and never without the subscription's id if the
+    /// The name of a new connector: never longer than Qualys accepts, and never without the subscription's id if the
     /// template has it.
     pub fn connector_name(&self, subscription: &Subscription) -> String {
         let bare = fill(&self.name, "", subscription).chars().count();

@@ -1,6 +1,6 @@
-//! A plan as people read it: one line a step, `+` creates, `~` changes, `-` removes.
+//! A plan as people read it: one line for each step (`+` creates, `~` changes, `-` removes).
 
-use super::{Action, Cost, Coverage, Kept, Mode, Plan, Step, Subject};
+use super::{Cost, Mode, Plan, Step};
 use std::fmt;
 
 impl fmt::Display for Plan {
@@ -29,43 +29,12 @@ impl fmt::Display for Plan {
     }
 }
 
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Action::Create { subscription, name, .. } => {
-                write!(f, "+ create connector `{name}` for {subscription}")
-            }
-            Action::Run { connector, subscription, .. } => {
-                write!(f, "~ run connector {connector} of {subscription}")
-            }
-            Action::Disable { connector, subscription } => {
-                write!(f, "- disable connector {connector} of {subscription}")
-            }
-        }
-    }
-}
-
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.action)?;
-        write!(f, ": {}", self.reason)?;
+        write!(f, "{}: {}", self.action, self.reason)?;
         match &self.withheld {
             Some(why) => write!(f, " [withheld: {why}]"),
             None => Ok(()),
-        }
-    }
-}
-
-impl fmt::Display for Kept {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.subject {
-            Subject::Connector { connector, subscription: Some(subscription) } => {
-                write!(f, "= keep connector {connector} of {subscription}: {}", self.why)
-            }
-            Subject::Connector { connector, subscription: None } => {
-                write!(f, "= keep connector {connector}: {}", self.why)
-            }
-            Subject::Subscription { subscription } => write!(f, "= leave {subscription}: {}", self.why),
         }
     }
 }
@@ -84,11 +53,5 @@ impl fmt::Display for Cost {
             write!(f, "; new connectors switch on {}", switches_on.join(", "))?;
         }
         Ok(())
-    }
-}
-
-impl fmt::Display for Coverage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {} subscriptions in use are covered", self.covered, self.in_use)
     }
 }

@@ -1,89 +1,137 @@
-//! Rule 6: whether a connector of ours is run.
+//! Which connectors run: rules *syncs* and *refusals back off*.
 
-use super::{Policy, Why};
-use crate::model::{Connector, ConnectorState, SyncClass, after, elapsed};
+use super::planner::Planner;
+use super::{Action, Policy, Reason, Step, Subject, Why};
+use crate::model::{Connector, ConnectorState, SubscriptionId, SyncClass, after, elapsed};
 use crate::state::{SyncState, backoff};
 use jiff::Timestamp;
 
-/// Runs of a failing connector in 24 hours.
+/// The most runs of a failing connector in 24 hours. People mend the cause, so more runs would only use calls up.
 const TRIES_A_DAY: usize = 4;
 
-pub(super) enum Sync {
-    Run { awaited: bool, reason: String },
+enum Decision {
+    Run { awaited: bool, reason: Reason },
     Keep(Why),
 }
 
-/// Decides about one connector of ours whose subscription is in use.
-pub(super) fn decide(
+impl Planner<'_> {
+    pub(super) fn plan_syncs(&mut self) {
+        for connector in self.ours.clone().into_values() {
+            let Some(subscription) = connector.covers() else { continue };
+            match self.decide_sync(connector, subscription) {
+                Some(Decision::Run { awaited, reason }) => {
+                    let action = Action::Run { connector: connector.id, subscription, awaited };
+                    self.steps.push(Step { action, reason, withheld: None });
+                }
+                Some(Decision::Keep(why)) => {
+                    let (connector, subscription) = (connector.id, Some(subscription));
+                    self.keep(Subject::Connector { connector, subscription }, why);
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// None for a duplicate: it is a removal.
+    fn decide_sync(&self, connector: &Connector, subscription: SubscriptionId) -> Option<Decision> {
+        // Rules *absence is only a suspicion* and *state follows*: nothing disables these connectors yet, so they are named.
+        match self.seen.subscriptions.get(&subscription) {
+            None => return Some(Decision::Keep(Why::SubscriptionNotSeen)),
+            Some(found) if !found.state.is_in_use() => {
+                return Some(Decision::Keep(Why::NotInUse { state: found.state.as_str().to_owned() }));
+            }
+            Some(_) => {}
+        }
+        if self.older_twin(connector, subscription).is_some() {
+            return None;
+        }
+        let enabled_twin = self.ours_of(subscription).find(|c| !c.disabled);
+        if let Some(twin) = enabled_twin.filter(|_| connector.disabled) {
+            return Some(Decision::Keep(Why::DisabledTwin { of: twin.id }));
+        }
+        let requested = self.seen.requests.iter().filter(|r| r.asked.wants(subscription)).map(|r| r.at).max();
+        let sync = self.state.connectors.get(&connector.id);
+        Some(decide(connector, sync, requested, self.policy, self.now))
+    }
+}
+
+/// Decides about a connector of ours whose subscription is in use.
+fn decide(
     connector: &Connector,
     sync: Option<&SyncState>,
     requested: Option<Timestamp>,
     policy: &Policy,
     now: Timestamp,
-) -> Sync {
-    let nothing = SyncState::default();
-    let sync = sync.unwrap_or(&nothing);
+) -> Decision {
+    let unknown = SyncState::default();
+    let sync = sync.unwrap_or(&unknown);
     if connector.disabled {
-        return Sync::Keep(Why::Disabled);
+        return Decision::Keep(Why::Disabled);
     }
-    if let Some(until) = sync.refused.map(|at| after(at, backoff(sync.refusals))).filter(|until| now < *until)
-    {
-        return Sync::Keep(Why::FailedWaits { failures: sync.refusals, until });
+    let next_try = sync.refused.map(|at| after(at, backoff(sync.refusals)));
+    if let Some(until) = next_try.filter(|until| now < *until) {
+        return Decision::Keep(Why::FailedWaits { failures: sync.refusals, until });
     }
-    let run = |awaited: bool, reason: String| Sync::Run { awaited, reason };
     match connector.state.class() {
-        SyncClass::NotPossible => Sync::Keep(Why::RunNotPossible),
-        SyncClass::InProgress | SyncClass::Unknown => {
-            if let Some(since) = sync.queued_since {
-                return if elapsed(now, since) >= policy.follow_up {
-                    run(true, format!("new and still waiting since {since}"))
-                } else {
-                    Sync::Keep(Why::JustCreated)
-                };
-            }
-            match (&connector.state, sync.busy_since) {
-                (_, Some(since)) if sync.is_stuck(now) => Sync::Keep(Why::Stuck { since }),
-                (ConnectorState::Other(_), _) => {
-                    Sync::Keep(Why::UnknownState { state: connector.state.as_str().to_owned() })
-                }
-                _ => Sync::Keep(Why::InProgress),
-            }
-        }
+        SyncClass::NotPossible => Decision::Keep(Why::RunNotPossible),
+        SyncClass::InProgress | SyncClass::Unknown => decide_in_progress(connector, sync, policy, now),
         SyncClass::EndedWell | SyncClass::EndedBadly if sync.pending_run.is_some() => {
-            Sync::Keep(Why::RunNotVisibleYet)
+            Decision::Keep(Why::RunNotVisibleYet)
         }
-        class => {
-            let since_request = |at: Timestamp| connector.last_sync < Some(at) && sync.last_run() < Some(at);
-            if let Some(at) = requested.filter(|at| since_request(*at)) {
-                return run(true, format!("requested {at}"));
-            }
-            if class == SyncClass::EndedBadly {
-                return failed(connector, sync, now);
-            }
-            match connector.last_sync {
-                None => run(true, "it has never synced".into()),
-                Some(last) if elapsed(now, last) > policy.sync_max_age => {
-                    run(false, format!("its last sync is of {last}"))
-                }
-                Some(last_sync) => Sync::Keep(Why::Fresh { last_sync }),
-            }
-        }
+        SyncClass::EndedWell => decide_requested(connector, sync, requested)
+            .unwrap_or_else(|| decide_after_success(connector, policy, now)),
+        SyncClass::EndedBadly => decide_requested(connector, sync, requested)
+            .unwrap_or_else(|| decide_after_failure(connector, sync, now)),
     }
 }
 
-fn failed(connector: &Connector, sync: &SyncState, now: Timestamp) -> Sync {
+/// Joins a sync that is in progress; runs a new connector that Qualys has left waiting.
+fn decide_in_progress(connector: &Connector, sync: &SyncState, policy: &Policy, now: Timestamp) -> Decision {
+    if let Some(since) = sync.queued_since {
+        return if elapsed(now, since) >= policy.follow_up {
+            Decision::Run { awaited: true, reason: Reason::StillQueued { since } }
+        } else {
+            Decision::Keep(Why::JustCreated)
+        };
+    }
+    match (&connector.state, sync.in_progress_since) {
+        (_, Some(since)) if sync.is_stuck(now) => Decision::Keep(Why::Stuck { since }),
+        (ConnectorState::Other(_), _) => {
+            Decision::Keep(Why::UnknownState { state: connector.state.as_str().to_owned() })
+        }
+        _ => Decision::Keep(Why::InProgress),
+    }
+}
+
+/// Runs a connector once for a request that neither a sync nor a run of ours has followed.
+fn decide_requested(
+    connector: &Connector,
+    sync: &SyncState,
+    requested: Option<Timestamp>,
+) -> Option<Decision> {
+    let requested = requested?;
+    let is_unserved = connector.last_sync < Some(requested) && sync.last_run() < Some(requested);
+    is_unserved.then_some(Decision::Run { awaited: true, reason: Reason::Requested { requested } })
+}
+
+fn decide_after_success(connector: &Connector, policy: &Policy, now: Timestamp) -> Decision {
+    match connector.last_sync {
+        None => Decision::Run { awaited: true, reason: Reason::NeverSynced },
+        Some(last_sync) if elapsed(now, last_sync) > policy.sync_max_age => {
+            Decision::Run { awaited: false, reason: Reason::LastSyncOld { last_sync } }
+        }
+        Some(last_sync) => Decision::Keep(Why::Fresh { last_sync }),
+    }
+}
+
+fn decide_after_failure(connector: &Connector, sync: &SyncState, now: Timestamp) -> Decision {
     let failures = sync.failures.max(1);
     if sync.runs.len() >= TRIES_A_DAY {
-        return Sync::Keep(Why::FailedTooOften { failures });
+        return Decision::Keep(Why::FailedTooOften { failures });
     }
     let until = after(sync.failed.unwrap_or(now), backoff(failures));
     if now < until {
-        Sync::Keep(Why::FailedWaits { failures, until })
-    } else {
-        let awaited = connector.last_sync.is_none();
-        Sync::Run {
-            awaited,
-            reason: format!("its last sync failed ({failures} in a row) and the wait is over"),
-        }
+        return Decision::Keep(Why::FailedWaits { failures, until });
     }
+    Decision::Run { awaited: connector.last_sync.is_none(), reason: Reason::LastSyncFailed { failures } }
 }

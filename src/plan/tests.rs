@@ -1,5 +1,6 @@
-//! The rules, each by its name.
+//! The rules of the plan.
 
+mod coverage;
 mod creations;
 mod others;
 mod properties;
@@ -8,9 +9,11 @@ mod syncs;
 
 use super::*;
 use crate::model::{
-    AppId, Asked, ConnectorState, RequestId, SubscriptionState, SyncRequest, TenantId, after,
+    AppId, Asked, Connector, ConnectorId, ConnectorState, Mark, RequestId, Subscription, SubscriptionId,
+    SubscriptionState, SyncRequest, TenantId, Unreadable, after,
 };
 use crate::state::{PendingRun, SyncState};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -48,7 +51,7 @@ fn policy() -> Policy {
     }
 }
 
-/// A world to plan for.
+/// What is observed and known, and what the settings allow.
 #[derive(Debug)]
 struct Case {
     seen: Observed,
@@ -65,7 +68,7 @@ impl Case {
                 unreadable: vec![],
                 exclusion_unknown: false,
                 direct: BTreeMap::new(),
-                unlisted: std::collections::BTreeSet::new(),
+                unlisted: BTreeSet::new(),
                 connectors: BTreeMap::new(),
                 requests: vec![],
             },
@@ -84,7 +87,7 @@ impl Case {
         self.seen.subscriptions.insert(found.id, found);
     }
 
-    /// A connector that others made, healthy and fresh at minute 0.
+    /// Adds a connector that others made, healthy and fresh at minute 0.
     fn foreign(&mut self, id: i64, subscription: u128) -> &mut Connector {
         let connector = Connector {
             id: ConnectorId(id),
@@ -103,7 +106,7 @@ impl Case {
         self.seen.connectors.entry(connector.id).insert_entry(connector).into_mut()
     }
 
-    /// One of ours, healthy and fresh at minute 0.
+    /// Adds a connector of ours, healthy and fresh at minute 0.
     fn ours(&mut self, id: i64, subscription: u128) -> &mut Connector {
         let mark = Mark {
             deployment: self.policy.deployment.clone(),
@@ -115,6 +118,16 @@ impl Case {
         connector
     }
 
+    fn connector(&mut self, id: i64) -> &mut Connector {
+        self.seen.connectors.get_mut(&ConnectorId(id)).unwrap()
+    }
+
+    /// Records that a run was sent, which was answered clearly.
+    fn run_sent(&mut self, id: i64, minute: u32, awaited: bool) {
+        let run = PendingRun::new(&self.seen.connectors[&ConnectorId(id)], at(minute), false);
+        self.state.connectors.get_mut(&ConnectorId(id)).unwrap().run_sent(run, awaited);
+    }
+
     fn request(&mut self, minute: u32, asked: Asked) {
         let id = RequestId::new(at(minute), 1);
         self.seen.requests.push(SyncRequest { id, at: at(minute), asked });
@@ -124,11 +137,11 @@ impl Case {
     fn plan(&mut self, minute: u32) -> Plan {
         let ours: Vec<_> =
             self.seen.connectors.values().filter(|c| self.policy.is_ours(c)).cloned().collect();
-        self.state.notice(ours.iter(), at(minute));
+        self.state.update_from(ours.iter(), at(minute));
         plan(&self.seen, &self.state, &self.policy, at(minute)).unwrap()
     }
 
-    /// The lines of the plan but for the head and the hash.
+    /// The plan as it prints, without its first line and its hash.
     fn lines(&mut self, minute: u32) -> String {
         let text = self.plan(minute).to_string();
         let lines: Vec<_> = text.lines().skip(1).filter(|line| !line.starts_with("hash")).collect();

@@ -1,143 +1,108 @@
 //! Why something is left alone.
 
-use crate::model::{ConnectorId, SubscriptionId};
+use super::Unhealthy;
+use crate::model::{ConnectorId, OutOfScope, ReadFailure, SubscriptionId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Something that a plan leaves alone, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Kept {
-    /// What.
-    #[serde(flatten)]
-    pub subject: Subject,
-    /// Why.
-    #[serde(flatten)]
-    pub why: Why,
-}
-
-/// What is left alone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(untagged)]
-pub enum Subject {
-    /// A connector.
-    Connector {
-        /// Its id.
-        connector: ConnectorId,
-        /// Its subscription.
-        subscription: Option<SubscriptionId>,
-    },
-    /// A subscription without a connector of ours.
-    Subscription {
-        /// Its id.
-        subscription: SubscriptionId,
-    },
-}
-
-/// The reason.
+/// Why a connector or subscription is left alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "why", rename_all = "kebab-case")]
 pub enum Why {
     /// The subscription is not in use.
     NotInUse {
-        /// Its state.
+        /// In ARM's word.
         state: String,
     },
-    /// Somebody else's connector covers it well.
+    /// A healthy connector that is not ours covers it.
     CoveredByOther {
-        /// That connector.
         #[serde(rename = "by")]
         connector: ConnectorId,
-        /// A member of a tenant connector.
+        /// That connector belongs to a Qualys tenant (organization) connector.
         member: bool,
     },
-    /// Somebody else's connector is there and does not cover it well; it is never doubled.
+    /// A connector that is not ours should cover it and is not healthy; ours is not added beside it.
     NotCoveredByOther {
-        /// That connector.
         #[serde(rename = "by")]
         connector: ConnectorId,
-        /// A member of a tenant connector.
+        /// That connector belongs to a Qualys tenant (organization) connector.
         member: bool,
-        /// What is wrong with it.
-        cause: String,
+        #[serde(flatten)]
+        health: Unhealthy,
     },
-    /// A create with an unclear answer is waited for.
+    /// A create was sent a short while ago; its connector may not be listed yet.
     CreateUnderWay,
-    /// Qualys refused to make its connector; it waits before the next try.
+    /// Rule *refusals back off*: Qualys refused to make its connector.
     CreateRefused {
-        /// How often in a row.
+        /// Refusals in a row.
         failures: u32,
-        /// Until when.
+        /// When the next try is due.
         #[cfg_attr(test, schemars(with = "String"))]
         until: Timestamp,
     },
-    /// What is excluded could not be read.
+    /// A management group of `EXCLUDE` could not be read.
     ExclusionUnknown,
-    /// The settings or a whole reading put it outside the scope.
+    /// The settings, or a complete reading of the management groups, put it outside the scope.
     OutOfScope {
-        /// How that is known.
-        #[serde(rename = "because")]
-        why: String,
+        #[serde(flatten)]
+        because: OutOfScope,
     },
     /// ARM does not show it in the management-group tree yet.
     NotInTreeYet,
     /// ARM answered 403 or 404.
     AccessLost,
-    /// ARM could not be asked.
+    /// It could not be read from ARM.
     ReadFailed {
-        /// What went wrong.
-        #[serde(rename = "because")]
-        why: String,
+        #[serde(flatten)]
+        because: ReadFailure,
     },
     /// Its last sync is recent enough.
     Fresh {
-        /// When it ended.
         #[cfg_attr(test, schemars(with = "String"))]
         last_sync: Timestamp,
     },
-    /// New: Qualys may start it alone.
+    /// It is new: Qualys may start it by itself.
     JustCreated,
-    /// A sync is under way.
+    /// A sync is in progress.
     InProgress,
-    /// A sync that we started does not show yet.
+    /// We started a sync, and no answer shows it yet.
     RunNotVisibleYet,
-    /// A sync has been under way for over an hour.
+    /// A sync has been in progress for over an hour.
     Stuck {
-        /// Since when, as far as we saw.
+        /// When we first saw it in progress.
         #[cfg_attr(test, schemars(with = "String"))]
         since: Timestamp,
     },
-    /// Its last sync failed; it waits before the next.
+    /// Rule *refusals back off*: its last sync failed, or Qualys refused the last run.
     FailedWaits {
-        /// How many in a row.
+        /// Failures, or refusals, in a row.
         failures: u32,
-        /// Until when.
+        /// When the next try is due.
         #[cfg_attr(test, schemars(with = "String"))]
         until: Timestamp,
     },
-    /// Its syncs keep failing, and today's attempts are used up.
+    /// Its syncs keep failing, and the tries of the last 24 hours are used up.
     FailedTooOften {
-        /// How many in a row.
+        /// Failures in a row.
         failures: u32,
     },
     /// It is disabled, and another connector of ours covers its subscription.
     DisabledTwin {
-        /// That one.
+        /// The connector that covers it.
         of: ConnectorId,
     },
-    /// Somebody switched it off; it stays so.
+    /// It was disabled, and not by us: it stays disabled.
     Disabled,
     /// Qualys says that it cannot run.
     RunNotPossible,
-    /// Qualys uses a state that this version does not know: taken for unfinished.
+    /// This version does not know its state; it counts as a sync in progress.
     UnknownState {
-        /// The state.
+        /// In Qualys's word.
         state: String,
     },
-    /// Its subscription was not observed. Absence is only a suspicion: nothing is done.
+    /// Rule *absence is only a suspicion*: its subscription was not observed, which proves nothing.
     SubscriptionNotSeen,
     /// We made it, and it no longer carries our mark.
     LostMark,
@@ -182,60 +147,61 @@ impl Why {
 
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whose = |member: bool| if member { "a tenant connector's member" } else { "made by others" };
+        let whose = |member: bool| if member { "a member of a tenant connector" } else { "not ours" };
         match self {
             Self::NotInUse { state } => write!(f, "the subscription is {state}"),
             Self::CoveredByOther { connector, member } => {
-                write!(f, "covered by connector {connector} ({})", whose(*member))
+                write!(f, "connector {connector} ({}) covers it", whose(*member))
             }
-            Self::NotCoveredByOther { connector, member, cause } => {
-                write!(
-                    f,
-                    "connector {connector} ({}) is there but {cause}; it is not doubled",
-                    whose(*member)
-                )
+            Self::NotCoveredByOther { connector, member, health } => write!(
+                f,
+                "connector {connector} ({}) should cover it, but {health}; no second connector is made beside it",
+                whose(*member)
+            ),
+            Self::CreateUnderWay => {
+                write!(f, "a create was sent; the new connector may take ten minutes to be listed")
             }
-            Self::CreateUnderWay => write!(f, "a create with an unclear answer is given ten minutes to show"),
-            Self::CreateRefused { failures, until } => {
-                write!(
-                    f,
-                    "Qualys refused to make its connector ({failures} in a row); the next try is at {until}"
-                )
-            }
+            Self::CreateRefused { failures, until } => write!(
+                f,
+                "Qualys refused to make its connector ({failures} in a row); the next try is at {until}"
+            ),
             Self::DisabledTwin { of } => {
                 write!(f, "it is disabled, and connector {of} of ours covers the subscription")
             }
             Self::ExclusionUnknown => write!(f, "an excluded management group could not be read"),
-            Self::OutOfScope { why } => write!(f, "out of scope: {why}"),
+            Self::OutOfScope { because } => write!(f, "out of scope: {because}"),
             Self::NotInTreeYet => {
                 write!(f, "not in the management-group tree yet (it lags by up to 30 minutes)")
             }
-            Self::AccessLost => write!(f, "ARM answered 403 or 404: no role on it, or no such subscription"),
-            Self::ReadFailed { why } => write!(f, "could not be read: {why}"),
-            Self::Fresh { last_sync } => write!(f, "synced {last_sync}"),
-            Self::JustCreated => write!(f, "new: Qualys may start it alone"),
-            Self::InProgress => write!(f, "a sync is under way"),
+            Self::AccessLost => {
+                write!(f, "ARM answered 403 or 404: the identity has no role on it, or it does not exist")
+            }
+            Self::ReadFailed { because } => write!(f, "it could not be read: {because}"),
+            Self::Fresh { last_sync } => write!(f, "it last synced at {last_sync}"),
+            Self::JustCreated => write!(f, "it is new: Qualys may start it by itself"),
+            Self::InProgress => write!(f, "a sync is in progress"),
             Self::RunNotVisibleYet => write!(f, "a sync was started and does not show yet"),
-            Self::Stuck { since } => write!(f, "stuck: a sync has been under way since {since}"),
+            Self::Stuck { since } => write!(f, "stuck: a sync has been in progress since {since}"),
             Self::FailedWaits { failures, until } => {
-                write!(f, "its last sync failed ({failures} in a row); the next try is at {until}")
+                write!(
+                    f,
+                    "its last sync failed or was refused ({failures} in a row); the next try is at {until}"
+                )
             }
             Self::FailedTooOften { failures } => {
-                write!(f, "its syncs fail ({failures} in a row) and today's tries are used up")
+                write!(f, "its syncs fail ({failures} in a row), and today's tries are used up")
             }
             Self::Disabled => write!(f, "it is disabled, and not by us"),
             Self::RunNotPossible => write!(f, "Qualys says that it cannot run"),
             Self::UnknownState { state } => {
-                write!(f, "its state `{state}` is not known here; taken for unfinished")
+                write!(f, "this version does not know its state `{state}`; it counts as a sync in progress")
             }
             Self::SubscriptionNotSeen => {
-                write!(f, "its subscription was not observed; absence is only a suspicion")
+                write!(f, "its subscription was not observed, which does not prove that it is gone")
             }
-            Self::LostMark => {
-                write!(f, "we made it, and it has lost our mark; it is treated as somebody else's")
-            }
+            Self::LostMark => write!(f, "we made it, and it has lost our mark: it no longer counts as ours"),
             Self::CopiedMark { marked } => {
-                write!(f, "it carries the mark of subscription {marked}: not ours")
+                write!(f, "it carries the mark of subscription {marked}, so it is not ours")
             }
         }
     }

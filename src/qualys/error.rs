@@ -2,6 +2,7 @@
 //! answer becomes an error.
 
 use super::wire;
+use crate::model::ResponseCode;
 use crate::state::Endpoint;
 use crate::store::StoreError;
 use jiff::Timestamp;
@@ -19,11 +20,7 @@ pub enum QualysError {
     #[error(
         "Qualys forbids the {endpoint} ({code}): the user lacks the right, the module is not licensed, or this IP address is not allowed"
     )]
-    Forbidden {
-        endpoint: Endpoint,
-        /// What Qualys said.
-        code: String,
-    },
+    Forbidden { endpoint: Endpoint, code: ResponseCode },
     /// There is no such object, or it is outside the user's scope.
     #[error("the {endpoint} failed: Qualys does not find the object, or this user may not see it")]
     NotFound { endpoint: Endpoint },
@@ -31,8 +28,7 @@ pub enum QualysError {
     #[error("Qualys refused the {endpoint}: {code}{}", detail.as_ref().map(|d| format!(" ({d})")).unwrap_or_default())]
     Refused {
         endpoint: Endpoint,
-        /// The response code.
-        code: String,
+        code: ResponseCode,
         /// Qualys's message, if it shows no secret.
         detail: Option<String>,
     },
@@ -97,25 +93,25 @@ impl QualysError {
         match self {
             // A connection that was never made carried nothing.
             Self::Transport { source, .. } => !source.is_connect(),
-            // Only a code that says so proves that nothing was done; the list of codes is not public.
-            Self::Refused { code, .. } => !code.starts_with("INVALID_"),
+            Self::Refused { code, .. } => !code.proves_nothing_was_done(),
             _ => self.is_transient(),
         }
     }
 
-    /// The code that an audit line shows.
-    pub fn code(&self) -> String {
+    /// The code that an outcome records.
+    pub fn code(&self) -> ResponseCode {
         match self {
-            Self::BadCredentials { .. } => "INVALID_CREDENTIALS".into(),
+            Self::BadCredentials { .. } => ResponseCode::InvalidCredentials,
             Self::Forbidden { code, .. } | Self::Refused { code, .. } => code.clone(),
-            Self::NotFound { .. } => "OBJECT_NOT_FOUND".into(),
-            Self::RateLimited { status, .. } | Self::Status { status, .. } => status.to_string(),
-            Self::NoCallsLeft { .. } => "NO_CALLS_LEFT".into(),
-            Self::LeaseLost { .. } => "LEASE_LOST".into(),
-            Self::Malformed { .. } => "MALFORMED".into(),
-            Self::Transport { .. } => "NO_ANSWER".into(),
-            Self::Address { .. } => "ADDRESS".into(),
-            Self::Account(_) => "ACCOUNT".into(),
+            Self::NotFound { .. } => ResponseCode::ObjectNotFound,
+            Self::RateLimited { status: 200, .. } => ResponseCode::LimitExceeded,
+            Self::RateLimited { status, .. } | Self::Status { status, .. } => ResponseCode::Http(*status),
+            Self::NoCallsLeft { .. } => ResponseCode::NoCallsLeft,
+            Self::LeaseLost { .. } => ResponseCode::LeaseLost,
+            Self::Malformed { .. } => ResponseCode::Malformed,
+            Self::Transport { .. } => ResponseCode::NoAnswer,
+            Self::Address { .. } => ResponseCode::Address,
+            Self::Account(_) => ResponseCode::Account,
         }
     }
 }
@@ -139,7 +135,7 @@ pub(super) fn check(
     match code {
         200..=299 => {}
         401 => return Err(QualysError::BadCredentials { endpoint }),
-        403 => return Err(QualysError::Forbidden { endpoint, code: "HTTP 403".into() }),
+        403 => return Err(QualysError::Forbidden { endpoint, code: ResponseCode::Http(403) }),
         409 | 429 => {
             let wait = wait.or_else(|| wire::seconds_to_wait(bytes));
             return Err(QualysError::RateLimited { endpoint, status: code, wait });
@@ -162,19 +158,21 @@ pub(super) fn check(
         }
         Err(what) => return Err(QualysError::Malformed { endpoint, what }),
     };
-    let code = wire::word(&answer.response_code);
-    match code.as_str() {
-        "SUCCESS" => Ok(()),
-        "INVALID_CREDENTIALS" => Err(QualysError::BadCredentials { endpoint }),
-        "UNAUTHORIZED" | "INSUFFICIENT_PERMISSION" | "FORBIDDEN" | "NOT_AUTHORIZED" => {
-            Err(QualysError::Forbidden { endpoint, code })
+    match ResponseCode::from(wire::word(&answer.response_code)) {
+        ResponseCode::Success => Ok(()),
+        ResponseCode::InvalidCredentials => Err(QualysError::BadCredentials { endpoint }),
+        code @ (ResponseCode::Unauthorized
+        | ResponseCode::InsufficientPermission
+        | ResponseCode::Forbidden
+        | ResponseCode::NotAuthorized) => Err(QualysError::Forbidden { endpoint, code }),
+        ResponseCode::ObjectNotFound => Err(QualysError::NotFound { endpoint }),
+        ResponseCode::LimitExceeded => {
+            Err(QualysError::RateLimited { endpoint, status: status.as_u16(), wait })
         }
-        "OBJECT_NOT_FOUND" => Err(QualysError::NotFound { endpoint }),
-        "LIMIT_EXCEEDED" => Err(QualysError::RateLimited { endpoint, status: status.as_u16(), wait }),
-        _ => {
+        code => {
             let detail = answer.response_error_details.and_then(|details| details.error_message);
             // Not every code is Qualys's: a user name or a password that the answer repeats may look like one.
-            let code = scrub(&code).unwrap_or_else(|| wire::UNREADABLE.to_owned());
+            let code = scrub(&code.to_string()).unwrap_or_else(|| wire::UNREADABLE.to_owned()).into();
             Err(QualysError::Refused { endpoint, code, detail: detail.and_then(|text| scrub(&text)) })
         }
     }

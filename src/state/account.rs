@@ -1,6 +1,6 @@
-//! What all tenants of one Qualys account share: the call window, the pause, the breaker.
+//! What all tenants of one Qualys account share: the booked calls, the pause, the breakers.
 //!
-//! Calls are booked before they are made, so that a kill can only under-use the hour.
+//! Calls are booked before they are made, so that a killed cycle can only leave calls of the hour unused.
 
 use crate::model::elapsed;
 use jiff::Timestamp;
@@ -13,19 +13,19 @@ use std::time::Duration;
 /// (`X-RateLimit-Window-Sec: 3600`, recorded in 2020).
 const WINDOW: Duration = Duration::from_hours(1);
 
-/// What one Qualys account remembers: `control/account=<name>/state.json`.
+/// The state of one Qualys account: `control/account=<name>/state.json`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AccountState {
-    /// The version of this shape.
     pub schema_version: u32,
     /// Calls booked in the last hour, by endpoint.
     #[serde(default)]
     pub booked: BTreeMap<Endpoint, Vec<BookedCalls>>,
-    /// No call before this moment: Qualys told us to wait.
+    /// Qualys told us to wait: no call is made before this moment.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub pause_until: Option<Timestamp>,
-    /// No call with these credentials: they were refused. Several deployments may use one account with different ones.
+    /// Qualys refused these credentials: no call is made with them. Several deployments may use one account, each with its own
+    /// credentials.
     #[serde(default)]
     pub refused: Vec<Breaker>,
     /// Random text that keeps the credentials' fingerprint from being compared with others.
@@ -33,26 +33,18 @@ pub struct AccountState {
     pub salt: String,
 }
 
-/// A kind of call that Qualys limits by itself.
+/// A kind of call; Qualys limits each kind by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Endpoint {
-    /// Search connectors.
     ConnectorSearch,
-    /// Get one connector.
     ConnectorGet,
-    /// Create a connector.
     ConnectorCreate,
-    /// Update a connector.
     ConnectorUpdate,
-    /// Run a connector.
     ConnectorRun,
-    /// Delete a connector.
     ConnectorDelete,
-    /// Search host assets.
     HostSearch,
-    /// Count host assets.
     HostCount,
 }
 
@@ -75,21 +67,19 @@ impl fmt::Display for Endpoint {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BookedCalls {
-    /// When.
     #[cfg_attr(test, schemars(with = "String"))]
     pub at: Timestamp,
-    /// How many.
     pub calls: u32,
 }
 
-/// An open breaker: these credentials were refused.
+/// Credentials that Qualys refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Breaker {
-    /// When it opened.
+    /// When they were refused.
     #[cfg_attr(test, schemars(with = "String"))]
     pub opened: Timestamp,
-    /// The version (or short salted fingerprint) of the credentials that were refused.
+    /// Their versions in the vault, or a short salted fingerprint.
     pub credentials: String,
 }
 
@@ -97,15 +87,13 @@ pub struct Breaker {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Used {
-    /// In all.
     pub total: u32,
-    /// By endpoint.
     pub by_endpoint: BTreeMap<Endpoint, u32>,
-    /// Calls of the busiest endpoint that are left in this hour, the reserve left out.
+    /// The calls that the busiest endpoint has left in this hour, without the reserve.
     pub left: Option<u32>,
 }
 
-/// What is left of a limit when the reserve stays untouched; at least one call, or nothing would ever work.
+/// What a limit leaves beside the reserve: at least one call, or nothing would ever work.
 pub fn without_reserve(limit: u32, reserve_percent: u32) -> u32 {
     let reserve = u64::from(limit) * u64::from(reserve_percent.min(100));
     let reserve = u32::try_from(reserve.div_ceil(100)).unwrap_or(limit);
@@ -113,10 +101,10 @@ pub fn without_reserve(limit: u32, reserve_percent: u32) -> u32 {
 }
 
 impl AccountState {
-    /// Books up to `wanted` calls, as many as `allowed` in an hour leaves.
+    /// Books up to `wanted` calls, if `allowed` calls an hour leave so many. Returns how many it booked.
     ///
     /// # Errors
-    /// When none is left: the moment at which one will be.
+    /// When no call is left: the moment at which there will be one.
     pub fn book(
         &mut self,
         endpoint: Endpoint,
@@ -136,7 +124,7 @@ impl AccountState {
         Ok(calls)
     }
 
-    /// Gives back calls that were booked and not made.
+    /// Returns calls that were booked and not made.
     pub fn give_back(&mut self, endpoint: Endpoint, mut calls: u32) {
         for booking in self.booked.entry(endpoint).or_default().iter_mut().rev() {
             let back = calls.min(booking.calls);
@@ -149,21 +137,23 @@ impl AccountState {
         });
     }
 
-    /// Calls booked since `began` were made at some time until `now`; the latest is the safe guess.
+    /// Counts the calls booked since `began` as made `now`. They were made somewhere between; the latest moment is the safe
+    /// assumption.
     pub fn made_until(&mut self, began: Timestamp, now: Timestamp) {
         for booking in self.booked.values_mut().flatten().filter(|booking| booking.at >= began) {
             booking.at = now;
         }
     }
 
-    /// Calls booked in the last hour.
+    /// The calls to this endpoint that were booked in the last hour.
     pub fn used(&self, endpoint: Endpoint, now: Timestamp) -> u32 {
         let bookings = self.booked.get(&endpoint).into_iter().flatten();
         in_all(bookings.filter(|booking| elapsed(now, booking.at) < WINDOW))
     }
 }
 
-/// The calls of some bookings. Somebody may have changed the blob: more than can be counted is a full hour, never a free one.
+/// The calls of these bookings. A person may have edited the blob: a sum that overflows counts as a full hour, never as a
+/// free one.
 fn in_all<'a>(bookings: impl Iterator<Item = &'a BookedCalls>) -> u32 {
     bookings.fold(0, |calls, booking| calls.saturating_add(booking.calls))
 }
@@ -184,7 +174,7 @@ mod tests {
         assert_eq!(
             account.book(endpoint, 20, 30, full),
             Err(after(now, WINDOW)),
-            "until the oldest leaves the window"
+            "when the oldest booking leaves the window"
         );
         account.give_back(endpoint, 13);
         assert_eq!(account.used(endpoint, full), 17);

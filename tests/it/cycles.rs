@@ -85,7 +85,10 @@ async fn a_connector_that_is_missing_from_one_answer_is_neither_forgotten_nor_do
         stage.world.fault(Fault::new(CallKind::ConnectorSearch, Kind::DropRow).times(1));
         let ran = stage.cycle(&app).await;
         assert_eq!(ran.report.outcomes.len(), 1, "one looked gone, and Qualys was asked for it");
-        assert!(matches!(ran.report.outcomes[0].result, qualys_azure_inventory::report::Done::There { .. }));
+        assert!(matches!(
+            ran.report.outcomes[0].result,
+            qualys_azure_inventory::outcome::ActionResult::AlreadyThere { .. }
+        ));
         stage.pass(15 * MINUTE);
     }
     assert_eq!(stage.world.connectors().len(), 5);
@@ -377,7 +380,7 @@ async fn the_audit_tells_what_was_meant_and_what_became_of_it() {
         serde_json::from_str(std::fs::read_to_string(folder.join(name)).unwrap().trim()).unwrap()
     };
     let intent = read(format!("{}.intent.jsonl", ran.report.cycle));
-    assert_eq!((&intent["action"], &intent["reason"]), (&"create".into(), &"no connector covers it".into()));
+    assert_eq!((&intent["action"], &intent["reason"]), (&"create".into(), &"not-covered".into()));
     let outcome = read(format!("{}.jsonl", ran.report.cycle));
     assert_eq!((&outcome["action"], &outcome["result"]), (&"create".into(), &"done".into()));
 }

@@ -101,7 +101,7 @@ fn is_unread(kept: &Kept) -> bool {
 /// The gravest of what the report says.
 fn came_to(report: &Report) -> String {
     let Counts { failed, unclear, not_started, .. } = report.counts();
-    let found = serde_json::to_string(&report.outcomes).unwrap().contains(" after: ");
+    let found = serde_json::to_string(&report.outcomes).unwrap().contains("\"found_after\"");
     let words = [
         (report.problems.iter().any(|problem| problem.stage == CycleStage::Plan), "refused"),
         (report.waits_until.is_some(), "waits"),

@@ -1,4 +1,4 @@
-//! Azure storage whose answers are lost: what was done is recognised as our own doing.
+//! Answers of Azure storage that are lost: a write that took effect is recognised as our own.
 
 use crate::azure_job::azure_stage;
 use qualys_azure_inventory::lease::{Acquired, Holder, Lease};
@@ -9,7 +9,7 @@ use std::time::Duration;
 use world::azurite::blob_host;
 use world::{CallKind, Fault, Kind, Service, World};
 
-/// The store as the program has it, without the program.
+/// A store as the program builds it.
 fn store(world: &World) -> Store {
     let identity = Arc::new(crate::stage::WorldIdentity::new(world));
     let url = format!("https://{}", blob_host()).parse().unwrap();
@@ -28,7 +28,10 @@ async fn a_write_whose_answer_was_lost_is_recognised_as_our_own() {
     world.fault(Fault::new(CallKind::BlobPut, Kind::ResetAfter));
     let second = store.put(&key, "2".into(), Condition::Match(first.clone())).await.unwrap();
     let lost = store.put(&key, "3".into(), Condition::Match(first)).await;
-    assert!(matches!(lost, Err(StoreError::Conflict { .. })), "a race that was really lost stays so");
+    assert!(
+        matches!(lost, Err(StoreError::Conflict { .. })),
+        "a write that lost a race for another reason stays an error"
+    );
     let blob = store.get(&key).await.unwrap().unwrap();
     assert_eq!((blob.bytes, blob.etag), ("2".into(), second));
     let part = BlobKey::Raw {
@@ -37,10 +40,10 @@ async fn a_write_whose_answer_was_lost_is_recognised_as_our_own() {
         resource_type: "VIRTUAL_MACHINE".into(),
         part: 0,
     };
-    let mut draft = store.new_blob(part.clone()).await.unwrap();
-    draft.write("row\n".into()).await.unwrap();
+    let mut blob = store.new_blob(part.clone()).await.unwrap();
+    blob.write("row\n".into()).await.unwrap();
     world.fault(Fault::new(CallKind::BlockListPut, Kind::ResetAfter));
-    draft.publish().await.unwrap();
+    blob.publish().await.unwrap();
     assert_eq!(store.get(&part).await.unwrap().unwrap().bytes, "row\n");
     assert!(world.calls().iter().any(|call| call.service == Service::Storage));
 }

@@ -12,7 +12,7 @@ fn one_connector_is_made_for_each_subscription_in_use_that_none_covers() {
     + create connector `s2 (…2)` for …2: no connector covers it
     + create connector `s3 (…3)` for …3: no connector covers it
     = leave …4: the subscription is Disabled
-    = keep connector 10 of …1: synced 2026-11-23T04:00:00Z
+    = keep connector 10 of …1: it last synced at 2026-11-23T04:00:00Z
     2 to create, 0 to run, 0 to disable, 0 withheld; 4 calls to Qualys; new connectors switch on AI
     1 of 3 subscriptions in use are covered
     ");
@@ -28,7 +28,7 @@ fn a_connector_that_does_not_say_what_it_covers_makes_creates_look_first() {
     let mark = case.ours(11, 1).description.clone();
     case.foreign(10, 9);
     case.foreign(11, 1).description = mark;
-    case.seen.connectors.get_mut(&ConnectorId(11)).unwrap().subscription = None;
+    case.connector(11).subscription = None;
     assert!(case.plan(1).is_empty(), "our own mark says it");
 }
 
@@ -59,7 +59,7 @@ fn the_creation_brake_holds_the_rest_for_the_next_cycle() {
 #[test]
 fn a_create_with_an_unclear_answer_is_not_repeated_for_ten_minutes() {
     let mut case = Case::new(1);
-    case.state.create_unclear(sub(1), at(0));
+    case.state.create_sent(sub(1), at(0));
     assert!(case.plan(9).is_empty());
     assert_eq!(case.plan(10).cost.creates, 1);
 }

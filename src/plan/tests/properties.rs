@@ -3,7 +3,7 @@
 use super::*;
 use proptest::prelude::*;
 
-/// What Qualys would show after a plan was carried out and every sync ended well.
+/// Changes the connectors as Qualys would show them once the plan was carried out and every sync had succeeded.
 fn carry_out(case: &mut Case, plan: &Plan, minute: u32) {
     let mut next = case.seen.connectors.keys().last().map_or(100, |id| id.0) + 1;
     for action in plan.wanted().cloned().collect::<Vec<_>>() {
@@ -26,20 +26,20 @@ fn carry_out(case: &mut Case, plan: &Plan, minute: u32) {
     }
 }
 
-/// A connector to be: the subscription, whose it is, disabled, member, state, the minute of its last sync.
-type Made = (u128, usize, bool, bool, &'static str, Option<u32>);
+/// A connector: its subscription, whose it is, disabled, member, state, the minute of its last sync.
+type ConnectorParts = (u128, usize, bool, bool, &'static str, Option<u32>);
 
-fn any_connector() -> impl Strategy<Value = Made> {
+fn any_connector() -> impl Strategy<Value = ConnectorParts> {
     let states = vec!["FINISHED_SUCCESS", "FINISHED_ERRORS", "RUNNING", "QUEUED", "DISABLED", "ODD"];
     let synced = prop::option::weighted(0.8, 0u32..399);
     (0u128..14, 0usize..4, any::<bool>(), any::<bool>(), prop::sample::select(states), synced)
 }
 
-/// What a case is made of, so that it can be put together in another order.
+/// The parts of a case, which can be put together in another order.
 #[derive(Debug, Clone)]
 struct Parts {
     subscriptions: Vec<(u128, &'static str)>,
-    connectors: Vec<(i64, Made)>,
+    connectors: Vec<(i64, ConnectorParts)>,
     requests: Vec<(u32, Option<u128>)>,
     unreadable: Vec<&'static str>,
     removed: u32,
@@ -56,7 +56,7 @@ impl Parts {
             case.subscription(*number, state);
         }
         for (id, (subscription, whose, disabled, member, state, synced)) in connectors {
-            // Somebody else's, ours, ours by its mark alone, or one that does not say what it covers.
+            // 0: made by others; 1: ours; 2: ours by its mark alone; 3: one that does not say what it covers.
             let ours = matches!(whose, 1 | 2);
             let made = if ours { case.ours(*id, *subscription) } else { case.foreign(*id, *subscription) };
             if *whose >= 2 {
@@ -121,14 +121,10 @@ proptest! {
     fn what_is_not_ours_is_never_in_a_plan_and_removals_keep_the_limit(mut case in any_case()) {
         let limit = case.policy.max_removals.unwrap_or(5);
         let plan = case.plan(400);
-        let ids = plan.steps.iter().filter_map(|step| match step.action {
-            Action::Run { connector, .. } | Action::Disable { connector, .. } => Some(connector),
-            Action::Create { .. } => None,
-        });
-        for id in ids {
+        for id in plan.steps.iter().filter_map(|step| step.action.connector()) {
             prop_assert!(case.policy.is_ours(&case.seen.connectors[&id]));
         }
-        let removals = plan.wanted().filter(|action| action.is_removal()).count();
+        let removals = plan.wanted().filter(|action| action.kind() == ActionKind::Removal).count();
         prop_assert!(removals == 0 || case.state.removals.len() + removals <= limit);
         prop_assert!(removals == 0 || case.seen.unreadable.is_empty());
     }
@@ -136,24 +132,24 @@ proptest! {
     #[test]
     fn no_plan_doubles_a_connector(mut case in any_case()) {
         let plan = case.plan(400);
-        let created: Vec<_> = plan.wanted().filter(|a| matches!(a, Action::Create { .. })).map(Action::subscription).collect();
+        let created: Vec<_> = plan.wanted().filter(|a| a.kind() == ActionKind::Creation).map(Action::subscription).collect();
         for id in &created {
             prop_assert!(case.seen.connectors.values().all(|c| c.covers() != Some(*id)));
         }
-        let different: std::collections::BTreeSet<_> = created.iter().collect();
+        let different: BTreeSet<_> = created.iter().collect();
         prop_assert_eq!(different.len(), created.len());
     }
 
     #[test]
     fn carrying_out_a_plan_leaves_an_empty_plan(mut case in any_case()) {
         let plan = case.plan(400);
-        // Time stands still: as it goes by, more becomes due.
+        // Time stands still, because more becomes due as it passes.
         carry_out(&mut case, &plan, 400);
         let again = case.plan(400);
         if plan.cost.withheld == 0 {
             prop_assert!(again.is_empty(), "{}\nthen\n{}", plan, again);
         }
-        // What a brake held back comes in later plans, and they come to an end; a brake of zero lets nothing through.
+        // Later plans carry out what a brake held back, until nothing is left; a brake of zero lets nothing through.
         let mut next = again;
         for _ in 0..16 {
             carry_out(&mut case, &next, 400);

@@ -5,35 +5,28 @@ use super::*;
 #[test]
 fn a_new_connector_that_qualys_starts_alone_is_never_run() {
     let mut case = Case::new(1);
-    (case.ours(10, 1).state, case.ours(10, 1).last_sync) = (ConnectorState::Queued, None);
-    let connector = case.seen.connectors.get_mut(&ConnectorId(10)).unwrap();
+    let connector = case.ours(10, 1);
     (connector.state, connector.last_sync) = (ConnectorState::Queued, None);
     assert!(case.plan(0).is_empty());
-    case.seen.connectors.get_mut(&ConnectorId(10)).unwrap().state = ConnectorState::Running;
+    case.connector(10).state = ConnectorState::Running;
     assert!(case.plan(2).is_empty());
-    assert!(case.lines(3).contains("a sync is under way"));
+    assert!(case.lines(3).contains("a sync is in progress"));
 }
 
 #[test]
 fn a_new_connector_that_waits_is_run_once_and_then_joined() {
     let mut case = Case::new(1);
-    case.ours(10, 1);
-    let connector = case.seen.connectors.get_mut(&ConnectorId(10)).unwrap();
+    let connector = case.ours(10, 1);
     (connector.state, connector.last_sync) = (ConnectorState::Queued, None);
-    let connector = connector.clone();
     assert!(case.plan(0).is_empty());
     assert!(case.plan(1).is_empty());
     let plan = case.plan(2);
     assert!(matches!(plan.steps[0].action, Action::Run { awaited: true, .. }), "{plan}");
-    case.state
-        .connectors
-        .get_mut(&ConnectorId(10))
-        .unwrap()
-        .ran(PendingRun::new(&connector, at(2), false), true);
+    case.run_sent(10, 2, true);
     for minute in 3..60 {
         assert!(case.plan(minute).is_empty(), "minute {minute}");
     }
-    assert!(case.lines(64).contains("stuck: a sync has been under way since"));
+    assert!(case.lines(64).contains("stuck: a sync has been in progress since"));
 }
 
 #[test]
@@ -44,9 +37,9 @@ fn a_sync_is_due_when_it_is_old_never_was_or_was_asked_for() {
     case.ours(12, 3).last_sync = Some(at(30));
     case.request(40, Asked { subscriptions: [sub(3)].into(), ..Asked::default() });
     insta::assert_snapshot!(case.lines(301), @r"
-    ~ run connector 10 of …1: its last sync is of 2026-11-23T04:00:00Z
+    ~ run connector 10 of …1: it last synced at 2026-11-23T04:00:00Z
     ~ run connector 11 of …2: it has never synced
-    ~ run connector 12 of …3: requested 2026-11-23T04:40:00Z
+    ~ run connector 12 of …3: it was requested at 2026-11-23T04:40:00Z
     0 to create, 3 to run, 0 to disable, 0 withheld; 3 calls to Qualys
     1 of 3 subscriptions in use are covered
     ");
@@ -55,41 +48,30 @@ fn a_sync_is_due_when_it_is_old_never_was_or_was_asked_for() {
 #[test]
 fn a_request_runs_a_connector_once() {
     let mut case = Case::new(1);
-    let connector = case.ours(10, 1).clone();
+    case.ours(10, 1);
     case.request(5, Asked { all: true, ..Asked::default() });
     assert_eq!(case.plan(6).cost.runs, 1);
-    case.state
-        .connectors
-        .get_mut(&ConnectorId(10))
-        .unwrap()
-        .ran(PendingRun::new(&connector, at(6), false), true);
+    case.run_sent(10, 6, true);
     assert!(case.plan(7).is_empty(), "it does not show yet");
-    case.seen.connectors.get_mut(&ConnectorId(10)).unwrap().last_sync = Some(at(8));
+    case.connector(10).last_sync = Some(at(8));
     assert!(case.plan(9).is_empty(), "it has ended");
 }
 
 #[test]
 fn a_failed_sync_waits_longer_each_time_and_gives_up_after_four_a_day() {
     let mut case = Case::new(1);
-    let mut connector = case.ours(10, 1).clone();
-    connector.state = ConnectorState::FinishedErrors;
-    case.seen.connectors.insert(connector.id, connector.clone());
+    case.ours(10, 1).state = ConnectorState::FinishedErrors;
     let mut runs = Vec::new();
     for minute in 1..24 * 60 {
         if case.plan(minute).cost.runs == 1 {
             runs.push(minute);
-            case.state
-                .connectors
-                .get_mut(&ConnectorId(10))
-                .unwrap()
-                .ran(PendingRun::new(&connector, at(minute), false), false);
+            case.run_sent(10, minute, false);
             // It fails again within a minute.
-            connector.last_sync = Some(at(minute));
-            case.seen.connectors.insert(connector.id, connector.clone());
+            case.connector(10).last_sync = Some(at(minute));
         }
     }
     let waits: Vec<_> = runs.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    assert_eq!((runs.len(), waits), (4, vec![31, 61, 121]), "15 minutes, then doubled: {runs:?}");
+    assert_eq!((runs.len(), waits), (4, vec![31, 61, 121]), "15 minutes, doubled each time: {runs:?}");
     assert!(case.lines(24 * 60 - 1).contains("today's tries are used up"));
 }
 
@@ -106,5 +88,5 @@ fn an_unknown_state_is_taken_for_unfinished() {
     let mut case = Case::new(1);
     case.ours(10, 1).state = ConnectorState::Other("PAUSED".into());
     assert!(case.plan(400).is_empty());
-    assert!(case.lines(400).contains("its state `PAUSED` is not known here"));
+    assert!(case.lines(400).contains("this version does not know its state `PAUSED`"));
 }

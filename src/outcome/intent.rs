@@ -1,0 +1,80 @@
+//! What a cycle is about to write to Qualys, and what that means when the cycle was killed.
+
+use crate::model::{Connector, ConnectorId};
+use crate::plan::{Action, Step};
+use crate::state::{PendingRun, SCHEMA_VERSION, TenantState};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One line of `audit/…/<cycle id>.intent.jsonl`: a step that the cycle is about to carry out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    schema_version: u32,
+    /// When it was written: before the cycle's first write to Qualys.
+    at: Timestamp,
+    #[serde(flatten)]
+    step: Step,
+    /// The connector before the action; none for a creation.
+    before: Option<Before>,
+}
+
+/// The fields of a connector that actions may change, and those that tell one state of it from another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Before {
+    name: String,
+    disabled: bool,
+    /// In Qualys's word.
+    state: String,
+    last_sync: Option<Timestamp>,
+}
+
+impl From<&Connector> for Before {
+    fn from(connector: &Connector) -> Self {
+        Self {
+            name: connector.name.clone(),
+            disabled: connector.disabled,
+            state: connector.state.as_str().to_owned(),
+            last_sync: connector.last_sync,
+        }
+    }
+}
+
+impl Intent {
+    /// The intent to carry out a step. `connectors`: as they were observed.
+    pub fn new(step: Step, connectors: &BTreeMap<ConnectorId, Connector>, at: Timestamp) -> Self {
+        let before = step.action.connector().and_then(|id| connectors.get(&id)).map(Before::from);
+        Self { schema_version: SCHEMA_VERSION, at, step, before }
+    }
+
+    /// The intents of a stored file.
+    ///
+    /// The file is written whole, so a line that cannot be read was written by another version: nothing is known of it.
+    pub fn read_lines(bytes: &[u8]) -> Vec<Self> {
+        String::from_utf8_lossy(bytes).lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// Records in the state that a killed cycle may have carried this out.
+    ///
+    /// The intent was written before the cycle's first write, and its last write may have come minutes later, so `now` is the
+    /// safe assumption for when it was done.
+    pub fn recover(&self, state: &mut TenantState, now: Timestamp) {
+        match &self.step.action {
+            Action::Create { subscription, .. } => state.create_sent(*subscription, now),
+            Action::Run { connector, awaited, .. } => {
+                let sync = state.connectors.entry(*connector).or_default();
+                let is_recorded = sync.last_run() >= Some(self.at);
+                if !is_recorded {
+                    sync.run_sent(self.unclear_run(now), *awaited);
+                }
+            }
+            Action::Disable { .. } => state.removals.push(now),
+        }
+    }
+
+    fn unclear_run(&self, at: Timestamp) -> PendingRun {
+        let (state, last_sync) =
+            self.before.as_ref().map_or_else(Default::default, |b| (b.state.clone(), b.last_sync));
+        PendingRun { at, last_sync, state, error_digest: None, seen_in_progress: false, unclear: true }
+    }
+}

@@ -1,0 +1,93 @@
+//! What became of an action.
+
+use crate::model::{ConnectorId, ResponseCode};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What became of an action.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(tag = "result", rename_all = "kebab-case")]
+pub enum ActionResult {
+    Done {
+        /// The connector that was made or changed.
+        id: ConnectorId,
+        /// The code of an answer that did not say so: the change was found when Qualys was asked afterwards.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        found_after: Option<ResponseCode>,
+    },
+    /// Qualys has such a connector already; nothing was sent.
+    AlreadyThere { id: ConnectorId },
+    /// Qualys refused it, or the request did not reach Qualys: nothing was changed.
+    Failed {
+        code: ResponseCode,
+        /// The error and its causes.
+        error: String,
+    },
+    /// It may or may not have been done; later cycles find out.
+    Unclear {
+        code: ResponseCode,
+        /// The error and its causes.
+        error: String,
+    },
+    /// It was not begun; a later cycle plans it again.
+    NotStarted {
+        #[serde(flatten)]
+        because: NotStarted,
+    },
+}
+
+/// Why an action was not begun.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(tag = "because", rename_all = "kebab-case")]
+pub enum NotStarted {
+    /// The account's lease was lost.
+    LeaseLost,
+    /// The cycle's time is over.
+    TimeOver,
+    /// A call failed in a way that every further call would: a limit, a lost lease, wrong credentials, no account state.
+    CallsStopped {
+        code: ResponseCode,
+        /// The error and its causes.
+        error: String,
+    },
+}
+
+impl fmt::Display for NotStarted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LeaseLost => write!(f, "the account's lease was lost"),
+            Self::TimeOver => write!(f, "the cycle's time is over"),
+            Self::CallsStopped { code: _, error } => f.write_str(error),
+        }
+    }
+}
+
+impl ActionResult {
+    /// The connector that was made, changed or found.
+    pub fn connector(&self) -> Option<ConnectorId> {
+        match self {
+            Self::Done { id, found_after: _ } | Self::AlreadyThere { id } => Some(*id),
+            Self::Failed { .. } | Self::Unclear { .. } | Self::NotStarted { .. } => None,
+        }
+    }
+
+    /// Whether a later cycle must find out about it, or begin it.
+    pub fn is_open(&self) -> bool {
+        match self {
+            Self::Unclear { .. } | Self::NotStarted { .. } => true,
+            Self::Done { .. } | Self::AlreadyThere { .. } | Self::Failed { .. } => false,
+        }
+    }
+
+    /// Whether Qualys refused the action itself; limits, missing rights and wrong credentials do not count.
+    pub fn is_final_refusal(&self) -> bool {
+        matches!(self, Self::Failed { code, .. } if code.is_final_refusal())
+    }
+
+    /// Whether Qualys refused the user name or the password.
+    pub fn refused_credentials(&self) -> bool {
+        matches!(self, Self::Failed { code: ResponseCode::InvalidCredentials, .. })
+    }
+}

@@ -1,0 +1,94 @@
+//! Whether a connector covers its subscription: enabled, healthy and fresh.
+
+use super::{Policy, Why};
+use crate::model::{Connector, SyncClass, elapsed};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::time::Duration;
+
+/// A connector may be this much later than its own run frequency says: a sync takes its time.
+const RUN_FREQUENCY_SLACK: Duration = Duration::from_hours(1);
+
+/// Why a connector does not cover its subscription.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(tag = "health", rename_all = "kebab-case")]
+pub enum Unhealthy {
+    Disabled,
+    LastSyncFailed {
+        /// In Qualys's word.
+        state: String,
+    },
+    /// Qualys says that it cannot run.
+    CannotRun {
+        /// In Qualys's word.
+        state: String,
+    },
+    /// This version does not know its state.
+    StateUnknown {
+        /// In Qualys's word.
+        state: String,
+    },
+    /// A sync has been in progress for too long.
+    Stuck,
+    NeverSynced,
+    /// The last sync is too long ago.
+    LastSyncOld {
+        #[cfg_attr(test, schemars(with = "String"))]
+        last_sync: Timestamp,
+    },
+}
+
+impl fmt::Display for Unhealthy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disabled => write!(f, "it is disabled"),
+            Self::LastSyncFailed { state } => write!(f, "its last sync failed ({state})"),
+            Self::CannotRun { state } => write!(f, "it cannot run ({state})"),
+            Self::StateUnknown { state } => write!(f, "its state is unknown to this version ({state})"),
+            Self::Stuck => write!(f, "its sync is stuck"),
+            Self::NeverSynced => write!(f, "it has never finished a sync"),
+            Self::LastSyncOld { last_sync } => write!(f, "it last synced at {last_sync}"),
+        }
+    }
+}
+
+impl Policy {
+    /// Whether a connector is enabled, healthy and fresh.
+    ///
+    /// # Errors
+    /// When it is not: the first reason that applies. Whether a sync is stuck is not known here.
+    pub(super) fn health(&self, connector: &Connector, now: Timestamp) -> Result<(), Unhealthy> {
+        if connector.disabled {
+            return Err(Unhealthy::Disabled);
+        }
+        let state = connector.state.as_str().to_owned();
+        match connector.state.class() {
+            SyncClass::EndedBadly => return Err(Unhealthy::LastSyncFailed { state }),
+            SyncClass::NotPossible => return Err(Unhealthy::CannotRun { state }),
+            SyncClass::Unknown => return Err(Unhealthy::StateUnknown { state }),
+            SyncClass::InProgress | SyncClass::EndedWell => {}
+        }
+        // A connector that others made may rightly run less often than ours.
+        let own_age = connector
+            .run_frequency_minutes
+            .map_or(Duration::ZERO, |minutes| Duration::from_mins(u64::from(minutes)) + RUN_FREQUENCY_SLACK);
+        match connector.last_sync {
+            None => Err(Unhealthy::NeverSynced),
+            Some(last_sync) if elapsed(now, last_sync) > self.sync_max_age.max(own_age) => {
+                Err(Unhealthy::LastSyncOld { last_sync })
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Rule *only ours is changed*: why a subscription that another connector covers, well or badly, gets none of ours.
+    pub(super) fn covered_by_other(&self, other: &Connector, now: Timestamp) -> Why {
+        let (connector, member) = (other.id, other.member);
+        match self.health(other, now) {
+            Ok(()) => Why::CoveredByOther { connector, member },
+            Err(health) => Why::NotCoveredByOther { connector, member, health },
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The plan while it is being made: what was observed, sorted for the rules, and the steps so far.
+
+use super::{Cost, Kept, Plan, Policy, Step, Subject, Why, cover};
+use crate::model::{Connector, ConnectorId, Observed, SubscriptionId, Unreadable, hex};
+use crate::state::{SCHEMA_VERSION, TenantState};
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
+pub(super) struct Planner<'a> {
+    pub(super) seen: &'a Observed,
+    pub(super) state: &'a TenantState,
+    pub(super) policy: &'a Policy,
+    pub(super) now: Timestamp,
+    pub(super) ours: BTreeMap<ConnectorId, &'a Connector>,
+    /// Every connector, ours or not, by the subscription that it covers.
+    by_subscription: BTreeMap<SubscriptionId, Vec<&'a Connector>>,
+    /// The scopes that could not be read, sorted: the order in which they failed means nothing.
+    pub(super) unreadable: Vec<Unreadable>,
+    pub(super) steps: Vec<Step>,
+    kept: Vec<Kept>,
+}
+
+impl<'a> Planner<'a> {
+    pub(super) fn new(
+        seen: &'a Observed,
+        state: &'a TenantState,
+        policy: &'a Policy,
+        now: Timestamp,
+    ) -> Self {
+        let ours =
+            seen.connectors.iter().filter(|(_, c)| policy.is_ours(c)).map(|(id, c)| (*id, c)).collect();
+        let mut by_subscription: BTreeMap<SubscriptionId, Vec<&Connector>> = BTreeMap::new();
+        for connector in seen.connectors.values() {
+            if let Some(subscription) = connector.covers() {
+                by_subscription.entry(subscription).or_default().push(connector);
+            }
+        }
+        let mut unreadable = seen.unreadable.clone();
+        unreadable.sort_by(|a, b| (&a.scope, &a.why).cmp(&(&b.scope, &b.why)));
+        let (steps, kept) = (Vec::new(), Vec::new());
+        Self { seen, state, policy, now, ours, by_subscription, unreadable, steps, kept }
+    }
+
+    pub(super) fn keep(&mut self, subject: Subject, why: Why) {
+        self.kept.push(Kept { subject, why });
+    }
+
+    /// The connectors, ours or not, that cover a subscription.
+    fn connectors_of(&self, subscription: SubscriptionId) -> impl Iterator<Item = &'a Connector> {
+        self.by_subscription.get(&subscription).into_iter().flatten().copied()
+    }
+
+    pub(super) fn ours_of(&self, subscription: SubscriptionId) -> impl Iterator<Item = &'a Connector> {
+        self.connectors_of(subscription).filter(|c| self.ours.contains_key(&c.id))
+    }
+
+    pub(super) fn others_of(&self, subscription: SubscriptionId) -> impl Iterator<Item = &'a Connector> {
+        self.connectors_of(subscription).filter(|c| !self.ours.contains_key(&c.id))
+    }
+
+    /// Names the connectors that look like ours and are not: they are never touched.
+    pub(super) fn keep_lost_and_copied_marks(&mut self) {
+        for connector in self.seen.connectors.values().filter(|c| !self.ours.contains_key(&c.id)) {
+            let why = match connector.mark() {
+                Some(mark) if connector.subscription.is_some_and(|own| own != mark.subscription) => {
+                    Why::CopiedMark { marked: mark.subscription }
+                }
+                None if self.state.connectors.contains_key(&connector.id) => Why::LostMark,
+                Some(_) | None => continue,
+            };
+            let subject = Subject::Connector { connector: connector.id, subscription: connector.covers() };
+            self.kept.push(Kept { subject, why });
+        }
+    }
+
+    pub(super) fn finish(self) -> Plan {
+        let mut lines: Vec<String> = self.steps.iter().map(|step| step.action.hashed_line()).collect();
+        lines.sort();
+        let hash = hex(&Sha256::digest(lines.join("\n").as_bytes()));
+        Plan {
+            schema_version: SCHEMA_VERSION,
+            tenant: self.seen.tenant,
+            mode: self.policy.mode,
+            made: self.now,
+            hash,
+            coverage: cover::coverage(self.seen, self.state, self.policy, self.now),
+            cost: Cost::of(&self.steps, self.policy),
+            steps: self.steps,
+            kept: self.kept,
+            unreadable: self.unreadable,
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! A run of ours whose end was not seen yet.
+
+use crate::model::{Connector, elapsed, hex};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::time::Duration;
+
+/// A run whose answer was unclear and of which nothing shows is forgotten after so long, so that it may be repeated.
+const UNCLEAR_RUN_LASTS: Duration = Duration::from_mins(5);
+
+/// A run of ours, and what the connector showed before it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct PendingRun {
+    /// When we sent it.
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub at: Timestamp,
+    /// `lastSync` before it.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub last_sync: Option<Timestamp>,
+    /// Qualys's word for the state before it; empty when that is not known.
+    pub state: String,
+    /// A digest of the error before it, in hexadecimal. The text itself may hold anything, so it is not stored.
+    pub error_digest: Option<String>,
+    /// An in-progress state was seen since.
+    pub seen_in_progress: bool,
+    /// Its answer was unclear: it may not have been received.
+    pub unclear: bool,
+}
+
+impl PendingRun {
+    /// A run of this connector, as it was before.
+    pub fn new(before: &Connector, at: Timestamp, unclear: bool) -> Self {
+        Self {
+            at,
+            last_sync: before.last_sync,
+            state: before.state.as_str().to_owned(),
+            error_digest: error_digest(before),
+            seen_in_progress: false,
+            unclear,
+        }
+    }
+
+    /// Whether a connector in a terminal state shows the end of this run.
+    pub(super) fn has_ended(&self, connector: &Connector, well: bool) -> bool {
+        // A failed run may leave `lastSync` where it was (no source says), so a changed state or error counts too.
+        let shows_another_failure =
+            || connector.state.as_str() != self.state || error_digest(connector) != self.error_digest;
+        self.seen_in_progress || connector.last_sync > self.last_sync || !well && shows_another_failure()
+    }
+
+    /// Whether its answer was unclear and nothing has shown since.
+    pub(super) fn is_lost(&self, now: Timestamp) -> bool {
+        self.unclear && !self.seen_in_progress && elapsed(now, self.at) >= UNCLEAR_RUN_LASTS
+    }
+}
+
+/// Tells one error text from another without storing it.
+fn error_digest(connector: &Connector) -> Option<String> {
+    let text = connector.last_error.as_ref()?;
+    Some(hex(&Sha256::digest(text.as_bytes())[..8]))
+}
