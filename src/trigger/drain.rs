@@ -4,7 +4,7 @@ use super::{functions, now};
 use crate::app::App;
 use crate::host::Answer;
 use crate::inbox::ItemContent;
-use crate::queue::{QueueError, Received, WakeUp};
+use crate::queue::{QueueError, REDELIVERY, Received, WakeUp};
 use crate::report::chain;
 use crate::store::ItemName;
 use std::time::Duration;
@@ -15,8 +15,6 @@ use tracing::{error, warn};
 const TICK: Duration = Duration::from_mins(15);
 /// A look into a folder is cheap, and people wait at a desk.
 const POLL: Duration = Duration::from_millis(250);
-/// As `visibilityTimeout` in `host.json`: longer than the lease.
-const COMES_BACK: Duration = Duration::from_secs(90);
 
 /// Ticks and delivers until it is dropped.
 pub async fn drain(app: &App) -> std::convert::Infallible {
@@ -44,7 +42,7 @@ pub async fn drain(app: &App) -> std::convert::Infallible {
 /// Takes the next message that is due, if any, and serves it.
 async fn deliver(app: &App) -> Result<(), QueueError> {
     let queue = app.wake_ups.queue();
-    if let Some(taken) = queue.take(COMES_BACK, now()).await?
+    if let Some(taken) = queue.take(REDELIVERY, now()).await?
         && serve(app, &taken).await
     {
         queue.finish(taken).await?;

@@ -8,6 +8,7 @@ use qualys_azure_inventory::inbox::ItemContent;
 use qualys_azure_inventory::lease::{Acquired, Holder, Lease};
 use qualys_azure_inventory::manifest::Manifest;
 use qualys_azure_inventory::model::CycleId;
+use qualys_azure_inventory::queue::REDELIVERY;
 use qualys_azure_inventory::store::ItemName;
 use serde_json::Value;
 use std::path::Path;
@@ -341,7 +342,7 @@ async fn a_wake_up_that_is_refused_while_the_holder_already_looks_for_items_is_n
     let held = Lease::acquire(&app.store, &app.config.account, &us, app.config.lease).await.unwrap();
     assert!(matches!(held, Acquired::Ours(_)));
     app.leave(tenant, ItemName::Timer, &ItemContent::new(now, "schedule"), now).await.unwrap();
-    let taken = app.wake_ups.queue().take(Duration::from_secs(90), now).await.unwrap().unwrap();
+    let taken = app.wake_ups.queue().take(REDELIVERY, now).await.unwrap().unwrap();
     let holder = world.clone();
     world.on_answer_to(CallKind::BlobLease, "/lease", 1, move |_| {
         let ours = holder.steal_lease("control", "account=default/lease");

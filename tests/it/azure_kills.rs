@@ -7,7 +7,7 @@ use futures::stream::{self, StreamExt};
 use qualys_azure_inventory::inbox::ItemContent;
 use qualys_azure_inventory::lease::{Acquired, Holder, Lease};
 use qualys_azure_inventory::model::CycleId;
-use qualys_azure_inventory::queue::{FolderQueue, Queue, WakeUps};
+use qualys_azure_inventory::queue::{FolderQueue, Queue, REDELIVERY, WakeUps};
 use qualys_azure_inventory::store::ItemName;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -134,7 +134,7 @@ async fn goes_on(azure: &AzureStage, accepted: bool, point: &Point) {
     app.wake_ups = WakeUps::new(app.store.clone(), Queue::Folder(queue), app.config.gap);
     stage.world.set_time(stage.now());
     for _ in 0..messages {
-        app.wake_ups.queue().send(tenant, Duration::from_secs(90), stage.now()).await.unwrap();
+        app.wake_ups.queue().send(tenant, REDELIVERY, stage.now()).await.unwrap();
     }
     if !accepted {
         let item = app.inbox.read(tenant).await.unwrap().0.into_iter().next();

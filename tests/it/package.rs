@@ -3,11 +3,14 @@
 use crate::stage::{Stage, names_in};
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
+use qualys_azure_inventory::config::Config;
+use qualys_azure_inventory::queue::{LONGEST_POLL, REDELIVERY};
 use qualys_azure_inventory::trigger::{Caller, ENVELOPE, HTTP, router};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tower::ServiceExt;
 
 fn read(path: &str) -> Value {
@@ -77,6 +80,30 @@ fn the_host_starts_this_binary_and_forwards_http() {
     assert_eq!(handler["description"]["arguments"], json!(["serve"]));
     assert_eq!(handler["enableForwardingHttpRequest"], true);
     assert_eq!(host["extensions"]["http"]["routePrefix"], "api");
+}
+
+/// A time as `host.json` writes it: `hh:mm:ss`.
+fn time(value: &Value) -> Duration {
+    let parts = value.as_str().unwrap().split(':').map(|part| part.parse::<u64>().unwrap());
+    Duration::from_secs(parts.fold(0, |seconds, part| seconds * 60 + part))
+}
+
+#[test]
+fn the_hosts_queue_times_are_those_that_the_binary_counts_with() {
+    let queues = &read("host.json")["extensions"]["queues"];
+    assert_eq!(time(&queues["visibilityTimeout"]), REDELIVERY);
+    assert_eq!(time(&queues["maxPollingInterval"]), LONGEST_POLL);
+}
+
+#[test]
+fn the_longest_lease_ends_before_a_killed_cycles_message_comes_back() {
+    let mut settings = Stage::new().settings;
+    let mut is_allowed = |seconds: &u64| {
+        settings.insert("LEASE".to_owned(), format!("{seconds}s"));
+        Config::from_lookup(|name| settings.get(name).cloned()).is_ok()
+    };
+    let longest = (1..=300).filter(|seconds| is_allowed(seconds)).max().unwrap();
+    assert!(Duration::from_secs(longest) < REDELIVERY, "LEASE may be {longest} s");
 }
 
 /// Asked with a method that no route has, one that exists says which it has; so nothing is set going.

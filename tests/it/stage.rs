@@ -11,6 +11,7 @@ use qualys_azure_inventory::app::App;
 use qualys_azure_inventory::config::Config;
 use qualys_azure_inventory::cycle::{self, CycleResult, Ran, StartedBy};
 use qualys_azure_inventory::lease::{Acquired, Holder, Lease};
+use qualys_azure_inventory::queue::REDELIVERY;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -178,7 +179,7 @@ impl Stage {
     pub async fn serve_wake_ups(&self, app: &App) -> usize {
         let queue = app.wake_ups.queue();
         let mut ran = 0;
-        while let Some(taken) = queue.take(Duration::from_secs(90), self.now()).await.unwrap() {
+        while let Some(taken) = queue.take(REDELIVERY, self.now()).await.unwrap() {
             if let CycleResult::Ran(_) = cycle::run(app, StartedBy::WakeUp, self.now()).await.unwrap() {
                 ran += 1;
             }

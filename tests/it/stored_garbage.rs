@@ -6,6 +6,7 @@ use qualys_azure_inventory::app::App;
 use qualys_azure_inventory::cycle::{self, CycleResult, StartedBy};
 use qualys_azure_inventory::inbox::ItemContent;
 use qualys_azure_inventory::model::Asked;
+use qualys_azure_inventory::queue::REDELIVERY;
 use qualys_azure_inventory::report::chain;
 use qualys_azure_inventory::store::ItemName;
 use std::io::Write;
@@ -80,7 +81,7 @@ impl Case {
                 self.errors.push(chain(&error));
             }
             let queue = self.app.wake_ups.queue();
-            while let Some(taken) = queue.take(Duration::from_secs(90), now).await.unwrap() {
+            while let Some(taken) = queue.take(REDELIVERY, now).await.unwrap() {
                 match cycle::run(&self.app, StartedBy::WakeUp, now).await {
                     Ok(CycleResult::Ran(_) | CycleResult::Dropped { .. }) => {
                         queue.finish(taken).await.unwrap()

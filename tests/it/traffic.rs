@@ -3,6 +3,7 @@
 use crate::stage::Stage;
 use qualys_azure_inventory::cycle::{self, CycleResult, StartedBy};
 use qualys_azure_inventory::inbox::ItemContent;
+use qualys_azure_inventory::queue::REDELIVERY;
 use qualys_azure_inventory::store::ItemName;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ async fn five_thousand_events_in_a_minute_start_at_most_three_cycles_in_two_minu
     let began = stage.now();
     let mut deliver = async || {
         let queue = app.wake_ups.queue();
-        while let Some(taken) = queue.take(Duration::from_secs(90), stage.now()).await.unwrap() {
+        while let Some(taken) = queue.take(REDELIVERY, stage.now()).await.unwrap() {
             if let CycleResult::Ran(_) = cycle::run(&app, StartedBy::WakeUp, stage.now()).await.unwrap() {
                 starts.push(stage.now().duration_since(began).as_secs());
             }

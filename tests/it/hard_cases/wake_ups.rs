@@ -4,7 +4,7 @@ use super::{MINUTE, leave, still};
 use qualys_azure_inventory::cycle::{self, CycleResult, StartedBy};
 use qualys_azure_inventory::doctor;
 use qualys_azure_inventory::inbox::ItemContent;
-use qualys_azure_inventory::queue::Start;
+use qualys_azure_inventory::queue::{REDELIVERY, Start};
 use qualys_azure_inventory::store::ItemName;
 use std::time::Duration;
 use world::CallKind;
@@ -111,7 +111,7 @@ async fn a_wake_up_that_was_saved_and_not_sent_does_not_eat_the_redelivered_one(
     let tenant = app.config.policy.tenant;
     leave(&app, &stage).await;
     let queue = app.wake_ups.queue();
-    let taken = queue.take(Duration::from_secs(90), stage.now()).await.unwrap().unwrap();
+    let taken = queue.take(REDELIVERY, stage.now()).await.unwrap().unwrap();
     assert_eq!(app.wake_ups.start(tenant, stage.now()).await.unwrap(), Start::Now);
     // The cycle books its follow-up and is killed between `wake-up.json` and the message.
     stage.pass(MINUTE);
@@ -171,7 +171,7 @@ async fn a_wake_up_that_comes_three_seconds_early_is_not_lost() {
     // Another instance, whose clock is three seconds slow, gets it when the queue says it is due.
     stage.pass(2 * MINUTE + Duration::from_secs(1));
     let queue = app.wake_ups.queue();
-    let taken = queue.take(Duration::from_secs(90), stage.now()).await.unwrap().unwrap();
+    let taken = queue.take(REDELIVERY, stage.now()).await.unwrap().unwrap();
     let slow = stage.now() - jiff::SignedDuration::from_secs(4);
     let ended = cycle::run(&app, StartedBy::WakeUp, slow).await.unwrap();
     queue.finish(taken).await.unwrap();
