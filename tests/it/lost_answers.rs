@@ -1,6 +1,6 @@
 //! Azure storage whose answers are lost: what was done is recognised as our own doing.
 
-use crate::azure_job::azure_stage;
+use crate::stage::azure_stage;
 use qualys_azure_inventory::lease::{Acquired, Holder, Lease};
 use qualys_azure_inventory::model::CycleId;
 use qualys_azure_inventory::store::{AzureStore, BlobKey, Condition, Store, StoreError};

@@ -1,4 +1,4 @@
-//! What is deployed beside the binary says the same as the binary: `function-app/` and `host.json` against its routes.
+//! What is deployed beside the binary agrees with it: `function-app/` and `host.json` with its routes and its times.
 
 use crate::stage::{Stage, names_in};
 use axum::body::Body;
@@ -41,7 +41,7 @@ fn each_function_of_the_envelope_has_its_one_trigger() {
         ("subscription-event", "eventGridTrigger", "name", "event"),
         ("secret-event", "eventGridTrigger", "name", "event"),
         ("cycle", "queueTrigger", "queueName", "cycles"),
-        // Where the host puts a message that failed too often: the queue's name and this.
+        // The queue's name with this suffix is where the host puts a message that failed too often.
         ("cycle-poison", "queueTrigger", "queueName", "cycles-poison"),
     ] {
         let [trigger] = &bindings(function)[..] else { panic!("{function} has one binding") };
@@ -64,9 +64,9 @@ fn each_http_function_has_the_method_and_the_route_of_the_binary() {
         assert_eq!(trigger["direction"], "in", "{function}");
         assert_eq!(trigger["methods"], json!([method]), "{function}");
         assert_eq!(trigger["route"], route, "{function}");
-        // Nobody without a key.
+        // Refused without a key.
         assert_eq!(trigger["authLevel"], "function", "{function}");
-        // Anything else, and the host would not forward the request but wrap it.
+        // With any other output the host would wrap the request instead of forwarding it.
         assert_eq!((&answer["type"], &answer["direction"]), (&json!("http"), &json!("out")), "{function}");
     }
 }
@@ -106,7 +106,7 @@ fn the_longest_lease_ends_before_a_killed_cycles_message_comes_back() {
     assert!(Duration::from_secs(longest) < REDELIVERY, "LEASE may be {longest} s");
 }
 
-/// Asked with a method that no route has, one that exists says which it has; so nothing is set going.
+/// Asked with a method that no route has, an existing route says which it has, and nothing is started.
 #[tokio::test]
 async fn the_binary_has_a_route_for_each_function_with_its_method_alone() {
     let router = router(Arc::new(Stage::new().app().await), &Caller::Host);
@@ -125,7 +125,7 @@ async fn the_binary_has_a_route_for_each_function_with_its_method_alone() {
         // GET answers HEAD too.
         let allowed = if method == "get" { "GET,HEAD" } else { "POST" };
         assert_eq!(answer, (StatusCode::METHOD_NOT_ALLOWED, Some(allowed.to_owned())), "{function}");
-        // Forwarded requests keep their path; under its folder's name an HTTP function is not served.
+        // A forwarded request keeps its path, so an HTTP function is not served under its folder's name.
         assert_eq!(methods(&format!("/{function}")).await.0, StatusCode::NOT_FOUND, "{function}");
     }
 }

@@ -1,4 +1,4 @@
-//! Floods of events lead to a handful of cycles, and lose nothing.
+//! A flood of events leads to a handful of cycles, and nothing is lost.
 
 use crate::stage::Stage;
 use qualys_azure_inventory::cycle::{self, CycleResult, StartedBy};
@@ -26,7 +26,7 @@ async fn five_thousand_events_in_a_minute_start_at_most_three_cycles_in_two_minu
         }
     };
     for event in 0..5000_usize {
-        // Every tenth event names a subscription that nobody knows.
+        // Every tenth event names a subscription that ARM does not know.
         let id = if event % 10 == 9 {
             format!("eeeeeeee-0000-0000-0000-{:012x}", event % 50)
         } else {
