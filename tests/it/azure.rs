@@ -70,7 +70,7 @@ pub fn places() -> Vec<Place> {
     places
 }
 
-/// An empty queue of one kind, and what it needs to live.
+/// An empty queue of one kind, with what keeps it alive.
 pub struct QueuePlace {
     pub kind: &'static str,
     pub queue: Queue,

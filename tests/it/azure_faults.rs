@@ -1,4 +1,4 @@
-//! Azure's own edges on the days on which they fail.
+//! Azure's own edges when they fail.
 
 use crate::stage::azure_stage;
 use jiff::SignedDuration;
@@ -96,7 +96,7 @@ async fn each_storage_fault_loses_no_item_and_is_named_with_what_to_do() {
         let answer = host.fire_timer("schedule", TimerKind::OnTime).await;
         world.clear_faults();
         match advice {
-            // A stumble is repeated within the trigger.
+            // A failure that passes is retried within the trigger.
             None => assert!(answer.succeeded(), "{call:?} {kind:?}"),
             Some(advice) => {
                 assert!(!answer.succeeded(), "{call:?} {kind:?}: the host is to try again");

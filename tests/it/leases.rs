@@ -33,7 +33,7 @@ async fn ours(store: &Store, account: &Name, number: u128, lasts: Duration) -> L
     }
 }
 
-/// Who holds it, as a refused one is told.
+/// The holder, as a refused caller is told.
 async fn held_by(store: &Store, account: &Name) -> Option<Holder> {
     match acquire(store, account, 9, LONGEST).await {
         Acquired::Ours(_) => panic!("nobody held it"),

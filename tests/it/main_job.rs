@@ -151,7 +151,7 @@ async fn a_manual_sync_is_followed_to_its_end() {
 
 #[tokio::test]
 async fn a_new_connector_that_qualys_starts_alone_is_joined_and_never_run() {
-    // Looked at again after a second, when Qualys has long started it and no run is needed.
+    // The next cycle looks after a second. By then Qualys has started the sync, and no run is needed.
     let stage = Stage::new().set("FOLLOW_UP", "1s");
     stage.world.manners(|m| m.auto_start = Some(SignedDuration::from_millis(200)));
     let new = stage.world.subscription("new").with_machines(1);

@@ -172,7 +172,7 @@ rules! {
     a_plan_is_written_again: "plan.json", true;
     a_status_is_written_again: "status.json", true;
     the_name_of_the_newest_snapshot_is_written_again: "latest.json", true;
-    another_tenants_place_in_the_queue_stops_no_cycle: format!("../account=default/waiting/{OTHER}.json"), false;
+    another_tenants_wait_stops_no_cycle: format!("../account=default/waiting/{OTHER}.json"), false;
     the_tenants_state_is_kept: "state.json", false;
     the_accounts_state_is_kept: "../account=default/state.json", false;
     an_inbox_item_is_kept: "inbox/subscription={new}", false;

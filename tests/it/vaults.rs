@@ -70,7 +70,7 @@ async fn a_missing_disabled_or_forbidden_secret_is_named_with_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_stumble_is_repeated_and_a_lasting_failure_named() {
+async fn a_failure_that_passes_is_retried_and_a_lasting_one_is_named() {
     let world = world();
     let secrets = secrets(&world, http(&world));
     for kind in [Kind::Status(500), Kind::TooMany429 { retry_after: Some(1) }, Kind::ResetBefore] {

@@ -144,7 +144,7 @@ async fn an_item_that_was_left_again_is_not_settled_with_the_old_one() {
     assert!(place.inbox.read(tenant()).await.unwrap().0.is_empty());
 }
 
-/// Takes as soon as there is something to take. Returns how long it was since `since`, too.
+/// Takes the next message as soon as there is one. Returns with it the time since `since`.
 async fn wait_for_message(queue: &Queue, since: Instant) -> (Received, Duration) {
     loop {
         if let Some(taken) = queue.take(REDELIVERY, Timestamp::now()).await.unwrap() {

@@ -10,7 +10,7 @@ pub(super) struct Row {
     pub(super) words: &'static [&'static str],
     /// The call succeeds all the same, so there may be nothing to name.
     pub(super) is_harmless: bool,
-    /// From Qualys it says that the credentials are wrong, which only new ones mend.
+    /// From Qualys it means that the credentials are wrong, and only new ones help.
     pub(super) refuses_credentials: bool,
 }
 

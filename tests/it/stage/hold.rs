@@ -1,11 +1,11 @@
-//! An answer of the world's that is held back until a test says so.
+//! A request to the world that is held until the test releases it.
 
 use super::LIMIT;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use world::Call;
 
-/// Holds one answer, at the latest until the limit of a test is over.
+/// Holds one request, or its answer, until it is released or the limit of a test has passed.
 pub struct Hold {
     is_reached: Arc<Semaphore>,
     release: std::sync::mpsc::Sender<()>,
@@ -18,13 +18,13 @@ impl Hold {
         Self { is_reached: Arc::new(Semaphore::new(0)), release, may_go: Some(may_go).into() }
     }
 
-    /// What the world calls when the request has come. For one request.
+    /// The hook for the world. It can be taken once.
     pub fn hook(&self) -> impl FnOnce(&Call) + Send + 'static {
-        let may_go = self.may_go.lock().unwrap().take().expect("a hold holds one request");
+        let may_go = self.may_go.lock().unwrap().take().expect("the hook is taken once");
         let is_reached = Arc::clone(&self.is_reached);
         move |_| {
             is_reached.add_permits(1);
-            // An error says that the test is over.
+            // An error means that the test has ended.
             let _ = may_go.recv_timeout(LIMIT);
         }
     }
