@@ -24,7 +24,8 @@ fn documents() -> Vec<(PathBuf, String)> {
 /// Every Rust file of the product and its tests.
 fn code() -> String {
     let mut text = String::new();
-    let mut folders = ["src", "tests/it", "tests/world", "xtask/src", "benches"].map(|f| root().join(f)).to_vec();
+    let mut folders =
+        ["src", "tests/it", "tests/world", "xtask/src", "benches"].map(|f| root().join(f)).to_vec();
     while let Some(folder) = folders.pop() {
         for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
             match path.extension() {
@@ -46,7 +47,8 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
 fn every_test_that_a_document_names_exists() {
     let code = code();
     let is_sentence = |name: &&str| {
-        name.matches('_').count() >= 3 && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        name.matches('_').count() >= 3
+            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
     };
     let mut checked = 0;
     for (path, text) in documents() {

@@ -22,6 +22,12 @@ use std::time::Duration;
 /// The queue's name; the binding of the function `cycle` has the same.
 pub(crate) const NAME: &str = "cycles";
 
+/// How long a message that was taken stays hidden: `visibilityTimeout` in `host.json`. Longer than the longest lease (60 s), so
+/// that the message of a killed cycle comes back when the account is free again.
+pub const REDELIVERY: Duration = Duration::from_secs(90);
+/// The longest pause between two looks of the host at the queue: `maxPollingInterval` in `host.json`.
+pub const LONGEST_POLL: Duration = Duration::from_secs(30);
+
 /// A wake-up on the wire: it carries only a tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WakeUp {

@@ -1,6 +1,6 @@
 //! The one future wake-up of each tenant: the booking in `wake-up.json`, and the message that is sent for it.
 
-use super::{Queue, QueueError};
+use super::{LONGEST_POLL, Queue, QueueError, REDELIVERY};
 use crate::model::{TenantId, after, elapsed};
 use crate::state::SCHEMA_VERSION;
 use crate::store::{BlobKey, Condition, Replaceable, Store, StoreError};
@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// A wake-up this long past its time counts as lost. The queue shows the message of a killed handler again after
-/// [`REDELIVERY`](super::REDELIVERY), and the host polls every 30 s at most.
-const LOST_AFTER: Duration = Duration::from_mins(2);
+/// A wake-up this long past its time (2 minutes) counts as lost: by then the queue has shown the message of a killed handler
+/// again, and the host has looked.
+const LOST_AFTER: Duration = REDELIVERY.saturating_add(LONGEST_POLL);
 /// A message may arrive this much too early, by the clock of another machine. Dropping it would lose the wake-up.
 const EARLY: Duration = Duration::from_secs(30);
 

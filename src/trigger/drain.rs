@@ -4,7 +4,7 @@ use super::{message, now};
 use crate::app::App;
 use crate::host::Answer;
 use crate::inbox::ItemContent;
-use crate::queue::QueueError;
+use crate::queue::{QueueError, REDELIVERY};
 use crate::report::chain;
 use crate::store::ItemName;
 use std::time::Duration;
@@ -15,8 +15,6 @@ use tracing::error;
 const TICK: Duration = Duration::from_mins(15);
 /// Looking into a folder is cheap, and someone at a desk is waiting.
 const POLL: Duration = Duration::from_millis(250);
-/// As `visibilityTimeout` in `host.json`: longer than the lease.
-const COMES_BACK: Duration = Duration::from_secs(90);
 
 /// Ticks and delivers until it is dropped.
 pub async fn drain(app: &App) -> std::convert::Infallible {
@@ -44,7 +42,7 @@ pub async fn drain(app: &App) -> std::convert::Infallible {
 /// Takes the next message that is due, if any, and serves it.
 async fn deliver(app: &App) -> Result<(), QueueError> {
     let queue = app.tenant.wake_ups.queue();
-    let Some(taken) = queue.take(COMES_BACK, now()).await? else { return Ok(()) };
+    let Some(taken) = queue.take(REDELIVERY, now()).await? else { return Ok(()) };
     match message::serve(app, &taken.text, taken.text.as_bytes()).await {
         Answer::Ok(_) => queue.finish(taken).await,
         // It comes back.

@@ -1,4 +1,4 @@
-//! Azurite beside the folder: each contract runs on both.
+//! Azurite beside the folder: the contract of a store, a queue or a lease is tested on both.
 
 use crate::stage::WorldIdentity;
 use qualys_azure_inventory::model::{Name, TenantId};
@@ -9,42 +9,31 @@ use std::sync::{Arc, LazyLock};
 use world::azurite::{Azurite, blob_host, queue_host};
 use world::{Setup, World};
 
-/// One Azurite for all tests; each test has a tenant of its own.
+/// An Azurite and the world that gives out its tokens.
 pub struct AzureSide {
     pub world: World,
     pub _azurite: Azurite,
 }
 
 static AZURE: LazyLock<Option<AzureSide>> = LazyLock::new(|| {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/azurite");
-    if let Err(error) = Azurite::is_ready(&dir) {
-        assert!(std::env::var_os("CI").is_none(), "on CI nothing is skipped: {error:#}");
-        eprintln!("SKIPPED: Azurite is not there, so storage is tested on folders alone: {error:#}");
-        return None;
-    }
     let world = World::start(Setup::default());
-    let azurite = Azurite::start(&dir, &world).unwrap();
-    world.route(&blob_host(), azurite.blob_address());
-    world.route(&queue_host(), azurite.queue_address());
+    let azurite = azurite(&world)?;
     for container in ["inventory", "control"] {
-        make(&world, &format!("https://{}/{container}?restype=container", blob_host()));
+        azurite.create_container(container).unwrap();
     }
-    make(&world, &format!("https://{}/cycles", queue_host()));
+    azurite.create_queue("cycles").unwrap();
     Some(AzureSide { world, _azurite: azurite })
 });
 
-/// Makes a container or a queue, as the infrastructure does.
-fn make(world: &World, url: &str) {
-    let (world, url) = (world.clone(), url.to_owned());
-    let made = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let token = WorldIdentity::new(&world).token("https://storage.azure.com").await;
-            let request = http(&world).put(url).bearer_auth(token).header("x-ms-version", "2026-04-06");
-            request.header("content-length", 0).send().await.unwrap().status()
-        })
-    });
-    assert_eq!(made.join().unwrap(), 201);
+/// A new Azurite, by its real names behind the world's proxy. None where it is not installed; in CI that fails.
+pub fn azurite(world: &World) -> Option<Azurite> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/azurite");
+    if let Err(error) = Azurite::is_ready(&dir) {
+        assert!(std::env::var_os("CI").is_none(), "in CI nothing is skipped: {error:#}");
+        eprintln!("SKIPPED: Azurite is not there, so storage is tested on folders alone: {error:#}");
+        return None;
+    }
+    Some(Azurite::start(&dir, world).unwrap())
 }
 
 pub fn azure() -> Option<&'static AzureSide> {
@@ -61,35 +50,57 @@ pub fn http(world: &World) -> reqwest::Client {
         .unwrap()
 }
 
-/// A store and a queue of one kind.
+/// A store of one kind.
 pub struct Place {
     pub kind: &'static str,
     pub store: Store,
-    pub queue: Queue,
-    /// What `Queue` counts from: a folder takes the time as an argument, Azure has its own.
     pub folder: Option<tempfile::TempDir>,
 }
 
-/// Both kinds; Azurite where it is there.
+/// A store of each kind; Azurite's is shared by the tests, each of which has a tenant or an account of its own.
 pub fn places() -> Vec<Place> {
     let folder = tempfile::tempdir().unwrap();
-    let mut places = vec![Place {
-        kind: "folder",
-        store: Store::Folder(FolderStore::new(folder.path().join("store"))),
-        queue: Queue::Folder(FolderQueue::new(folder.path().join("queue"))),
-        folder: Some(folder),
-    }];
+    let store = Store::Folder(FolderStore::new(folder.path().join("store")));
+    let mut places = vec![Place { kind: "folder", store, folder: Some(folder) }];
     if let Some(AzureSide { world, .. }) = azure() {
-        let identity = || Arc::new(WorldIdentity::new(world));
-        let url = |host: String| format!("https://{host}").parse().unwrap();
-        places.push(Place {
-            kind: "Azurite",
-            store: Store::Azure(AzureStore::new(http(world), url(blob_host()), identity()).unwrap()),
-            queue: Queue::Azure(AzureQueue::new(http(world), url(queue_host()), identity()).unwrap()),
-            folder: None,
-        });
+        let identity = Arc::new(WorldIdentity::new(world));
+        let store = AzureStore::new(http(world), url(&blob_host()), identity).unwrap();
+        places.push(Place { kind: "Azurite", store: Store::Azure(store), folder: None });
     }
     places
+}
+
+/// An empty queue of one kind, with what keeps it alive.
+pub struct QueuePlace {
+    pub kind: &'static str,
+    pub queue: Queue,
+    _folder: Option<tempfile::TempDir>,
+    _azure: Option<AzureSide>,
+}
+
+/// A queue of each kind, for one test alone: whoever takes from a shared one may get another test's message.
+pub fn queues() -> Vec<QueuePlace> {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = Queue::Folder(FolderQueue::new(folder.path().join("queue")));
+    let mut queues = vec![QueuePlace { kind: "folder", queue, _folder: Some(folder), _azure: None }];
+    let world = World::start(Setup::default());
+    if let Some(azurite) = azurite(&world) {
+        azurite.create_queue("cycles").unwrap();
+        let identity = Arc::new(WorldIdentity::new(&world));
+        let queue = AzureQueue::new(http(&world), url(&queue_host()), identity).unwrap();
+        let azure = AzureSide { world, _azurite: azurite };
+        queues.push(QueuePlace {
+            kind: "Azurite",
+            queue: Queue::Azure(queue),
+            _folder: None,
+            _azure: Some(azure),
+        });
+    }
+    queues
+}
+
+fn url(host: &str) -> url::Url {
+    format!("https://{host}").parse().unwrap()
 }
 
 /// A tenant that no other test has.

@@ -1,13 +1,13 @@
 //! Kills on Azure's edges: the real binary dies by SIGKILL between two writes to storage that belong together. Its lease ends by
-//! itself, its wake-up comes back, and the same is reached as without.
+//! itself, its message comes back, and the end is the same as without a kill.
 
-use crate::azure_job::{AzureStage, azure_stage};
 use crate::kills::kill;
+use crate::stage::{AzureStage, azure_stage};
 use futures::stream::{self, StreamExt};
 use qualys_azure_inventory::inbox::ItemContent;
 use qualys_azure_inventory::lease::{Acquired, Holder, Lease};
 use qualys_azure_inventory::model::CycleId;
-use qualys_azure_inventory::queue::{FolderQueue, Queue, WakeUps};
+use qualys_azure_inventory::queue::{FolderQueue, Queue, REDELIVERY, WakeUps};
 use qualys_azure_inventory::store::ItemName;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,16 +16,15 @@ use std::time::Duration;
 use world::CallKind::{
     self, BlobDelete, BlobLease, BlobPut, BlockListPut, ConnectorCreate, ConnectorRun, QueueSend,
 };
-use world::azurite::queue_host;
 use world::events::vending;
 
 const MINUTE: Duration = Duration::from_mins(1);
 const VENDING: &str = "/topics/vending";
 const HOSTS: usize = 30;
-/// Each is an Azurite of its own; most of the time is that of a lease which must end.
+/// Stages at the same time, each with an Azurite of its own. Most of the time is that of a lease which must end.
 const AT_ONCE: usize = 4;
 
-/// It dies when the `n`-th such request has had its effect.
+/// The program dies when the `n`-th such request has had its effect.
 struct Point {
     between: &'static str,
     kind: CallKind,
@@ -42,14 +41,14 @@ const POINTS: [Point; 20] = [
     point("`wake-up.json` and its message", BlobPut, "/wake-up.json", 1),
     point("the message and the trigger's answer", QueueSend, "cycles", 1),
     point("taking the lease and writing the name on it", BlobLease, "/lease", 1),
-    point("clearing the wake-up and the cycle's beginning", BlobPut, "/wake-up.json", 2),
+    point("clearing the booking and the cycle's beginning", BlobPut, "/wake-up.json", 2),
     point("the cycle's beginning and its work", BlobPut, "/state.json", 1),
     point("booking calls and making them", BlobPut, "/account=default/state.json", 2),
     point("plan and intent", BlobPut, "/plan.json", 1),
     point("intent and first write", BlobPut, ".intent.jsonl", 1),
     point("the second create and its answer", ConnectorCreate, "", 2),
     point("a run and its answer", ConnectorRun, "", 1),
-    point("memory and audit", BlobPut, "/tenant=", 5),
+    point("state and audit", BlobPut, "/tenant=", 5),
     point("the last part and the manifest", BlockListPut, "/part-", 1),
     point("manifest and `latest.json`", BlobPut, "/manifest.json", 1),
     point("`latest.json` and the next wake-up", BlobPut, "/latest.json", 1),
@@ -76,7 +75,7 @@ async fn killed(point: &Point) {
         .set("CYCLE_GAP", "1m")
         .set("FOLLOW_UP", "2m")
         .set("SNAPSHOT_GAP", "10m")
-        // Longer than the lease, as in Azure: what the killed one had taken comes back to a free account.
+        // As in Azure, longer than the lease: the killed one's message comes back to a free account.
         .set("AzureFunctionsJobHost__extensions__queues__visibilityTimeout", "00:01:30");
     let world = azure.stage.world.clone();
     world.manners(|manners| manners.search_lag = jiff::SignedDuration::from_mins(5));
@@ -85,12 +84,12 @@ async fn killed(point: &Point) {
     azure.stage.ours(&stale, 12 * 60 * MINUTE);
     world.hosts(&stale, HOSTS);
 
-    let host = azure.stage.azure_host(&format!("https://{}", queue_host())).await;
+    let host = azure.host().await;
     let (dead, pid) = (Arc::new(AtomicBool::new(false)), host.handler_pid().unwrap());
-    let told = Arc::clone(&dead);
+    let died = Arc::clone(&dead);
     world.on_answer_to(point.kind, point.part, point.n, move |_| {
         kill(pid);
-        told.store(true, Ordering::SeqCst);
+        died.store(true, Ordering::SeqCst);
     });
     let event = vending(VENDING, &new[0], world.now());
     let accepted = host.deliver("subscription-event", std::slice::from_ref(&event)).await == 202;
@@ -112,7 +111,8 @@ async fn killed(point: &Point) {
     azure.assert_no_secret();
 }
 
-/// What Azure's queue and Event Grid do next, by the world's clock: the wake-up comes back; an event that was not accepted comes again.
+/// What the queue and Event Grid do next, by the world's clock: the message comes back, and an event that was not accepted comes
+/// again.
 async fn goes_on(azure: &AzureStage, accepted: bool, point: &Point) {
     let stage = &azure.stage;
     let mut app = stage.app().await;
@@ -138,7 +138,7 @@ async fn goes_on(azure: &AzureStage, accepted: bool, point: &Point) {
     (app.tenant.wake_ups, app.tenant.account.wake_ups) = (wake_ups.clone(), wake_ups);
     stage.world.set_time(stage.now());
     for _ in 0..messages {
-        app.tenant.wake_ups.queue().send(tenant, Duration::from_secs(90), stage.now()).await.unwrap();
+        app.tenant.wake_ups.queue().send(tenant, REDELIVERY, stage.now()).await.unwrap();
     }
     if !accepted {
         let item = app.tenant.inbox.read(tenant).await.unwrap().0.into_iter().next();

@@ -1,5 +1,5 @@
-//! Bad requests to the real binary, at its own port: each gets a clear answer, nothing is lost, the process lives, and
-//! the main job is done afterwards.
+//! Bad requests to the real binary, at its own port: each gets a clear answer, nothing is lost, the process lives, and it does
+//! the main job afterwards.
 
 mod said_nothing;
 mod sync;
@@ -15,14 +15,14 @@ const VENDING: &str = "/subscriptions/00000000-0000-0000-0000-00000000feed/resou
 const FUNCTIONS: [&str; 5] = ["schedule", "subscription-event", "secret-event", "cycle", "cycle-poison"];
 const MIB: usize = 1024 * 1024;
 
-/// What came back.
-struct Said {
+/// An answer.
+struct Reply {
     status: u16,
     headers: HeaderMap,
     text: String,
 }
 
-impl Said {
+impl Reply {
     fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("{} {}", self.status, self.text))
     }
@@ -53,7 +53,7 @@ impl Door {
         path: &str,
         headers: &[(&str, &[u8])],
         body: impl Into<Vec<u8>>,
-    ) -> Said {
+    ) -> Reply {
         let mut request = self.http.request(method, format!("{}{path}", self.url)).body(body.into());
         for (name, value) in headers {
             let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
@@ -61,21 +61,21 @@ impl Door {
         }
         let answer = request.send().await.unwrap();
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        Said { status, headers, text: answer.text().await.unwrap() }
+        Reply { status, headers, text: answer.text().await.unwrap() }
     }
 
-    async fn post(&self, path: &str, body: impl Into<Vec<u8>>) -> Said {
+    async fn post(&self, path: &str, body: impl Into<Vec<u8>>) -> Reply {
         self.ask(Method::POST, path, &[], body).await
     }
 }
 
-/// The same process, and it still does its work.
+/// It is still the same process, and it does its work.
 async fn still_works(stage: &Stage, host: &Host, pid: Option<u32>) {
     let new = stage.world.subscription("afterwards").with_machines(2);
     let event = events::vending(VENDING, &new, stage.now());
     assert_eq!(host.deliver("subscription-event", &[event]).await, 202);
     stage.wait_for_machines(&[(new.id().to_owned(), 2)]).await;
-    stage.wait("the inbox items to go", async || stage.inbox().is_empty().then_some(())).await;
+    stage.wait_for_empty_inbox().await;
     assert_eq!(host.handler_pid(), pid, "the same process all along");
     stage.assert_clean(host).await;
 }
@@ -91,13 +91,13 @@ fn deep(before: &str, after: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn every_function_answers_any_body_writes_it_down_and_lives() {
+async fn every_function_answers_any_body_records_it_and_lives() {
     let stage = stage();
     let host = stage.host().await;
     let (pid, door) = (host.handler_pid(), Door::of(&host));
     let text =
         |inner: &[u8]| json!({ "Data": { "x": String::from_utf8_lossy(inner) } }).to_string().into_bytes();
-    // A body, and what a function that needs it says of it; none: it is an envelope, whatever it holds.
+    // A body, and why a function that needs an envelope cannot use it; none if it is an envelope.
     let bodies: [(Vec<u8>, Option<&str>); 11] = [
         (vec![], Some("not an invocation (Eof error")),
         (b"{\"Data\":".to_vec(), Some("not an invocation (Eof error")),
@@ -131,7 +131,7 @@ async fn every_function_answers_any_body_writes_it_down_and_lives() {
         }
     }
     let written = names_in(&stage.control("poison"));
-    assert_eq!(written.len(), poison, "each is written down");
+    assert_eq!(written.len(), poison, "each one is recorded");
     let sizes: Vec<_> = written
         .iter()
         .map(|name| stage.json(&format!("poison/{name}")).unwrap()["size_bytes"].clone())
@@ -141,7 +141,7 @@ async fn every_function_answers_any_body_writes_it_down_and_lives() {
 }
 
 #[tokio::test]
-async fn methods_kinds_and_headers_that_nobody_should_send_do_no_harm() {
+async fn methods_content_types_and_headers_that_nobody_should_send_do_no_harm() {
     let stage = stage();
     let host = stage.host().await;
     let (pid, door) = (host.handler_pid(), Door::of(&host));

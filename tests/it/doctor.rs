@@ -1,8 +1,9 @@
-//! `doctor`: what is well, what is not and what to do about it; and no secret in what it says.
+//! `doctor`: what is well, what is not, and what to do about it; and no secret in what it says.
 
-use crate::azure::{azure, places};
+use crate::azure::{QueuePlace, azure, queues};
 use crate::stage::{Stage, assert_shows_none};
 use qualys_azure_inventory::doctor::{self, Findings, Verdict};
+use qualys_azure_inventory::queue::REDELIVERY;
 use std::process::Output;
 use std::time::Duration;
 use world::azurite::{blob_host, queue_host};
@@ -36,31 +37,15 @@ fn qualys_calls(stage: &Stage) -> usize {
     stage.world.calls().iter().filter(|call| call.service == Service::Qualys).count()
 }
 
-/// A stage whose secrets are in a vault.
-fn with_vault() -> Stage {
-    let mut stage = Stage::new();
-    stage.world.vault("kv-doctor");
-    for (variable, name) in [
-        ("QUALYS_USERNAME", "qualys-username"),
-        ("QUALYS_PASSWORD", "qualys-password"),
-        ("CONNECTOR_CLIENT_SECRET", "connector-client-secret"),
-    ] {
-        let value = stage.settings.remove(variable).unwrap();
-        stage.world.set_secret("kv-doctor", name, &value);
-    }
-    stage.settings.remove("SECRETS");
-    stage.set("KEY_VAULT_URL", "https://kv-doctor.vault.azure.net")
-}
-
 #[tokio::test]
-async fn all_that_is_well_is_said_for_one_call_to_qualys_and_nothing_is_left_behind() {
+async fn everything_that_is_well_is_said_for_one_call_to_qualys_and_nothing_is_left_behind() {
     let stage = Stage::new().set("SCOPE", "platform");
     stage.world.group("platform", None);
     stage.world.subscription("a").in_group("platform");
     let output = command(&stage, &[]);
-    let (told, logged) = (text(&output.stdout), text(&output.stderr));
-    assert_eq!(output.status.code(), Some(0), "{told}{logged}");
-    insta::assert_snapshot!(told.replace(&stage.world.tenant(), "[directory]"), @r"
+    let (printed, logged) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{printed}{logged}");
+    insta::assert_snapshot!(printed.replace(&stage.world.tenant(), "[directory]"), @r"
     ok      settings: complete; MODE is enforce
     ok      storage, control: a blob was written, read and removed
     ok      storage, inventory: it is there and can be listed
@@ -81,11 +66,11 @@ async fn all_that_is_well_is_said_for_one_call_to_qualys_and_nothing_is_left_beh
     let json = command(&stage, &["--json"]);
     let found: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!((&found["held"], &found["checks"][0]["result"]), (&false.into(), &"ok".into()));
-    for shown in [told, logged, text(&json.stdout), text(&json.stderr)] {
+    for shown in [printed, logged, text(&json.stdout), text(&json.stderr)] {
         assert_shows_none("what doctor says", &shown, &stage.world.secrets());
     }
-    let account = stage.folder.path().join("store/control/account=default/state.json");
-    let account: serde_json::Value = serde_json::from_slice(&std::fs::read(account).unwrap()).unwrap();
+    let account = std::fs::read(stage.account("state.json")).unwrap();
+    let account: serde_json::Value = serde_json::from_slice(&account).unwrap();
     let booked = account["booked"]["connector-search"].as_array().unwrap();
     assert_eq!(booked.iter().map(|one| one["calls"].as_u64().unwrap()).sum::<u64>(), 2, "{account}");
 }
@@ -103,8 +88,8 @@ async fn everything_that_fails_is_named_with_what_to_do_and_no_secret() {
     let mut stage = stage.set("STORAGE", &place).set("QUEUE", &place);
     stage.settings.remove("QUALYS_PASSWORD");
     let output = command(&stage, &[]);
-    let told = text(&output.stdout);
-    assert_eq!(output.status.code(), Some(1), "{told}");
+    let printed = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{printed}");
     for (start, part) in [
         ("FAIL    storage, control: ", "; to do: check STORAGE"),
         ("FAIL    queue: ", "; to do: check QUEUE"),
@@ -115,9 +100,12 @@ async fn everything_that_fails_is_named_with_what_to_do_and_no_secret() {
         ("ok      ARM, management group platform: ", ""),
         ("skipped Qualys sign-in: ", ""),
     ] {
-        assert!(told.lines().any(|line| line.starts_with(start) && line.contains(part)), "{start}\n{told}");
+        assert!(
+            printed.lines().any(|line| line.starts_with(start) && line.contains(part)),
+            "{start}\n{printed}"
+        );
     }
-    for shown in [told, text(&output.stderr)] {
+    for shown in [printed, text(&output.stderr)] {
         assert_shows_none("what doctor says", &shown, &stage.world.secrets());
     }
     assert_eq!(qualys_calls(&stage), 0);
@@ -128,23 +116,23 @@ fn wrong_settings_are_all_named_with_exit_code_2() {
     let mut stage = Stage::new().set("MODE", "perhaps");
     stage.settings.remove("STORAGE");
     let output = command(&stage, &[]);
-    let told = text(&output.stderr);
+    let printed = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2));
-    assert!(told.contains("MODE") && told.contains("STORAGE"), "{told}");
+    assert!(printed.contains("MODE") && printed.contains("STORAGE"), "{printed}");
 }
 
 #[tokio::test]
-async fn a_secret_that_ends_soon_is_warned_of_and_one_that_ended_fails() {
-    let stage = with_vault();
+async fn a_secret_that_expires_soon_is_a_warning_and_an_expired_one_fails() {
+    let stage = Stage::new().with_vault();
     stage.world.set_time("2026-11-23T04:00:00Z".parse().unwrap());
     stage.world.subscription("a");
-    let ends = |name: &str, days: i64| {
+    let expires = |name: &str, days: i64| {
         let at = stage.now().checked_add(jiff::SignedDuration::from_hours(24 * days)).unwrap();
-        stage.world.secret_expires("kv-doctor", name, Some(at));
+        stage.world.secret_expires("kv-test", name, Some(at));
     };
-    ends("qualys-username", 31);
-    ends("qualys-password", 29);
-    ends("connector-client-secret", -1);
+    expires("qualys-username", 31);
+    expires("qualys-password", 29);
+    expires("connector-client-secret", -1);
     let findings = examined(&stage).await;
     let of = |name: &str| line(&findings, &format!("secret {name}"));
     assert_eq!(
@@ -155,12 +143,12 @@ async fn a_secret_that_ends_soon_is_warned_of_and_one_that_ended_fails() {
         "it is there, and expires in 29 days, at 2026-12-22T04:00:00Z (warning: add a new version before then)"
     ));
     assert!(of("connector-client-secret").contains("expired at 2026-11-22T04:00:00Z: add a new version"));
-    assert!(line(&findings, "Qualys sign-in").starts_with("ok"), "its own secrets are there");
+    assert!(line(&findings, "Qualys sign-in").starts_with("ok"), "the secrets that it needs are there");
     assert_eq!(findings.exit_code(), 1);
 }
 
 #[tokio::test]
-async fn an_identity_that_azure_does_not_accept_or_that_sees_nothing_is_told() {
+async fn an_identity_that_azure_does_not_accept_or_that_sees_nothing_is_named() {
     let stage = Stage::new();
     let nothing = line(&examined(&stage).await, "ARM, subscriptions");
     assert!(
@@ -179,9 +167,12 @@ async fn a_held_account_is_named_with_exit_code_3_and_qualys_is_not_called() {
     let app = stage.app().await;
     let _lease = stage.hold(&app).await;
     let output = command(&stage, &[]);
-    let told = text(&output.stdout);
-    assert_eq!(output.status.code(), Some(3), "{told}");
-    assert!(told.contains("skipped Qualys sign-in: cycle 20261123T040500Z-1f2e3d4c of tenant"), "{told}");
+    let printed = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(3), "{printed}");
+    assert!(
+        printed.contains("skipped Qualys sign-in: cycle 20261123T040500Z-1f2e3d4c of tenant"),
+        "{printed}"
+    );
     assert_eq!(qualys_calls(&stage), 0);
 }
 
@@ -200,8 +191,11 @@ async fn a_pause_a_used_up_hour_and_the_mode_paused_are_obeyed() {
     stage.world.fault(Fault::new(CallKind::ConnectorSearch, wait));
     examined(&stage).await;
     let findings = examined(&stage).await;
-    let told = line(&findings, "Qualys sign-in");
-    assert!(told.starts_with("skipped") && told.contains("asked to wait until 2026-11-23T06:1"), "{told}");
+    let printed = line(&findings, "Qualys sign-in");
+    assert!(
+        printed.starts_with("skipped") && printed.contains("asked to wait until 2026-11-23T06:1"),
+        "{printed}"
+    );
     assert_eq!(qualys_calls(&stage), 2);
 
     stage.pass(Duration::from_hours(2));
@@ -212,7 +206,7 @@ async fn a_pause_a_used_up_hour_and_the_mode_paused_are_obeyed() {
 }
 
 #[tokio::test]
-async fn a_page_of_somebody_in_between_is_no_sign_in() {
+async fn an_answer_that_is_not_of_qualys_is_no_sign_in() {
     let stage = Stage::new();
     stage.world.subscription("a");
     stage.world.fault(Fault::new(CallKind::ConnectorSearch, Kind::Empty200).always());
@@ -222,14 +216,12 @@ async fn a_page_of_somebody_in_between_is_no_sign_in() {
 
 #[tokio::test]
 async fn looking_at_a_queue_takes_no_message() {
-    for place in places() {
+    for QueuePlace { kind, queue, .. } in &queues() {
         let now = "2026-11-23T04:00:00Z".parse().unwrap();
-        place.queue.check().await.unwrap();
-        place.queue.send(crate::azure::tenant(), Duration::ZERO, now).await.unwrap();
-        place.queue.check().await.unwrap();
-        if place.folder.is_some() {
-            assert!(place.queue.take(Duration::from_secs(1), now).await.unwrap().is_some(), "{}", place.kind);
-        }
+        queue.check().await.unwrap();
+        queue.send(crate::azure::tenant(), Duration::ZERO, now).await.unwrap();
+        queue.check().await.unwrap();
+        assert!(queue.take(REDELIVERY, now).await.unwrap().is_some(), "{kind}");
     }
 }
 

@@ -1,9 +1,9 @@
-//! Kills: the real binary dies by SIGKILL after its n-th request, wherever that is. What wake-ups alone then lead to is the same
-//! world as without.
+//! Kills: the real binary dies by SIGKILL after its n-th request, whichever that is. Wake-ups alone then lead to the same world
+//! as without a kill.
 
 use crate::stage::{Stage, subscription_of};
 use futures::stream::{self, StreamExt};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use qualys_azure_inventory::inbox::ItemContent;
 use qualys_azure_inventory::model::{Asked, RequestId, SubscriptionId};
 use qualys_azure_inventory::store::ItemName;
@@ -21,26 +21,26 @@ const NEW: usize = 26;
 const STALE: usize = 11;
 /// Two pages and a count.
 const HOSTS: usize = 1100;
-/// Stages that are played at the same time; most of each is waiting.
+/// Stages at the same time; most of each is waiting.
 const AT_ONCE: usize = 4;
 
-/// SIGKILL: nothing of the process runs any more.
+/// Sends SIGKILL: nothing of the process runs any more.
 pub fn kill(pid: u32) {
     let killed = Command::new("kill").args(["-KILL", &pid.to_string()]).status();
     assert!(killed.unwrap().success());
 }
 
-/// What must be the same, however often somebody died on the way.
+/// What must be the same after a kill as without one.
 #[derive(Debug, PartialEq, Eq)]
 struct End {
-    /// Of each subscription, by name: its connectors' names, descriptions, states, and whether they are disabled.
+    /// By the subscription's name: name, description and state of each connector, and whether it is disabled.
     connectors: BTreeMap<String, Vec<(String, String, String, bool)>>,
     /// Rows of the newest snapshot, by subscription.
     rows: BTreeMap<String, usize>,
     items: Vec<String>,
 }
 
-/// A world in which the next cycle creates, runs and takes a snapshot; and what was asked for lies in inbox items.
+/// A world in which the next cycle creates, runs and takes a snapshot, with inbox items of every kind.
 struct Scene {
     stage: Stage,
     names: BTreeMap<String, String>,
@@ -52,12 +52,11 @@ async fn scene() -> Scene {
         .set("CYCLE_GAP", "1m")
         .set("FOLLOW_UP", "2m")
         .set("SNAPSHOT_GAP", "10m")
-        // What the killed one had taken comes back as late as in Azure.
+        // The killed one's message comes back as late as in Azure.
         .set("AzureFunctionsJobHost__extensions__queues__visibilityTimeout", "00:01:30");
     stage.world.manners(|manners| {
-        // Whoever believed the next search would double what the killed one had made.
+        // A cycle that believed its search would make a second connector beside the killed one's.
         manners.search_lag = SignedDuration::from_mins(5);
-        // No machine turns up while the first cycle counts, however slow it is: a range would be read again.
         manners.auto_start = Some(SignedDuration::from_mins(1));
     });
     let mut names = BTreeMap::new();
@@ -72,7 +71,10 @@ async fn scene() -> Scene {
         stage.ours(subscription, 12 * 60 * MINUTE);
     }
     stage.world.hosts(&stale[0], HOSTS);
-    // All that triggers leave lies there before the program starts, so that each run's first cycle is the same.
+    // The world's clock stands still, so no machine turns up while the first cycle counts, however slow it is: a range would be
+    // read again, and requests would have other numbers.
+    stage.world.set_time(stage.now());
+    // All that triggers leave is there before the program starts, so that each first cycle is the same.
     let app = stage.app().await;
     let (tenant, now) = (app.tenant.id(), stage.now());
     let in_inbox: SubscriptionId = stale[0].id().parse().unwrap();
@@ -87,14 +89,14 @@ async fn scene() -> Scene {
 }
 
 impl Scene {
-    /// The first wake-up is served as far as it goes: to the end, or to the answer of the `n`-th request, which arrives at nobody.
+    /// The first cycle: to its end, or until the `n`-th request has had its effect, whose answer never arrives.
     async fn first_cycle(&self, n: Option<u64>) {
         let (dead, pid) = (Arc::new(AtomicBool::new(false)), Arc::new(OnceLock::new()));
         if let Some(n) = n {
-            let (told, victim) = (Arc::clone(&dead), Arc::clone(&pid));
+            let (died, victim) = (Arc::clone(&dead), Arc::clone(&pid));
             self.stage.world.on_answer(n, move |_| {
                 kill(*victim.wait());
-                told.store(true, Ordering::SeqCst);
+                died.store(true, Ordering::SeqCst);
             });
         }
         let host = self.stage.host().await;
@@ -109,15 +111,15 @@ impl Scene {
         host.stop().await;
     }
 
-    /// Nobody but wake-ups goes on, until there is none.
+    /// Serves wake-ups, without any other trigger, until there is none.
     async fn until_quiet(self) -> End {
         let Self { stage, names, request } = self;
-        stage.world.set_time(stage.now());
+        stage.world.set_time(Timestamp::now());
         let app = stage.app().await;
         for minute in 0.. {
             assert!(
                 minute < 90,
-                "it does not become quiet; inbox items: {:?}\n{}",
+                "it does not come to rest; inbox items: {:?}\n{}",
                 stage.inbox(),
                 stage.tree()
             );
@@ -130,12 +132,12 @@ impl Scene {
         let request_status = stage.json(&format!("requests/{request}.json")).unwrap();
         assert!(
             request_status["settled"].is_string(),
-            "what was asked for was done, and told: {request_status}"
+            "what was asked for was done, and its page says so: {request_status}"
         );
         let mut connectors: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for one in stage.world.connectors() {
             let name = names[&one.subscription_id].clone();
-            // Ids are given out in the order of requests.
+            // Ids depend on the order of requests.
             let description = one.description.replace(&one.subscription_id, &name);
             let made = one.name.replace(&one.subscription_id, &name).replace(&one.id.to_string(), "");
             connectors.entry(name).or_default().push((made, description, one.state, one.disabled));

@@ -1,6 +1,6 @@
 //! Answers of Azure storage that are lost: a write that took effect is recognised as our own.
 
-use crate::azure_job::azure_stage;
+use crate::stage::azure_stage;
 use qualys_azure_inventory::lease::{Acquired, Holder, Lease};
 use qualys_azure_inventory::model::CycleId;
 use qualys_azure_inventory::store::{AzureStore, BlobKey, Condition, Store, StoreError};

@@ -16,6 +16,7 @@
 )]
 
 mod azure;
+mod azure_faults;
 mod azure_job;
 mod azure_kills;
 mod bad_input;

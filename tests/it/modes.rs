@@ -1,4 +1,4 @@
-//! Modes: observe shows everything and writes nothing; paused calls nobody; plan-only requests plan.
+//! Modes: `observe` shows everything and writes nothing to Qualys, `paused` calls nobody; a request may ask for a plan alone.
 
 use crate::stage::Stage;
 use qualys_azure_inventory::cycle::{self, CycleResult, StartedBy};
@@ -23,14 +23,14 @@ async fn observe_sends_no_write_to_qualys_shows_the_whole_plan_and_takes_snapsho
     assert!(plan.contains("+ create connector `new ("), "{plan}");
     let answer = reqwest::Client::new().post(format!("{}/api/sync", host.url())).send().await.unwrap();
     assert_eq!(answer.status(), 202);
-    stage.wait("the request to be refused", async || stage.inbox().is_empty().then_some(())).await;
+    stage.wait_for_empty_inbox().await;
     host.quiet().await;
     assert!(world.qualys_writes().is_empty(), "{:?}", world.qualys_writes());
     stage.assert_clean(&host).await;
 }
 
 #[tokio::test]
-async fn paused_makes_no_call_to_qualys_and_items_stay() {
+async fn paused_makes_no_call_to_qualys_and_inbox_items_stay() {
     let stage = Stage::new().set("MODE", "paused");
     stage.world.subscription("new");
     let host = stage.host().await;
@@ -50,7 +50,7 @@ async fn a_plan_only_request_plans_and_writes_nothing() {
     let answer =
         reqwest::Client::new().post(format!("{}/api/sync?plan_only=true", host.url())).send().await.unwrap();
     assert_eq!(answer.status(), 202);
-    stage.wait("the request to be settled", async || stage.inbox().is_empty().then_some(())).await;
+    stage.wait_for_empty_inbox().await;
     host.quiet().await;
     assert!(stage.world.qualys_writes().is_empty() && stage.latest().is_none());
     let report = &stage.reports()[0];
@@ -70,7 +70,7 @@ async fn the_plan_command_writes_nothing_but_the_accounts_call_window() {
     };
     assert_eq!(ran.plan.unwrap().cost.creates, 1);
     assert!(stage.world.qualys_writes().is_empty());
-    assert!(!stage.control("").exists(), "nothing of the tenant's was written");
+    assert!(!stage.control("").exists(), "nothing was written for the tenant");
 }
 
 #[tokio::test]
@@ -85,8 +85,8 @@ async fn a_held_account_is_named_with_exit_code_3() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(3));
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(told.contains("cycle 20261123T040500Z-1f2e3d4c of tenant"), "{told}");
+    let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(printed.contains("cycle 20261123T040500Z-1f2e3d4c of tenant"), "{printed}");
 }
 
 #[test]
@@ -98,8 +98,8 @@ fn missing_settings_are_all_named_with_exit_code_2() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(2));
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let printed = String::from_utf8_lossy(&output.stderr).into_owned();
     for name in ["TENANT_ID", "CONNECTOR_APP_ID", "SECRETS", "QUALYS_PLATFORM", "STORAGE", "QUEUE"] {
-        assert!(told.contains(name), "{told}");
+        assert!(printed.contains(name), "{printed}");
     }
 }

@@ -1,13 +1,16 @@
-//! What is deployed beside the binary says the same as the binary: `function-app/` and `host.json` against its routes.
+//! What is deployed beside the binary agrees with it: `function-app/` and `host.json` with its routes and its times.
 
 use crate::stage::{Stage, names_in};
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
+use qualys_azure_inventory::config::Config;
+use qualys_azure_inventory::queue::{LONGEST_POLL, REDELIVERY};
 use qualys_azure_inventory::trigger::{Caller, ENVELOPE, HTTP, router};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tower::ServiceExt;
 
 fn read(path: &str) -> Value {
@@ -38,7 +41,7 @@ fn each_function_of_the_envelope_has_its_one_trigger() {
         ("subscription-event", "eventGridTrigger", "name", "event"),
         ("secret-event", "eventGridTrigger", "name", "event"),
         ("cycle", "queueTrigger", "queueName", "cycles"),
-        // Where the host puts a message that failed too often: the queue's name and this.
+        // The queue's name with this suffix is where the host puts a message that failed too often.
         ("cycle-poison", "queueTrigger", "queueName", "cycles-poison"),
     ] {
         let [trigger] = &bindings(function)[..] else { panic!("{function} has one binding") };
@@ -61,9 +64,9 @@ fn each_http_function_has_the_method_and_the_route_of_the_binary() {
         assert_eq!(trigger["direction"], "in", "{function}");
         assert_eq!(trigger["methods"], json!([method]), "{function}");
         assert_eq!(trigger["route"], route, "{function}");
-        // Nobody without a key.
+        // Refused without a key.
         assert_eq!(trigger["authLevel"], "function", "{function}");
-        // Anything else, and the host would not forward the request but wrap it.
+        // With any other output the host would wrap the request instead of forwarding it.
         assert_eq!((&answer["type"], &answer["direction"]), (&json!("http"), &json!("out")), "{function}");
     }
 }
@@ -79,7 +82,31 @@ fn the_host_starts_this_binary_and_forwards_http() {
     assert_eq!(host["extensions"]["http"]["routePrefix"], "api");
 }
 
-/// Asked with a method that no route has, one that exists says which it has; so nothing is set going.
+/// A time as `host.json` writes it: `hh:mm:ss`.
+fn time(value: &Value) -> Duration {
+    let parts = value.as_str().unwrap().split(':').map(|part| part.parse::<u64>().unwrap());
+    Duration::from_secs(parts.fold(0, |seconds, part| seconds * 60 + part))
+}
+
+#[test]
+fn the_hosts_queue_times_are_those_that_the_binary_counts_with() {
+    let queues = &read("host.json")["extensions"]["queues"];
+    assert_eq!(time(&queues["visibilityTimeout"]), REDELIVERY);
+    assert_eq!(time(&queues["maxPollingInterval"]), LONGEST_POLL);
+}
+
+#[test]
+fn the_longest_lease_ends_before_a_killed_cycles_message_comes_back() {
+    let mut settings = Stage::new().settings;
+    let mut is_allowed = |seconds: &u64| {
+        settings.insert("LEASE".to_owned(), format!("{seconds}s"));
+        Config::from_lookup(|name| settings.get(name).cloned()).is_ok()
+    };
+    let longest = (1..=300).filter(|seconds| is_allowed(seconds)).max().unwrap();
+    assert!(Duration::from_secs(longest) < REDELIVERY, "LEASE may be {longest} s");
+}
+
+/// Asked with a method that no route has, an existing route says which it has, and nothing is started.
 #[tokio::test]
 async fn the_binary_has_a_route_for_each_function_with_its_method_alone() {
     let router = router(Arc::new(Stage::new().app().await), &Caller::Host);
@@ -98,7 +125,7 @@ async fn the_binary_has_a_route_for_each_function_with_its_method_alone() {
         // GET answers HEAD too.
         let allowed = if method == "get" { "GET,HEAD" } else { "POST" };
         assert_eq!(answer, (StatusCode::METHOD_NOT_ALLOWED, Some(allowed.to_owned())), "{function}");
-        // Forwarded requests keep their path; under its folder's name an HTTP function is not served.
+        // A forwarded request keeps its path, so an HTTP function is not served under its folder's name.
         assert_eq!(methods(&format!("/{function}")).await.0, StatusCode::NOT_FOUND, "{function}");
     }
 }

@@ -1,4 +1,4 @@
-//! A Qualys user who lacks a right, or an account without a module: it is said with what to do, and the rest goes on.
+//! A Qualys user without a right, or an account without a module: it is named with what to do, and the rest goes on.
 
 use crate::stage::Stage;
 use qualys_azure_inventory::app::App;
@@ -13,7 +13,7 @@ fn refusals() -> [Kind; 4] {
     [code("UNAUTHORIZED"), code("INSUFFICIENT_PERMISSION"), code("FORBIDDEN"), Kind::Status(403)]
 }
 
-/// An estate with a healthy connector and a complete snapshot, and then a day old.
+/// A tenant with a healthy connector and a complete snapshot that is a day old.
 async fn settled() -> (Stage, App) {
     let stage = Stage::new().set("SNAPSHOT_EVERY", "1h");
     stage.world.set_time("2026-11-23T04:00:00Z".parse().unwrap());
@@ -26,10 +26,6 @@ async fn settled() -> (Stage, App) {
     assert!(stage.latest().is_some());
     stage.pass(Duration::from_hours(24));
     (stage, app)
-}
-
-fn needs(stage: &Stage) -> String {
-    stage.json("status.json").unwrap()["needs_a_person"].to_string()
 }
 
 const ADVICE: &str = "give the Qualys user the Manager role with full scope and API access, and check the licensed modules and allowed addresses";
@@ -47,7 +43,7 @@ async fn without_the_right_to_read_machines_connectors_are_kept_and_the_newest_s
                 stage.cycle(&app).await;
                 stage.pass(QUARTER);
             }
-            let said = needs(&stage);
+            let said = stage.needs_a_person();
             assert!(said.contains("Qualys forbids the host") && said.contains(ADVICE), "{refusal:?}: {said}");
             assert_eq!(stage.world.connectors_of(&new)[0].state, "FINISHED_SUCCESS", "{refusal:?}");
             assert!(
@@ -60,16 +56,16 @@ async fn without_the_right_to_read_machines_connectors_are_kept_and_the_newest_s
             assert_eq!(std::fs::read(stage.control("latest.json")).unwrap(), latest, "{refusal:?}");
             let asked = stage.world.calls().iter().filter(|c| c.call == call).count();
             assert!(asked <= 8, "{refusal:?}: {asked} calls in eight cycles");
-            // The right is given.
+            // The right is given back.
             stage.world.clear_faults();
             stage.cycle(&app).await;
-            assert_eq!((stage.latest().unwrap().rows.len(), needs(&stage).as_str()), (3, "[]"));
+            assert_eq!((stage.latest().unwrap().rows.len(), stage.needs_a_person().as_str()), (3, "[]"));
         }
     }
 }
 
 #[tokio::test]
-async fn without_the_right_to_read_connectors_nothing_is_planned_and_it_is_said() {
+async fn without_the_right_to_read_connectors_nothing_is_planned_and_it_is_named() {
     for refusal in refusals() {
         let (stage, app) = settled().await;
         let latest = std::fs::read(stage.control("latest.json")).unwrap();
@@ -81,7 +77,7 @@ async fn without_the_right_to_read_connectors_nothing_is_planned_and_it_is_said(
             assert!(ran.plan.is_none());
             stage.pass(QUARTER);
         }
-        let said = needs(&stage);
+        let said = stage.needs_a_person();
         assert!(said.contains("Qualys forbids the connector search") && said.contains(ADVICE), "{said}");
         assert!(stage.world.qualys_writes().is_empty() && stage.world.connectors().len() == 1);
         assert_eq!(std::fs::read(stage.control("latest.json")).unwrap(), latest);
@@ -89,7 +85,7 @@ async fn without_the_right_to_read_connectors_nothing_is_planned_and_it_is_said(
 }
 
 #[tokio::test]
-async fn without_the_right_to_make_connectors_it_is_said_and_seldom_tried() {
+async fn without_the_right_to_make_connectors_it_is_named_and_seldom_tried() {
     for refusal in refusals() {
         let (stage, app) = settled().await;
         stage.world.fault(Fault::new(CallKind::ConnectorCreate, refusal.clone()).always());
@@ -97,7 +93,7 @@ async fn without_the_right_to_make_connectors_it_is_said_and_seldom_tried() {
         stage.world.subscription("new").with_machines(1);
         for _ in 0..12 {
             stage.cycle(&app).await;
-            let said = needs(&stage);
+            let said = stage.needs_a_person();
             assert!(
                 said.contains("Qualys forbids the connector create") || said.contains("refused"),
                 "{said}"

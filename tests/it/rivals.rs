@@ -1,4 +1,4 @@
-//! The days on which other tools double a third of the connectors, or switch a third of them off.
+//! Days on which other tools would double a third of the connectors, or switch a third of them off.
 
 use crate::stage::Stage;
 use std::collections::BTreeSet;
@@ -8,16 +8,6 @@ use world::{Access, Call, CallKind, Fault, Kind};
 const MINUTE: Duration = Duration::from_mins(1);
 const SUBSCRIPTIONS: usize = 1000;
 
-fn still() -> Stage {
-    let stage = Stage::new()
-        .set("CYCLE_GAP", "1m")
-        .set("FOLLOW_UP", "2m")
-        .set("SNAPSHOT_GAP", "1h")
-        .set("MAX_CREATES", "1000");
-    stage.world.set_time("2026-11-23T04:00:00Z".parse().unwrap());
-    stage
-}
-
 fn subscriptions_of(stage: &Stage, kind: CallKind) -> Vec<String> {
     let of_kind = |call: &Call| (call.call == kind).then(|| call.subscription.clone()).flatten();
     stage.world.calls().iter().filter_map(of_kind).collect()
@@ -25,12 +15,12 @@ fn subscriptions_of(stage: &Stage, kind: CallKind) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_conflict_on_every_third_search_doubles_none_of_a_thousand_connectors() {
-    let stage = still();
+    let stage = Stage::still().set("MAX_CREATES", "1000");
     let all = stage.world.subscriptions("s", SUBSCRIPTIONS);
-    // One that does not say what it covers makes each create search first: a thousand searches, a third of them refused.
+    // A connector that does not say what it covers makes each create search first: a thousand searches, a third of them refused.
     let foreign = stage.world.connector(&all[0]);
     stage.world.edit_connector(foreign, |connector| connector.subscription_id.clear());
-    // And some creates are made without their answers arriving: then a search is all there is to tell.
+    // And the answers of some creates are lost: then only a search can show that they were made.
     stage.world.fault(Fault::new(CallKind::ConnectorCreate, Kind::ResetAfter).every(50));
     stage
         .world
@@ -61,7 +51,7 @@ async fn a_conflict_on_every_third_search_doubles_none_of_a_thousand_connectors(
 #[tokio::test]
 async fn of_three_management_groups_one_that_is_forbidden_loses_nothing_and_the_others_go_on() {
     const EACH: usize = 4;
-    let stage = still().set("SCOPE", "a,b,c");
+    let stage = Stage::still().set("SCOPE", "a,b,c");
     let add = |group: &str, n: usize| -> Vec<String> {
         let added = stage.world.subscriptions(group, n);
         added.iter().for_each(|subscription| stage.world.move_subscription(subscription, group));
@@ -97,9 +87,9 @@ async fn of_three_management_groups_one_that_is_forbidden_loses_nothing_and_the_
         BTreeSet::from_iter(others.clone())
     );
     for id in &others {
-        assert_eq!(stage.world.connectors_of(id)[0].state, "FINISHED_SUCCESS", "made and run");
+        assert_eq!(stage.world.connectors_of(id)[0].state, "FINISHED_SUCCESS", "made and synced");
     }
-    let needs = stage.json("status.json").unwrap()["needs_a_person"].to_string();
+    let needs = stage.needs_a_person();
     assert!(needs.contains("scope c could not be read"), "{needs}");
 
     stage.world.group_access("c", Access::Readable);
@@ -110,6 +100,6 @@ async fn of_three_management_groups_one_that_is_forbidden_loses_nothing_and_the_
     }
     let made = subscriptions_of(&stage, CallKind::ConnectorCreate);
     assert_eq!(made.len(), 2);
-    assert_eq!(BTreeSet::from_iter(made), BTreeSet::from_iter(hidden), "exactly its missing ones");
+    assert_eq!(BTreeSet::from_iter(made), BTreeSet::from_iter(hidden), "exactly those that it hid");
     assert_eq!(stage.world.connectors().len(), 3 * EACH + 5);
 }

@@ -30,7 +30,7 @@ async fn each_write_has_a_version_of_its_own_even_with_the_same_content() {
         assert_ne!(first, second);
         assert_eq!(store.get(&key).await.unwrap().unwrap().etag, second);
         let listed = store.list(Container::Control, &BlobKey::inbox(tenant)).await.unwrap();
-        assert_eq!(listed, [("timer".to_owned(), second.clone())], "a listing tells the same version");
+        assert_eq!(listed, [("timer".to_owned(), second.clone())], "a listing has the same version");
         assert!(!store.remove(&key, &first).await.unwrap(), "a newer version stays");
         assert!(store.remove(&key, &second).await.unwrap());
         assert!(store.remove(&key, &second).await.unwrap(), "gone is gone");
@@ -38,7 +38,7 @@ async fn each_write_has_a_version_of_its_own_even_with_the_same_content() {
 }
 
 #[tokio::test]
-async fn conditional_writes_lose_to_whoever_was_first() {
+async fn a_conditional_write_loses_to_an_earlier_one() {
     for Place { store, .. } in places() {
         let tenant = tenant();
         let key = BlobKey::State(tenant);
@@ -79,7 +79,7 @@ async fn of_many_updates_at_once_none_is_lost() {
 }
 
 #[tokio::test]
-async fn a_draft_shows_nothing_until_it_is_published_and_never_replaces() {
+async fn a_new_blob_shows_nothing_until_it_is_published_and_never_replaces() {
     for Place { store, folder, .. } in places() {
         let tenant = tenant();
         let snapshot = SnapshotId::new(Timestamp::UNIX_EPOCH, 1);
@@ -88,11 +88,11 @@ async fn a_draft_shows_nothing_until_it_is_published_and_never_replaces() {
         dropped.write(text("half")).await.unwrap();
         drop(dropped);
         assert!(store.get(&key).await.unwrap().is_none());
-        let mut draft = store.new_blob(key.clone()).await.unwrap();
-        draft.write(text("one ")).await.unwrap();
-        draft.write(text("two")).await.unwrap();
+        let mut new = store.new_blob(key.clone()).await.unwrap();
+        new.write(text("one ")).await.unwrap();
+        new.write(text("two")).await.unwrap();
         assert!(store.get(&key).await.unwrap().is_none());
-        draft.publish().await.unwrap();
+        new.publish().await.unwrap();
         assert_eq!(store.get(&key).await.unwrap().unwrap().bytes, "one two");
         let second = store.new_blob(key.clone()).await.unwrap();
         assert!(matches!(second.publish().await, Err(StoreError::Conflict { .. })));
@@ -150,7 +150,7 @@ fn item_names_read_back_as_they_are_written() {
         assert_eq!(item.to_string().parse(), Ok(item));
     }
     assert_eq!("subscription=../../x".parse::<ItemName>(), Err(()));
-    // Its blob would be looked for under the other spelling, and the item lie unread for ever.
+    // Its blob is looked for under the lower-case spelling, so the item would stay unread for ever.
     assert_eq!("subscription=AAAAAAAA-0000-0000-0000-000000000001".parse::<ItemName>(), Err(()));
 }
 
@@ -161,11 +161,11 @@ async fn a_part_of_many_pieces_is_joined_in_their_order() {
         let key =
             BlobKey::Raw { tenant: tenant(), snapshot, resource_type: "VIRTUAL_MACHINE".into(), part: 0 };
         let pieces: Vec<Vec<u8>> = (0..20_u8).map(|number| vec![number; 100_000]).collect();
-        let mut draft = store.new_blob(key.clone()).await.unwrap();
+        let mut new = store.new_blob(key.clone()).await.unwrap();
         for piece in &pieces {
-            draft.write(piece.clone().into()).await.unwrap();
+            new.write(piece.clone().into()).await.unwrap();
         }
-        draft.publish().await.unwrap();
+        new.publish().await.unwrap();
         assert_eq!(store.get(&key).await.unwrap().unwrap().bytes, pieces.concat());
     }
 }

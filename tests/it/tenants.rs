@@ -1,14 +1,11 @@
 //! Two tenants on one Qualys account: two configurations, one store.
 
 use crate::stage::Stage;
-use qualys_azure_inventory::inbox::ItemContent;
-use qualys_azure_inventory::store::ItemName;
 use std::time::Duration;
 
-/// Two stages that share the world and the store, each with a tenant and a queue of its own.
+/// Two stages that share the world and the store; each has a tenant and a queue of its own.
 fn two() -> (Stage, Stage) {
-    let first = Stage::new().set("CYCLE_GAP", "60s").set("FOLLOW_UP", "2m").set("SNAPSHOT_GAP", "1h");
-    first.world.set_time("2026-11-23T04:00:00Z".parse().unwrap());
+    let first = Stage::still();
     let tenant = first.world.add_tenant();
     let app = first.world.add_app(&tenant);
     let mut second = Stage::on(first.world.clone());
@@ -43,7 +40,7 @@ async fn neither_plans_the_others_connectors() {
             assert!(!report["outcomes"].to_string().contains(theirs.id()));
         }
     }
-    // One of each tenant is mended by its own tenant only.
+    // A failed connector is synced again by its own tenant alone.
     let id = first.world.connectors_of(&one)[0].id;
     first.world.edit_connector(id, |c| c.state = "FINISHED_ERRORS".into());
     first.world.clear_calls();
@@ -65,47 +62,24 @@ fn stage_reports(store: &Stage, tenant: &Stage) -> Vec<serde_json::Value> {
         .collect()
 }
 
-/// The first tenant has something to do at every moment and holds the account whenever it can; the second has one item.
+/// The first tenant always has something to do and holds the account whenever it can; the second has one item.
 #[tokio::test]
 async fn a_busy_tenant_does_not_starve_the_other() {
     let (first, second) = two();
     first.world.subscriptions("s", 3);
     first.world.subscription("other").in_tenant(&second.settings["TENANT_ID"]);
     let (busy, patient) = (first.app().await, second.app().await);
-    let leave = async |app: &qualys_azure_inventory::app::App| {
-        let now = first.now();
-        app.leave(app.tenant.id(), ItemName::Timer, &ItemContent::new(now, "test"), now).await.unwrap();
-    };
-    leave(&busy).await;
-    leave(&patient).await;
+    first.tick(&busy).await;
+    first.tick(&patient).await;
     let (mut busy_cycles, mut patient_cycles) = (0, 0);
     for _ in 0..60 {
-        leave(&busy).await;
-        // The busy one's cycle lasts as long as the patient one's wake-up needs to be dropped.
-        use qualys_azure_inventory::lease::{Acquired, Holder, Lease};
-        let holder = Holder {
-            cycle: "20261123T040500Z-1f2e3d4c".parse().unwrap(),
-            tenant: busy.tenant.id(),
-            since: first.now(),
-        };
+        first.tick(&busy).await;
         let ran = first.serve_wake_ups(&busy).await;
         busy_cycles += ran;
-        if ran > 0 {
-            let Acquired::Ours(lease) = Lease::acquire(
-                &busy.tenant.store,
-                &busy.tenant.account.name,
-                &holder,
-                busy.tenant.account.lease,
-            )
-            .await
-            .unwrap() else {
-                panic!()
-            };
-            patient_cycles += first.serve_wake_ups(&patient).await;
-            drop(lease);
-        } else {
-            patient_cycles += first.serve_wake_ups(&patient).await;
-        }
+        // The busy tenant's cycle lasts until the patient one's wake-up has met it and was dropped.
+        let lease = if ran > 0 { Some(first.hold(&busy).await) } else { None };
+        patient_cycles += first.serve_wake_ups(&patient).await;
+        drop(lease);
         first.pass(Duration::from_secs(30));
     }
     assert!(busy_cycles >= 5, "{busy_cycles}");

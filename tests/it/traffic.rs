@@ -1,8 +1,9 @@
-//! Floods of events lead to a handful of cycles, and lose nothing.
+//! A flood of events leads to a handful of cycles, and nothing is lost.
 
 use crate::stage::Stage;
 use qualys_azure_inventory::cycle::{self, CycleResult, StartedBy};
 use qualys_azure_inventory::inbox::ItemContent;
+use qualys_azure_inventory::queue::REDELIVERY;
 use qualys_azure_inventory::store::ItemName;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ async fn five_thousand_events_in_a_minute_start_at_most_three_cycles_in_two_minu
     let began = stage.now();
     let mut deliver = async || {
         let queue = app.tenant.wake_ups.queue();
-        while let Some(taken) = queue.take(Duration::from_secs(90), stage.now()).await.unwrap() {
+        while let Some(taken) = queue.take(REDELIVERY, stage.now()).await.unwrap() {
             if let CycleResult::Ran(_) =
                 cycle::run(&app.tenant, StartedBy::WakeUp, stage.now()).await.unwrap()
             {
@@ -27,7 +28,7 @@ async fn five_thousand_events_in_a_minute_start_at_most_three_cycles_in_two_minu
         }
     };
     for event in 0..5000_usize {
-        // Every tenth event names a subscription that nobody knows.
+        // Every tenth event names a subscription that ARM does not know.
         let id = if event % 10 == 9 {
             format!("eeeeeeee-0000-0000-0000-{:012x}", event % 50)
         } else {

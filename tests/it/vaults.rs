@@ -1,4 +1,4 @@
-//! Key Vault: each cause is named, with what to do, in under five seconds.
+//! Key Vault: each failure is named, with what to do about it, in under five seconds.
 
 use crate::azure::http;
 use crate::stage::WorldIdentity;
@@ -7,7 +7,7 @@ use qualys_azure_inventory::report::chain;
 use qualys_azure_inventory::secrets::Secrets;
 use secrecy::ExposeSecret;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use world::{Access, CallKind, Fault, Kind, Setup, World};
 
 fn world() -> World {
@@ -22,11 +22,13 @@ fn secrets(world: &World, http: reqwest::Client) -> Secrets {
     Secrets::Vault(Vault::new(http, url, Arc::new(WorldIdentity::new(world))).unwrap())
 }
 
-/// What is told, in time.
-async fn told(secrets: &Secrets, name: &str) -> String {
-    let begun = Instant::now();
-    let error = secrets.get(name).await.unwrap_err();
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+/// The error, in time. Both timers are this runtime's, and the client's is looked at first: a busy machine delays both alike.
+async fn failure(secrets: &Secrets, name: &str) -> String {
+    let error = tokio::select! {
+        biased;
+        got = secrets.get(name) => got.unwrap_err(),
+        () = tokio::time::sleep(Duration::from_secs(5)) => panic!("no answer about `{name}` in time"),
+    };
     chain(&error)
 }
 
@@ -49,7 +51,7 @@ async fn the_newest_version_is_read_each_time() {
 async fn a_missing_disabled_or_forbidden_secret_is_named_with_what_to_do() {
     let world = world();
     let secrets = secrets(&world, http(&world));
-    let text = told(&secrets, "no-such").await;
+    let text = failure(&secrets, "no-such").await;
     assert!(
         text.contains(
             "cannot read the secret `no-such` from https://kv-test.vault.azure.net/: there is no such secret"
@@ -57,10 +59,10 @@ async fn a_missing_disabled_or_forbidden_secret_is_named_with_what_to_do() {
         "{text}"
     );
     world.disable_secret("kv-test", "qualys-password", true);
-    assert!(told(&secrets, "qualys-password").await.contains("its newest version is disabled: enable it"));
+    assert!(failure(&secrets, "qualys-password").await.contains("its newest version is disabled: enable it"));
     world.disable_secret("kv-test", "qualys-password", false);
     world.vault_access(Access::Forbidden);
-    let text = told(&secrets, "qualys-password").await;
+    let text = failure(&secrets, "qualys-password").await;
     assert!(
         text.contains("(ForbiddenByRbac): give the identity the role `Key Vault Secrets User`"),
         "{text}"
@@ -68,7 +70,7 @@ async fn a_missing_disabled_or_forbidden_secret_is_named_with_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_stumble_is_repeated_and_a_lasting_failure_named() {
+async fn a_failure_that_passes_is_retried_and_a_lasting_one_is_named() {
     let world = world();
     let secrets = secrets(&world, http(&world));
     for kind in [Kind::Status(500), Kind::TooMany429 { retry_after: Some(1) }, Kind::ResetBefore] {
@@ -76,10 +78,10 @@ async fn a_stumble_is_repeated_and_a_lasting_failure_named() {
         assert_eq!(secrets.get("qualys-password").await.unwrap().value.expose_secret(), "first");
     }
     world.fault(Fault::new(CallKind::VaultGet, Kind::TooMany429 { retry_after: None }).always());
-    assert!(told(&secrets, "qualys-password").await.contains("too many requests"));
+    assert!(failure(&secrets, "qualys-password").await.contains("too many requests"));
     world.clear_faults();
     world.fault(Fault::new(CallKind::VaultGet, Kind::TimeoutAfter).always());
-    assert!(told(&secrets, "qualys-password").await.contains("cannot be reached"));
+    assert!(failure(&secrets, "qualys-password").await.contains("cannot be reached"));
 }
 
 #[tokio::test]
@@ -87,12 +89,12 @@ async fn an_unknown_ca_and_an_unreachable_vault_are_told_apart() {
     let world = world();
     let no_ca =
         reqwest::Client::builder().proxy(reqwest::Proxy::https(world.proxy_url()).unwrap()).build().unwrap();
-    let text = told(&secrets(&world, no_ca), "qualys-password").await;
+    let text = failure(&secrets(&world, no_ca), "qualys-password").await;
     assert!(text.contains("certificate is not trusted") && text.contains("SSL_CERT_FILE"), "{text}");
     let nowhere = reqwest::Client::builder()
         .proxy(reqwest::Proxy::https("http://127.0.0.1:9").unwrap())
         .build()
         .unwrap();
-    let text = told(&secrets(&world, nowhere), "qualys-password").await;
+    let text = failure(&secrets(&world, nowhere), "qualys-password").await;
     assert!(text.contains("cannot be reached: check KEY_VAULT_URL"), "{text}");
 }

@@ -1,4 +1,4 @@
-//! `POST /api/sync` with what it cannot take.
+//! `POST /api/sync` with parameters and bodies that it refuses.
 
 use super::{Door, MIB, deep, stage, still_works};
 use crate::stage::names_in;
@@ -47,7 +47,7 @@ async fn a_bad_request_for_a_sync_says_what_to_do_and_asks_for_nothing() {
         assert!(said.contains(detail), "{query}: {said}");
     }
     assert!(names_in(&stage.control("requests")).is_empty() && stage.inbox().is_empty());
-    // Said twice in one way is no contradiction.
+    // The same value twice is no contradiction.
     let twice = door
         .post(
             &format!("/api/sync?snapshot&snapshot=1&tenant={tenant}&tenant={tenant}"),

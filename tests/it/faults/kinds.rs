@@ -6,11 +6,11 @@ use world::Kind;
 pub(super) struct Row {
     pub(super) name: &'static str,
     pub(super) kind: Kind,
-    /// What the report may call it; one of these must be there.
+    /// What the report may call it. One of these must be there.
     pub(super) words: &'static [&'static str],
-    /// It goes well all the same, so there may be nothing to name.
+    /// The call succeeds all the same, so there may be nothing to name.
     pub(super) is_harmless: bool,
-    /// Of Qualys it means that the credentials are wrong, which only new ones mend.
+    /// From Qualys it means that the credentials are wrong, and only new ones help.
     pub(super) refuses_credentials: bool,
 }
 

@@ -1,11 +1,11 @@
-//! The same for what signs in: Entra, the identity endpoint, the vault; the real binary, as each has its own client there.
+//! The same for signing in: Entra, the identity endpoint, the vault. With the real binary, in which each has a client of its own.
 
 use super::kinds::{Row, rows};
 use super::print;
 use crate::stage::Stage;
 use futures::stream::{self, StreamExt};
 use std::time::Duration;
-use world::{CallKind, Fault};
+use world::{CallKind, Fault, Kind};
 
 const MINUTE: Duration = Duration::from_mins(1);
 /// Whole processes at the same time.
@@ -28,14 +28,13 @@ const COLUMNS: [Column; 3] = [
 async fn every_fault_in_signing_in_is_named_and_costs_nothing_that_is_there() {
     let rows = rows();
     let cells = rows.iter().flat_map(|row| COLUMNS.iter().map(move |column| (row, column)));
-    let told: Vec<Result<String, String>> =
+    let results: Vec<Result<String, String>> =
         stream::iter(cells.map(|(row, column)| cell(row, column))).buffered(AT_ONCE).collect().await;
-    print("what a fault in signing in came to", &COLUMNS.map(|column| column.name), &rows, &told);
+    print("what a fault in signing in came to", &COLUMNS.map(|column| column.name), &rows, &results);
 }
 
 fn stage(column: &Column) -> Stage {
-    let stage = Stage::new().set("LEASE", "15s").set("CYCLE_BUDGET", "15s").set("FOLLOW_UP", "50ms");
-    let stage = stage.behind_the_proxy();
+    let stage = Stage::new().behind_the_proxy();
     let (tenant, app, secret) = (stage.world.tenant(), stage.world.app_id(), stage.world.app_secret());
     match column.call {
         CallKind::VaultGet => stage.with_vault(),
@@ -48,10 +47,11 @@ fn stage(column: &Column) -> Stage {
     }
 }
 
-/// What the binary's `cycle` says, on both streams.
-async fn cycle(stage: &Stage) -> String {
+/// What the binary's `cycle` prints, on both streams, with more settings.
+async fn cycle(stage: &Stage, more: &[(&str, &str)]) -> String {
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_qualys-azure-inventory"));
     command.args(["cycle", "--json"]).env_clear().envs(&stage.settings).kill_on_drop(true);
+    command.envs(more.iter().copied());
     let output = command.output().await.unwrap();
     let text =
         [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
@@ -66,7 +66,9 @@ async fn cell(row: &Row, column: &Column) -> Result<String, String> {
     let kept = stage.ours(&healthy, MINUTE);
     let new = world.subscription("new");
     world.fault(Fault::new(column.call, row.kind.clone()).always());
-    let text = cycle(&stage).await;
+    // Only a fault that is waited out needs a cycle that must close soon.
+    let little_time: &[_] = if row.kind == Kind::TimeoutAfter { &[("CYCLE_BUDGET", "20s")] } else { &[] };
+    let text = cycle(&stage, little_time).await;
     let met = world.calls().iter().any(|call| call.call == column.call && call.fault.is_some());
     world.clear_faults();
     let fail = |what: &str| Err(format!("{} in {}: {what}: {text}", row.name, column.name));
@@ -82,7 +84,7 @@ async fn cell(row: &Row, column: &Column) -> Result<String, String> {
     if !row.is_harmless && !is_named {
         return fail("it is not named");
     }
-    let after = cycle(&stage).await;
+    let after = cycle(&stage, &[]).await;
     if !unharmed() || world.connectors_of(&new).len() != 1 {
         return Err(format!("{} in {}: not mended: {after}", row.name, column.name));
     }

@@ -1,13 +1,13 @@
-//! Connectors are made once, whatever is lost on the way.
+//! Each connector is made once, whatever answer is lost.
 
-use super::{MINUTE, leave, still};
+use super::MINUTE;
+use crate::stage::{Hold, Stage};
 use qualys_azure_inventory::cycle::{self, StartedBy};
-use std::time::Duration;
 use world::{CallKind, Fault, Kind};
 
 #[tokio::test]
 async fn an_answer_without_a_count_is_not_an_empty_list() {
-    let stage = still();
+    let stage = Stage::still();
     let covered = stage.world.subscriptions("s", 3);
     for s in &covered {
         stage.world.connector(s);
@@ -22,7 +22,7 @@ async fn an_answer_without_a_count_is_not_an_empty_list() {
 
 #[tokio::test]
 async fn a_connector_we_made_that_search_shows_late_is_not_doubled() {
-    let stage = still();
+    let stage = Stage::still();
     stage.world.manners(|m| m.search_lag = jiff::SignedDuration::from_mins(60));
     let new = stage.world.subscription("new");
     let app = stage.app().await;
@@ -35,7 +35,7 @@ async fn a_connector_we_made_that_search_shows_late_is_not_doubled() {
 
 #[tokio::test]
 async fn a_refused_create_does_not_starve_the_others() {
-    let stage = still().set("MAX_CREATES", "1");
+    let stage = Stage::still().set("MAX_CREATES", "1");
     let mut subs = stage.world.subscriptions("s", 3);
     subs.sort_by_key(|s| s.id().to_owned());
     let app = stage.app().await;
@@ -44,7 +44,7 @@ async fn a_refused_create_does_not_starve_the_others() {
             .containing(subs[0].id())
             .always(),
     );
-    leave(&app, &stage).await;
+    stage.tick(&app).await;
     for _ in 0..24 * 60 {
         stage.serve_wake_ups(&app).await;
         stage.pass(MINUTE);
@@ -55,12 +55,12 @@ async fn a_refused_create_does_not_starve_the_others() {
 }
 
 #[tokio::test]
-async fn an_unclear_create_is_looked_after_without_a_timer() {
-    let stage = still();
+async fn an_unclear_create_is_followed_up_without_a_timer() {
+    let stage = Stage::still();
     let new = stage.world.subscription("new");
     let app = stage.app().await;
     stage.world.fault(Fault::new(CallKind::ConnectorCreate, Kind::ResetBefore));
-    leave(&app, &stage).await;
+    stage.tick(&app).await;
     for _ in 0..24 * 60 {
         stage.serve_wake_ups(&app).await;
         stage.pass(MINUTE);
@@ -70,10 +70,10 @@ async fn an_unclear_create_is_looked_after_without_a_timer() {
 
 #[tokio::test]
 async fn a_create_without_calls_left_books_the_windows_end() {
-    let stage = still().set("QUALYS_CALLS_PER_HOUR", "10");
+    let stage = Stage::still().set("QUALYS_CALLS_PER_HOUR", "10");
     stage.world.subscriptions("s", 8);
     let app = stage.app().await;
-    leave(&app, &stage).await;
+    stage.tick(&app).await;
     for _ in 0..3 * 60 {
         stage.serve_wake_ups(&app).await;
         stage.pass(MINUTE);
@@ -83,42 +83,26 @@ async fn a_create_without_calls_left_books_the_windows_end() {
 
 #[tokio::test]
 async fn a_create_late_in_a_killed_cycle_is_given_its_ten_minutes() {
-    let stage = still();
+    let stage = Stage::still();
     stage.world.manners(|m| m.search_lag = jiff::SignedDuration::from_mins(5));
     let new = stage.world.subscription("new");
     let app = stage.app().await;
-    let desk = stage.app().await;
-    let now = stage.now();
-    // Requests until the create: found by trying; the hook sits on the create itself.
-    let world = stage.world.clone();
-    let (tx, rx) = std::sync::mpsc::channel::<()>();
-    let (tx2, rx2) = std::sync::mpsc::channel::<()>();
-    let n = {
-        // connector search, token(s), subscriptions, create: the create is the last before the first sync
-        let probe = still();
-        probe.world.subscription("new");
-        let a = probe.app().await;
-        probe.cycle(&a).await;
-        1 + probe.world.calls().iter().position(|c| c.call == CallKind::ConnectorCreate).unwrap() as u64
-    };
-    stage.world.on_request(n, move |call| {
-        assert_eq!(call.call, CallKind::ConnectorCreate);
+    let (desk, now) = (stage.app().await, stage.now());
+    // The cycle makes the create after seven minutes, and is killed before its answer arrives.
+    let (world, hold) = (stage.world.clone(), Hold::new());
+    stage.world.on_answer_to(CallKind::ConnectorSearch, "", 1, move |_| {
         world.advance(jiff::SignedDuration::from_mins(7));
     });
-    stage.world.on_answer(n, move |_| {
-        tx.send(()).unwrap();
-        let _ = rx2.recv_timeout(Duration::from_secs(10));
-    });
+    stage.world.on_answer_to(CallKind::ConnectorCreate, "", 1, hold.hook());
     let killed = tokio::spawn(async move {
         let _ = cycle::run(&desk.tenant, StartedBy::Command { plan_only: false }, now).await;
     });
-    tokio::task::spawn_blocking(move || rx.recv().unwrap()).await.unwrap();
+    hold.wait().await;
     killed.abort();
     let _ = killed.await;
-    tx2.send(()).unwrap();
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    hold.release();
     assert_eq!(stage.world.connectors_of(&new).len(), 1);
-    // The wake-up comes back and is served 3.5 minutes after the create.
+    // Its message comes back, and is served 3.5 minutes after the create.
     stage.pass(3 * MINUTE + MINUTE / 2);
     stage.cycle(&app).await;
     assert_eq!(stage.world.connectors_of(&new).len(), 1, "doubled 3.5 minutes after a create");
@@ -126,17 +110,12 @@ async fn a_create_late_in_a_killed_cycle_is_given_its_ten_minutes() {
 
 #[tokio::test]
 async fn a_write_is_not_repeated_after_the_lease_was_lost() {
-    let stage = still();
+    let stage = Stage::still();
     stage.world.subscription("a");
     let app = stage.app().await;
     stage.world.fault(Fault::new(CallKind::ConnectorCreate, Kind::Conflict409 { code: 1965, wait: Some(3) }));
-    let now = stage.now();
-    let task = tokio::spawn(async move {
-        cycle::run(&app.tenant, StartedBy::Command { plan_only: false }, now).await.map(|_| ())
-    });
-    tokio::time::sleep(Duration::from_millis(1500)).await;
-    let lease = stage.folder.path().join("store/control/account=default/lease");
-    std::fs::remove_file(&lease).unwrap();
-    let _ = task.await.unwrap();
+    let lease = stage.account("lease");
+    stage.world.on_answer_to(CallKind::ConnectorCreate, "", 1, move |_| std::fs::remove_file(lease).unwrap());
+    stage.cycle(&app).await;
     assert!(stage.world.connectors().is_empty(), "created without the lease");
 }

@@ -1,6 +1,6 @@
-//! Credentials: refused ones stop at once, and none is kept where it could be read.
+//! Credentials: refused ones are used no more, and none is stored where it could be read.
 
-use super::{MINUTE, leave, still};
+use super::MINUTE;
 use crate::stage::Stage;
 use qualys_azure_inventory::app::App;
 use qualys_azure_inventory::cycle::{self, StartedBy};
@@ -12,7 +12,7 @@ use world::{CallKind, Fault, Kind, Service};
 
 #[tokio::test]
 async fn the_breaker_is_not_closed_by_another_tenants_good_credentials() {
-    let first = still();
+    let first = Stage::still();
     let tenant = first.world.add_tenant();
     let cid = first.world.add_app(&tenant);
     let mut second = Stage::on(first.world.clone());
@@ -35,27 +35,28 @@ async fn the_breaker_is_not_closed_by_another_tenants_good_credentials() {
     assert_eq!(refused, 1, "sign-ins with the refused password");
 }
 
-/// The calls to Qualys since the last time this was asked.
+/// How many calls to Qualys were made since the last time that this was asked.
 fn calls(stage: &Stage) -> usize {
     let count = stage.world.calls().iter().filter(|call| call.service == Service::Qualys).count();
     stage.world.clear_calls();
     count
 }
 
-/// The breakers that are open.
+/// How many breakers are open.
 fn breakers(stage: &Stage) -> usize {
-    let state = stage.folder.path().join("store/control/account=default/state.json");
-    let state: serde_json::Value = serde_json::from_slice(&std::fs::read(state).unwrap()).unwrap();
+    let state = std::fs::read(stage.account("state.json")).unwrap();
+    let state: serde_json::Value = serde_json::from_slice(&state).unwrap();
     state["refused"].as_array().unwrap().len()
 }
 
-/// A day with refused credentials: 96 ticks, events, requests and plans by hand in between, each wake-up served when it is due.
+/// A day with refused credentials: 96 timer ticks, with events, requests and plans by hand between them; each wake-up is served
+/// when it is due.
 async fn a_day_of_refusal(stage: &Stage, app: &App) {
     let tenant = app.tenant.id();
     let new = stage.world.subscription("new").id().parse().unwrap();
     let mut ran = 0;
     for tick in 0..96 {
-        leave(app, stage).await;
+        stage.tick(app).await;
         ran += stage.serve_wake_ups(app).await;
         stage.pass(5 * MINUTE);
         let now = stage.now();
@@ -74,16 +75,16 @@ async fn a_day_of_refusal(stage: &Stage, app: &App) {
     }
     assert!(ran > 96, "{ran} cycles");
     assert_eq!((calls(stage), breakers(stage)), (1, 1), "repeated failures lock the user out");
-    let lie = stage.inbox();
-    assert!(lie.iter().any(|item| item.starts_with("request=")), "{lie:?}");
-    assert!(lie.iter().any(|item| item.starts_with("subscription=")), "{lie:?}");
-    let needs = stage.json("status.json").unwrap()["needs_a_person"].to_string();
+    let items = stage.inbox();
+    assert!(items.iter().any(|item| item.starts_with("request=")), "{items:?}");
+    assert!(items.iter().any(|item| item.starts_with("subscription=")), "{items:?}");
+    let needs = stage.needs_a_person();
     assert!(needs.contains("`qualys-password`") && needs.contains("run `doctor`"), "{needs}");
 }
 
-/// The breaker does not hold the next cycle up, which does what the inbox items ask for.
+/// The breaker does not stop the next cycle, which does what the inbox items ask for.
 async fn assert_goes_on(stage: &Stage, app: &App) {
-    leave(app, stage).await;
+    stage.tick(app).await;
     assert_eq!(stage.serve_wake_ups(app).await, 1);
     assert_eq!(stage.world.connectors().len(), 1);
     let status = stage.json("status.json").unwrap();
@@ -96,27 +97,27 @@ fn sign_in(findings: &Findings) -> String {
 
 #[tokio::test]
 async fn a_day_with_a_locked_user_costs_one_call_and_only_a_doctor_that_succeeds_ends_it() {
-    let stage = still();
+    let stage = Stage::still();
     let password = stage.world.qualys_password();
-    stage.world.set_qualys_password("somebody-changed-it");
+    stage.world.set_qualys_password("a-person-changed-it");
     let app = stage.app().await;
     a_day_of_refusal(&stage, &app).await;
 
     let findings = doctor::examine(&app, stage.now()).await;
-    let told = sign_in(&findings);
+    let line = sign_in(&findings);
     assert!(
-        told.starts_with("FAIL    Qualys sign-in: Qualys refused") && told.contains("run `doctor`"),
-        "{told}"
+        line.starts_with("FAIL    Qualys sign-in: Qualys refused") && line.contains("run `doctor`"),
+        "{line}"
     );
     assert_eq!((findings.exit_code(), calls(&stage), breakers(&stage)), (1, 1, 1));
     stage.pass(15 * MINUTE);
-    leave(&app, &stage).await;
+    stage.tick(&app).await;
     assert_eq!((stage.serve_wake_ups(&app).await, calls(&stage)), (1, 0), "it stays open");
 
     stage.world.set_qualys_password(&password);
     stage.pass(15 * MINUTE);
-    leave(&app, &stage).await;
-    assert_eq!((stage.serve_wake_ups(&app).await, calls(&stage)), (1, 0), "nobody told us yet");
+    stage.tick(&app).await;
+    assert_eq!((stage.serve_wake_ups(&app).await, calls(&stage)), (1, 0), "nothing has said so yet");
     let findings = doctor::examine(&app, stage.now()).await;
     assert!(sign_in(&findings).contains("cycles use them again"), "{findings}");
     assert_eq!((findings.exit_code(), calls(&stage), breakers(&stage)), (0, 1, 0));
@@ -127,22 +128,12 @@ async fn a_day_with_a_locked_user_costs_one_call_and_only_a_doctor_that_succeeds
 
 #[tokio::test]
 async fn a_day_with_a_wrong_secret_costs_one_call_and_a_new_version_ends_it() {
-    let mut stage = still();
+    let stage = Stage::still().with_vault();
     let password = stage.world.qualys_password();
-    for (variable, name) in [
-        ("QUALYS_USERNAME", "qualys-username"),
-        ("QUALYS_PASSWORD", "qualys-password"),
-        ("CONNECTOR_CLIENT_SECRET", "connector-client-secret"),
-    ] {
-        let value = stage.settings.remove(variable).unwrap();
-        stage.world.set_secret("kv-day", name, &value);
-    }
-    stage.settings.remove("SECRETS");
-    let stage = stage.set("KEY_VAULT_URL", "https://kv-day.vault.azure.net");
-    stage.world.set_secret("kv-day", "qualys-password", "not-the-one");
+    stage.world.set_secret("kv-test", "qualys-password", "not-the-one");
     let app = stage.app().await;
     a_day_of_refusal(&stage, &app).await;
-    stage.world.set_secret("kv-day", "qualys-password", &password);
+    stage.world.set_secret("kv-test", "qualys-password", &password);
     stage.pass(15 * MINUTE);
     assert_goes_on(&stage, &app).await;
     stage.assert_no_secret();
@@ -150,7 +141,7 @@ async fn a_day_with_a_wrong_secret_costs_one_call_and_a_new_version_ends_it() {
 
 #[tokio::test]
 async fn a_doctor_that_is_refused_first_opens_the_breaker() {
-    let stage = still().set("QUALYS_PASSWORD", "not-the-one");
+    let stage = Stage::still().set("QUALYS_PASSWORD", "not-the-one");
     stage.world.subscription("new");
     let app = stage.app().await;
     assert_eq!(doctor::examine(&app, stage.now()).await.exit_code(), 1);
@@ -161,7 +152,7 @@ async fn a_doctor_that_is_refused_first_opens_the_breaker() {
 
 #[tokio::test]
 async fn refused_credentials_stop_the_cycle_that_met_them() {
-    let stage = still();
+    let stage = Stage::still();
     stage.world.subscriptions("s", 8);
     let app = stage.app().await;
     for kind in [CallKind::ConnectorCreate, CallKind::HostSearch, CallKind::HostCount] {
@@ -177,8 +168,8 @@ async fn refused_credentials_stop_the_cycle_that_met_them() {
 }
 
 #[tokio::test]
-async fn an_error_of_qualys_that_repeats_the_key_is_not_kept() {
-    let stage = still();
+async fn a_key_that_qualys_repeats_in_an_error_is_not_stored() {
+    let stage = Stage::still();
     let secret = stage.world.app_secret();
     stage.world.manners(|m| m.sync_error_text = Some(format!("cannot sign in with {secret}")));
     stage.world.subscription("broken").app_has_reader(false);
@@ -191,8 +182,8 @@ async fn an_error_of_qualys_that_repeats_the_key_is_not_kept() {
 }
 
 #[tokio::test]
-async fn a_response_code_is_not_kept_as_it_comes() {
-    let stage = still();
+async fn a_secret_that_qualys_gives_as_a_response_code_is_not_stored() {
+    let stage = Stage::still();
     let secret = stage.world.app_secret();
     stage.world.subscription("a");
     stage.world.fault(Fault::new(CallKind::ConnectorCreate, Kind::ErrorUnder200(secret)));

@@ -1,13 +1,13 @@
-//! What Qualys says about waiting is obeyed, as far as it can be meant.
+//! A wait that Qualys asks for is obeyed, unless it cannot be meant.
 
-use super::still;
-use qualys_azure_inventory::cycle::{self, StartedBy};
-use std::time::Duration;
-use world::{CallKind, Fault, Kind};
+use crate::stage::Stage;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use world::{Call, CallKind, Fault, Kind};
 
 #[tokio::test]
 async fn an_absurd_wait_does_not_pause_for_centuries() {
-    let stage = still();
+    let stage = Stage::still();
     stage.world.subscription("a");
     let app = stage.app().await;
     stage.world.fault(Fault::new(
@@ -25,7 +25,7 @@ async fn an_absurd_wait_does_not_pause_for_centuries() {
 
 #[tokio::test]
 async fn a_limit_of_zero_in_the_headers_does_no_harm() {
-    let stage = still();
+    let stage = Stage::still();
     stage.world.subscription("a");
     let mut rate = world::Rate::new(0, jiff::SignedDuration::from_hours(1));
     rate.headers = true;
@@ -33,18 +33,35 @@ async fn a_limit_of_zero_in_the_headers_does_no_harm() {
     stage.cycle(&stage.app().await).await;
 }
 
-#[tokio::test]
-async fn a_wait_that_was_asked_for_is_kept_by_all_calls() {
-    let stage = still();
+/// With one call at a time no other is on its way when Qualys asks for the wait.
+fn one_call_at_a_time(wait: Duration) -> Stage {
+    let stage = Stage::still().set("QUALYS_CONCURRENCY", "1");
     stage.world.subscriptions("s", 12);
-    let app = stage.app().await;
-    stage.world.fault(Fault::new(CallKind::ConnectorCreate, Kind::Conflict409 { code: 1965, wait: Some(6) }));
-    let now = stage.now();
-    let task = tokio::spawn(async move {
-        cycle::run(&app.tenant, StartedBy::Command { plan_only: false }, now).await.map(|_| ())
-    });
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    let made = stage.world.connectors().len();
-    task.await.unwrap().unwrap();
-    assert!(made <= 1, "{made} creates within a wait of six seconds; one was on its way already");
+    let wait = Kind::Conflict409 { code: 1965, wait: Some(wait.as_secs()) };
+    stage.world.fault(Fault::new(CallKind::ConnectorCreate, wait));
+    stage
+}
+
+#[tokio::test]
+async fn a_short_wait_that_was_asked_for_is_kept_by_all_calls() {
+    const WAIT: Duration = Duration::from_secs(4);
+    let stage = one_call_at_a_time(WAIT);
+    let answers = Arc::new(Mutex::new(Vec::new()));
+    for n in 1..=2 {
+        let answers = Arc::clone(&answers);
+        let answered = move |_: &Call| answers.lock().unwrap().push(Instant::now());
+        stage.world.on_answer_to(CallKind::ConnectorCreate, "", n, answered);
+    }
+    stage.cycle(&stage.app().await).await;
+    let answers = answers.lock().unwrap().clone();
+    let [asked, next] = answers[..] else { panic!("{} creates", answers.len()) };
+    let between = next - asked;
+    assert!(between >= WAIT, "a create {between:?} after the wait was asked for");
+}
+
+#[tokio::test]
+async fn after_a_long_wait_was_asked_for_the_cycle_creates_nothing() {
+    let stage = one_call_at_a_time(Duration::from_mins(10));
+    stage.cycle(&stage.app().await).await;
+    assert!(stage.world.connectors().is_empty());
 }

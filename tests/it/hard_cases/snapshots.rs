@@ -1,11 +1,12 @@
 //! Snapshots hold our rows and no others, and hold nothing up.
 
-use super::{MINUTE, leave, still};
+use super::MINUTE;
+use crate::stage::Stage;
 use world::Access;
 
 #[tokio::test]
 async fn a_snapshot_does_not_lose_rows_because_a_scope_is_unreadable() {
-    let stage = still().set("MODE", "observe").set("SNAPSHOT_GAP", "0s").set("SNAPSHOT_EVERY", "1m");
+    let stage = Stage::still().set("MODE", "observe").set("SNAPSHOT_GAP", "0s").set("SNAPSHOT_EVERY", "1m");
     for group in ["a", "c"] {
         stage.world.group(group, None);
     }
@@ -30,7 +31,7 @@ async fn a_snapshot_does_not_lose_rows_because_a_scope_is_unreadable() {
 
 #[tokio::test]
 async fn rows_of_another_tenant_are_not_kept_because_a_connector_does_not_say_its_directory() {
-    let stage = still().set("MODE", "observe").set("SNAPSHOT_GAP", "0s").set("SNAPSHOT_EVERY", "1m");
+    let stage = Stage::still().set("MODE", "observe").set("SNAPSHOT_GAP", "0s").set("SNAPSHOT_EVERY", "1m");
     let ours = stage.world.subscription("ours");
     let other_tenant = stage.world.add_tenant();
     let theirs = stage.world.subscription("theirs").in_tenant(&other_tenant);
@@ -47,12 +48,12 @@ async fn rows_of_another_tenant_are_not_kept_because_a_connector_does_not_say_it
 
 #[tokio::test]
 async fn a_snapshot_without_calls_does_not_delay_first_syncs() {
-    let stage = still().set("QUALYS_CALLS_PER_HOUR", "30");
+    let stage = Stage::still().set("QUALYS_CALLS_PER_HOUR", "30");
     stage.world.manners(|m| m.auto_start = None);
     let new = stage.world.subscription("new");
     stage.world.hosts(&new, 25_000);
     let app = stage.app().await;
-    leave(&app, &stage).await;
+    stage.tick(&app).await;
     let mut minutes = 0;
     for _ in 0..120 {
         stage.serve_wake_ups(&app).await;

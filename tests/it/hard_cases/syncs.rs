@@ -1,6 +1,6 @@
-//! Syncs are started when they are due, and not for ever.
+//! Syncs are started when they are due, and not again and again.
 
-use super::{MINUTE, still};
+use super::MINUTE;
 use crate::stage::Stage;
 use qualys_azure_inventory::app::App;
 use qualys_azure_inventory::inbox::ItemContent;
@@ -9,7 +9,7 @@ use world::{CallKind, Fault, Kind};
 
 #[tokio::test]
 async fn a_lost_run_of_a_queued_connector_is_sent_again() {
-    let stage = still();
+    let stage = Stage::still();
     stage.world.manners(|m| m.auto_start = None);
     let new = stage.world.subscription("new");
     let app = stage.app().await;
@@ -34,7 +34,7 @@ async fn wakes_up_seldom(app: &App, stage: &Stage) {
 
 #[tokio::test]
 async fn a_queued_connector_that_a_person_disabled_does_not_wake_up_for_ever() {
-    let stage = still();
+    let stage = Stage::still();
     stage.world.manners(|m| m.auto_start = None);
     let new = stage.world.subscription("new");
     let app = stage.app().await;
@@ -46,7 +46,7 @@ async fn a_queued_connector_that_a_person_disabled_does_not_wake_up_for_ever() {
 
 #[tokio::test]
 async fn a_queued_connector_whose_subscription_is_disabled_does_not_wake_up_for_ever() {
-    let stage = still();
+    let stage = Stage::still();
     stage.world.manners(|m| m.auto_start = None);
     let new = stage.world.subscription("new");
     stage.world.subscription("other");
@@ -58,7 +58,7 @@ async fn a_queued_connector_whose_subscription_is_disabled_does_not_wake_up_for_
 
 #[tokio::test]
 async fn a_requested_run_whose_answer_was_lost_is_repeated() {
-    let stage = still();
+    let stage = Stage::still();
     let sub = stage.world.subscription("a");
     let app = stage.app().await;
     for _ in 0..8 {
@@ -86,7 +86,7 @@ async fn a_requested_run_whose_answer_was_lost_is_repeated() {
 
 #[tokio::test]
 async fn a_refused_run_is_not_sent_every_two_minutes() {
-    let stage = still();
+    let stage = Stage::still();
     stage.world.manners(|m| m.auto_start = None);
     stage.world.subscription("a");
     let app = stage.app().await;
@@ -103,11 +103,11 @@ async fn a_refused_run_is_not_sent_every_two_minutes() {
 }
 
 #[tokio::test]
-async fn memory_of_a_connector_that_misses_one_answer_is_kept() {
-    let stage = still();
+async fn the_state_of_a_connector_that_is_missing_from_one_answer_is_kept() {
+    let stage = Stage::still();
     let sub = stage.world.subscription("a").app_has_reader(false);
     let app = stage.app().await;
-    // Made by a cycle that was killed: found later, so `made` is not known.
+    // Found only later, so the state does not say when it was made.
     stage.world.fault(Fault::new(CallKind::ConnectorCreate, Kind::ResetAfter));
     stage.world.fault(Fault::new(CallKind::ConnectorSearch, Kind::Status(500)).after(1).times(4));
     stage.cycle(&app).await;
@@ -123,8 +123,8 @@ async fn memory_of_a_connector_that_misses_one_answer_is_kept() {
 }
 
 #[tokio::test]
-async fn a_subscription_in_the_inbox_is_looked_after_while_the_list_lags() {
-    let stage = still();
+async fn a_subscription_in_the_inbox_is_followed_up_while_the_list_lags() {
+    let stage = Stage::still();
     stage.world.manners(|m| m.auto_start = None);
     stage.world.arm_manners(|m| m.list_lag = jiff::SignedDuration::from_mins(30));
     stage.world.subscription("old");
@@ -159,7 +159,7 @@ async fn a_subscription_in_the_inbox_is_looked_after_while_the_list_lags() {
 
 #[tokio::test]
 async fn a_request_is_settled_by_a_sync_that_qualys_dates_into_the_same_second() {
-    let stage = still();
+    let stage = Stage::still();
     stage.world.subscription("new");
     let app = stage.app().await;
     let asked = qualys_azure_inventory::model::Asked { all: true, ..Default::default() };

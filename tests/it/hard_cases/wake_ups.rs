@@ -1,17 +1,17 @@
-//! No wake-up is lost, and none goes on for ever.
+//! No wake-up is lost, and none repeats for ever.
 
-use super::{MINUTE, leave, still};
+use super::MINUTE;
+use crate::stage::{Hold, Stage, names_in};
 use qualys_azure_inventory::cycle::{self, CycleResult, StartedBy};
 use qualys_azure_inventory::doctor;
 use qualys_azure_inventory::inbox::ItemContent;
-use qualys_azure_inventory::queue::Start;
+use qualys_azure_inventory::queue::{REDELIVERY, Start};
 use qualys_azure_inventory::store::ItemName;
-use std::time::Duration;
 use world::CallKind;
 
 #[tokio::test]
 async fn an_unreadable_item_does_not_wake_up_every_minute() {
-    let stage = still();
+    let stage = Stage::still();
     let sub = stage.world.subscription("a");
     let app = stage.app().await;
     for _ in 0..8 {
@@ -23,7 +23,7 @@ async fn an_unreadable_item_does_not_wake_up_every_minute() {
     std::fs::write(&item, "{\"schema_version\": 2}").unwrap();
     stage.pass(10 * MINUTE);
     stage.serve_wake_ups(&app).await;
-    leave(&app, &stage).await;
+    stage.tick(&app).await;
     let mut ran = 0;
     for _ in 0..60 {
         ran += stage.serve_wake_ups(&app).await;
@@ -34,7 +34,7 @@ async fn an_unreadable_item_does_not_wake_up_every_minute() {
 
 #[tokio::test]
 async fn a_wake_up_that_meets_a_command_is_not_lost() {
-    let stage = still();
+    let stage = Stage::still();
     stage.world.subscription("a");
     let app = stage.app().await;
     for _ in 0..8 {
@@ -44,24 +44,18 @@ async fn a_wake_up_that_meets_a_command_is_not_lost() {
     stage.serve_wake_ups(&app).await;
     stage.pass(10 * MINUTE);
     let new = stage.world.subscription("new");
-    // While `cycle` (or `plan`) at the command line reads Qualys, an event comes and its wake-up is delivered.
-    let (tx, rx) = std::sync::mpsc::channel::<()>();
-    let (tx2, rx2) = std::sync::mpsc::channel::<()>();
-    stage.world.on_request(1, move |_| {
-        tx.send(()).unwrap();
-        let _ = rx2.recv_timeout(Duration::from_secs(10));
-    });
-    let desk = stage.app().await;
-    let now = stage.now();
+    // While `plan` at the command line works, an event comes and its wake-up is delivered.
+    let hold = Hold::new();
+    stage.world.on_request(1, hold.hook());
+    let (desk, now) = (stage.app().await, stage.now());
     let by_hand = tokio::spawn(async move {
         cycle::run(&desk.tenant, StartedBy::Command { plan_only: true }, now).await.map(|_| ())
     });
-    tokio::task::spawn_blocking(move || rx.recv().unwrap()).await.unwrap();
+    hold.wait().await;
     let item = ItemContent::new(now, "event");
     app.leave(app.tenant.id(), ItemName::Subscription(new.id().parse().unwrap()), &item, now).await.unwrap();
-    let dropped = stage.serve_wake_ups(&app).await;
-    assert_eq!(dropped, 0);
-    tx2.send(()).unwrap();
+    assert_eq!(stage.serve_wake_ups(&app).await, 0);
+    hold.release();
     by_hand.await.unwrap().unwrap();
     assert_eq!(stage.inbox().len(), 1);
     assert_eq!(stage.queued(), 1, "a wake-up stands for the item");
@@ -69,14 +63,14 @@ async fn a_wake_up_that_meets_a_command_is_not_lost() {
 
 #[tokio::test]
 async fn a_wake_up_that_meets_doctor_is_not_lost() {
-    // On the day of its installation a tenant has no memory yet.
+    // On the day of its installation a tenant has no state yet.
     for cycles in [0, 8] {
         a_wake_up_meets_doctor(cycles).await;
     }
 }
 
 async fn a_wake_up_meets_doctor(cycles: usize) {
-    let stage = still();
+    let stage = Stage::still();
     stage.world.subscription("a");
     let app = stage.app().await;
     for _ in 0..cycles {
@@ -85,31 +79,27 @@ async fn a_wake_up_meets_doctor(cycles: usize) {
     }
     stage.serve_wake_ups(&app).await;
     stage.pass(10 * MINUTE);
-    let (arrived, has_arrived) = std::sync::mpsc::channel::<()>();
-    let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
-    stage.world.on_answer_to(CallKind::ConnectorSearch, "", 1, move |_| {
-        arrived.send(()).unwrap();
-        let _ = may_go_on.recv_timeout(Duration::from_secs(10));
-    });
+    let hold = Hold::new();
+    stage.world.on_answer_to(CallKind::ConnectorSearch, "", 1, hold.hook());
     let (desk, now) = (stage.app().await, stage.now());
     let looking = tokio::spawn(async move { doctor::examine(&desk, now).await.exit_code() });
-    tokio::task::spawn_blocking(move || has_arrived.recv().unwrap()).await.unwrap();
-    leave(&app, &stage).await;
+    hold.wait().await;
+    stage.tick(&app).await;
     assert_eq!((stage.serve_wake_ups(&app).await, stage.queued()), (0, 0));
-    go_on.send(()).unwrap();
+    hold.release();
     assert_eq!(looking.await.unwrap(), 0);
     assert_eq!(stage.queued(), 1, "a wake-up stands for the item, after {cycles} cycles");
 }
 
 #[tokio::test]
-async fn a_wake_up_that_was_saved_and_not_sent_does_not_eat_the_redelivered_one() {
-    let stage = still();
+async fn a_wake_up_that_was_booked_and_not_sent_does_not_stop_the_redelivered_one() {
+    let stage = Stage::still();
     stage.world.subscription("a");
     let app = stage.app().await;
     let tenant = app.tenant.id();
-    leave(&app, &stage).await;
+    stage.tick(&app).await;
     let queue = app.tenant.wake_ups.queue();
-    let taken = queue.take(Duration::from_secs(90), stage.now()).await.unwrap().unwrap();
+    let taken = queue.take(REDELIVERY, stage.now()).await.unwrap().unwrap();
     assert_eq!(app.tenant.wake_ups.start(tenant, stage.now()).await.unwrap(), Start::Now);
     // The cycle books its follow-up and is killed between `wake-up.json` and the message.
     stage.pass(MINUTE);
@@ -123,7 +113,7 @@ async fn a_wake_up_that_was_saved_and_not_sent_does_not_eat_the_redelivered_one(
         stage.pass(MINUTE);
         ran += stage.serve_wake_ups(&app).await;
     }
-    assert!(ran > 0, "no cycle in an hour; {} messages; the item lies: {:?}", stage.queued(), stage.inbox());
+    assert!(ran > 0, "no cycle in an hour; {} messages; inbox items: {:?}", stage.queued(), stage.inbox());
 }
 
 #[tokio::test]
@@ -135,11 +125,11 @@ async fn one_unreadable_summary_does_not_stop_the_tenant() {
         "requests/20261123T050000Z-00000001.json",
         "../account=default/waiting/aaaaaaaa-0000-0000-0000-000000000009.json",
     ] {
-        let stage = still();
+        let stage = Stage::still();
         stage.world.subscription("a");
         let app = stage.app().await;
         for _ in 0..3 {
-            leave(&app, &stage).await;
+            stage.tick(&app).await;
             stage.serve_wake_ups(&app).await;
             stage.pass(3 * MINUTE);
         }
@@ -160,17 +150,18 @@ async fn one_unreadable_summary_does_not_stop_the_tenant() {
 
 #[tokio::test]
 async fn a_wake_up_that_comes_three_seconds_early_is_not_lost() {
-    let stage = still();
+    let stage = Stage::still();
     stage.world.subscription("a");
     let app = stage.app().await;
-    leave(&app, &stage).await;
+    stage.tick(&app).await;
     stage.serve_wake_ups(&app).await;
     assert_eq!(stage.queued(), 1, "the follow-up");
-    // Another instance, whose clock is three seconds slow, gets it when the queue says it is due.
-    stage.pass(2 * MINUTE + Duration::from_secs(1));
+    // Another instance, whose clock is three seconds slow, gets it when the queue says that it is due.
+    let due = app.tenant.wake_ups.booking(app.tenant.id()).await.unwrap().due.unwrap();
+    stage.world.set_time(due);
     let queue = app.tenant.wake_ups.queue();
-    let taken = queue.take(Duration::from_secs(90), stage.now()).await.unwrap().unwrap();
-    let slow = stage.now() - jiff::SignedDuration::from_secs(4);
+    let taken = queue.take(REDELIVERY, stage.now()).await.unwrap().unwrap();
+    let slow = stage.now() - jiff::SignedDuration::from_secs(3);
     let ended = cycle::run(&app.tenant, StartedBy::WakeUp, slow).await.unwrap();
     queue.finish(taken).await.unwrap();
     assert!(matches!(ended, CycleResult::Ran(_)) || stage.queued() > 0, "{ended:?}");
@@ -178,15 +169,15 @@ async fn a_wake_up_that_comes_three_seconds_early_is_not_lost() {
 
 #[tokio::test]
 async fn a_clock_that_was_ahead_once_does_not_stop_the_tenant() {
-    let stage = still();
+    let stage = Stage::still();
     stage.world.subscription("a");
     let app = stage.app().await;
-    leave(&app, &stage).await;
+    stage.tick(&app).await;
     let ahead = stage.now() + jiff::SignedDuration::from_hours(24);
     cycle::run(&app.tenant, StartedBy::WakeUp, ahead).await.unwrap();
     let mut ran = 0;
     for _ in 0..12 {
-        leave(&app, &stage).await;
+        stage.tick(&app).await;
         ran += stage.serve_wake_ups(&app).await;
         stage.pass(15 * MINUTE);
     }
@@ -195,14 +186,17 @@ async fn a_clock_that_was_ahead_once_does_not_stop_the_tenant() {
 
 #[tokio::test]
 async fn garbage_in_the_queue_folder_does_not_end_serve() {
-    let stage = still();
+    let stage = Stage::still();
     let app = stage.app().await;
-    let folder = stage.folder.path().join("queue/cycles");
+    let folder = stage.queue_folder();
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("0000000000001_x_0.msg"), [0xff, 0xfe]).unwrap();
-    let drained =
-        tokio::time::timeout(Duration::from_secs(2), qualys_azure_inventory::trigger::drain(&app)).await;
-    assert!(drained.is_err(), "it goes on");
-    let left = crate::stage::names_in(&folder);
-    assert!(left.iter().all(|name| !name.contains("_x_")), "the garbage is gone: {left:?}");
+    let goes_on = async || {
+        let is_garbage_gone = !names_in(&folder).iter().any(|name| name.contains("_x_"));
+        (is_garbage_gone && stage.json("status.json").is_some()).then_some(())
+    };
+    tokio::select! {
+        never = qualys_azure_inventory::trigger::drain(&app) => match never {},
+        () = stage.wait("the garbage to go and a cycle to run", goes_on) => {}
+    }
 }

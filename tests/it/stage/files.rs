@@ -1,4 +1,4 @@
-//! What lies in a folder.
+//! Files of a folder.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};

@@ -32,7 +32,7 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(world: &World) -> Self {
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().unwrap();
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_mins(1)).build().unwrap();
         Self { http, world: world.clone() }
     }
 
@@ -108,6 +108,18 @@ impl Client {
         let (status, text) = self.send(request).await.expect("an answer");
         (status, serde_json::from_str(&text).unwrap_or(Value::Null))
     }
+}
+
+/// Waits for a condition.
+pub(crate) async fn until(what: &str, mut is_true: impl FnMut() -> bool) {
+    // Far more than anything here takes: only a hang reaches it, on a busy machine too.
+    for _ in 0..6_000 {
+        if is_true() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("not within a minute: {what}");
 }
 
 pub(crate) fn create_body(world: &World, subscription: &str, key: &str) -> Value {

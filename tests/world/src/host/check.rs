@@ -10,8 +10,9 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// A handler that takes longer to answer `GET /` delays the host's start and its health checks.
-const SLOW_PING: Duration = Duration::from_secs(1);
+/// A handler that takes longer to answer `GET /` delays the host's start and its health checks. Less than this may be due to a busy
+/// machine; a handler that waits for a service before it answers takes longer.
+const SLOW_PING: Duration = Duration::from_secs(5);
 
 impl Shared {
     /// Everything that is wrong with the run so far.

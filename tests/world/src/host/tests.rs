@@ -12,6 +12,7 @@ mod timers;
 
 use super::testing::Dir;
 use super::{Host, HostOptions};
+use crate::testing::until;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -67,14 +68,4 @@ impl App {
     pub(super) async fn start(&self) -> Host {
         Host::start(self.options()).await.unwrap()
     }
-}
-
-pub(super) async fn until(what: &str, mut is_true: impl FnMut() -> bool) {
-    for _ in 0..1_000 {
-        if is_true() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("not within ten seconds: {what}");
 }

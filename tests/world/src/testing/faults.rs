@@ -1,14 +1,14 @@
 //! Faults: what the client sees, and whether the request had its effect.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::calls::CallKind;
 use crate::faults::{Fault, Kind};
-use crate::testing::{Client, create_body, search, world};
+use crate::testing::{Client, create_body, search, until, world};
 
 const CREATE: &str = "3.0/create/am/azureassetdataconnector";
 const SEARCH: &str = "3.0/search/am/azureassetdataconnector";
@@ -36,8 +36,13 @@ async fn each_kind_shows_as_it_should_and_has_its_effect_or_none() {
         let world = world();
         let client = Client::new(&world);
         world.fault(Fault::new(CallKind::ConnectorCreate, kind.clone()));
-        let request = client.post(CREATE, &create_body(&world, "s", "x")).timeout(Duration::from_millis(400));
-        let got = client.send(request).await;
+        let request = client.post(CREATE, &create_body(&world, "s", "x"));
+        let got = if kind == Kind::TimeoutAfter {
+            let effect = async { until("the effect", || world.connectors().len() == made).await };
+            tokio::select! { got = client.send(request) => panic!("{got:?}"), () = effect => None }
+        } else {
+            client.send(request).await
+        };
         assert_eq!(got.as_ref().map(|(status, _)| *status), status, "{kind:?}");
         assert_eq!(world.connectors().len(), made, "{kind:?}");
         let call = world.calls().remove(0);
@@ -179,15 +184,16 @@ async fn hooks_run_at_the_given_request_before_its_effect_or_after_it() {
 async fn a_request_is_finished_even_if_its_client_gave_up() {
     let world = world();
     let client = Client::new(&world);
-    world.fault(Fault::new(CallKind::ConnectorCreate, Kind::Slow(Duration::from_millis(150))));
-    let request = client.post(CREATE, &create_body(&world, "s", "x")).timeout(Duration::from_millis(30));
-    assert!(client.send(request).await.is_none());
+    let (came, has_come) = mpsc::channel();
+    let (go_on, may_go_on) = mpsc::channel::<()>();
+    world.on_request(1, move |_| {
+        came.send(()).unwrap();
+        let _ = may_go_on.recv();
+    });
+    let request = client.post(CREATE, &create_body(&world, "s", "x"));
+    let come = until("the request", || has_come.try_recv().is_ok());
+    tokio::select! { got = client.send(request) => panic!("{got:?}"), () = come => {} }
     assert!(world.connectors().is_empty());
-    tokio::time::timeout(Duration::from_secs(5), async {
-        while world.connectors().is_empty() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    })
-    .await
-    .unwrap();
+    go_on.send(()).unwrap();
+    until("the effect", || !world.connectors().is_empty()).await;
 }

@@ -102,7 +102,7 @@ async fn conditions_hold() {
 }
 
 #[tokio::test]
-async fn what_is_empty_or_missing_is_told_apart() {
+async fn an_empty_blob_and_a_missing_one_are_told_apart() {
     let Some((world, _)) = storage() else { return };
     let container = container(world, "empty").await;
     let blob = container.blob_client("nothing");
@@ -137,9 +137,9 @@ async fn a_lease_keeps_others_out() {
     let Some((world, _)) = storage() else { return };
     let blob = container(world, "leases").await.blob_client("lease");
     blob.upload(content(""), Some(BlobClientUploadOptions::default().if_not_exists())).await.unwrap();
-    let lease = blob.acquire_lease(15, None).await.unwrap().lease_id().unwrap().unwrap();
+    let lease = blob.acquire_lease(60, None).await.unwrap().lease_id().unwrap().unwrap();
 
-    let error = blob.acquire_lease(15, None).await.unwrap_err();
+    let error = blob.acquire_lease(60, None).await.unwrap_err();
     assert_eq!(refusal(&error), (StatusCode::Conflict, "LeaseAlreadyPresent"));
     let error = blob.upload(content("x"), None).await.unwrap_err();
     assert_eq!(refusal(&error), (StatusCode::PreconditionFailed, "LeaseIdMissing"));
@@ -150,7 +150,7 @@ async fn a_lease_keeps_others_out() {
     blob.release_lease(lease.clone(), None).await.unwrap();
     let error = blob.renew_lease(lease.clone(), None).await.unwrap_err();
     assert_eq!(refusal(&error), (StatusCode::Conflict, "LeaseIdMismatchWithLeaseOperation"));
-    blob.acquire_lease(15, None).await.unwrap();
+    blob.acquire_lease(60, None).await.unwrap();
     let former = BlobClientUploadOptions { lease_id: Some(lease), ..Default::default() };
     let error = blob.upload(content("y"), Some(former)).await.unwrap_err();
     assert_eq!(refusal(&error), (StatusCode::PreconditionFailed, "LeaseIdMismatchWithBlobOperation"));

@@ -13,7 +13,7 @@ async fn a_client_secret_signs_in_under_entras_real_name() {
 }
 
 #[tokio::test]
-async fn a_wrong_secret_is_told_with_entras_code() {
+async fn a_wrong_secret_is_an_error_with_entras_code() {
     let world = world();
     let error = with_secret(&world, "wrong")
         .get_token(&["https://vault.azure.net/.default"], None)
@@ -26,8 +26,8 @@ async fn a_wrong_secret_is_told_with_entras_code() {
 }
 
 #[tokio::test]
-async fn line_breaks_in_entras_words_cost_the_clients_own_error_its_code() {
-    // azure_identity 1.0 reads the description as borrowed text, which JSON escapes defeat: a refusal looks like a broken answer.
+async fn line_breaks_in_entras_message_cost_the_clients_own_error_its_code() {
+    // azure_identity 1.0 reads the description as borrowed text, which fails on JSON escapes: a refusal looks like a malformed answer.
     let world = world();
     world.entra_line_breaks(true);
     let error = with_secret(&world, "wrong")

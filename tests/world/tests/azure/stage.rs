@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use azure_core::credentials::{Secret, TokenCredential};
 use azure_core::http::{ClientOptions, RetryOptions, Transport};
@@ -15,6 +15,9 @@ pub(crate) fn world() -> World {
     World::start(Setup::default())
 }
 
+/// Ends a test that hangs.
+const LIMIT: Duration = Duration::from_mins(1);
+
 /// Trusts the system's authorities and the world's, and sends https through the world's proxy.
 pub(crate) fn http(world: &World) -> reqwest::Client {
     let ca = reqwest::Certificate::from_pem(world.ca_pem().as_bytes()).unwrap();
@@ -22,8 +25,9 @@ pub(crate) fn http(world: &World) -> reqwest::Client {
         .proxy(reqwest::Proxy::https(world.proxy_url()).unwrap())
         .tls_certs_merge([ca])
         .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(Duration::from_secs(5))
-        .read_timeout(Duration::from_secs(30))
+        // Only a hang takes that long, on a busy machine too.
+        .connect_timeout(LIMIT)
+        .read_timeout(LIMIT)
         .build()
         .unwrap()
 }
@@ -51,7 +55,7 @@ static STORAGE: LazyLock<Option<(World, Azurite)>> = LazyLock::new(|| {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../azurite");
     if let Err(error) = Azurite::is_ready(&dir) {
         assert!(std::env::var_os("CI").is_none(), "{error:#}");
-        // Past the capture of a test that passes. Without a standard error nobody could be told.
+        // Written past the test harness, which does not show what a test that passes prints. Without a standard error it is lost.
         let _ = writeln!(std::io::stderr(), "NOT TESTED, there is no Azurite: {error:#}");
         return None;
     }
@@ -65,7 +69,8 @@ pub(crate) fn storage() -> Option<&'static (World, Azurite)> {
     STORAGE.as_ref()
 }
 
-/// Runs the ignored test `name` of this program in a process of its own that is set up by environment alone, as the product is.
+/// Runs the ignored test `name` of this program in a process of its own, which is set up by its environment alone, as the product
+/// is.
 pub(crate) fn alone(name: &str, world: &World, more: &[(&str, &str)]) -> (bool, String) {
     let dir = std::env::temp_dir().join(format!("world-ca-{}-{name}", std::process::id()).replace(':', "-"));
     std::fs::create_dir_all(&dir).unwrap();
@@ -82,4 +87,13 @@ pub(crate) fn alone(name: &str, world: &World, more: &[(&str, &str)]) -> (bool, 
     let text =
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     (output.status.success() && text.contains("1 passed"), text)
+}
+
+/// Waits for a condition.
+pub(crate) async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let since = Instant::now();
+    while !is_so().await {
+        assert!(since.elapsed() < LIMIT, "waited too long for {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }

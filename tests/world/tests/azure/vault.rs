@@ -93,8 +93,8 @@ async fn each_refusal_carries_its_code_and_inner_code() {
 }
 
 #[tokio::test]
-async fn the_clients_own_error_code_is_no_code_where_the_message_has_line_breaks() {
-    // azure_core 1.1 reads code and message as borrowed text, which JSON escapes defeat, and puts the status in the code's place.
+async fn line_breaks_in_the_message_cost_the_clients_own_error_its_code() {
+    // azure_core 1.1 reads code and message as borrowed text, which fails on JSON escapes, and puts the status in the code's place.
     let world = world();
     let host = world.vault("kv-test");
     world.vault_access(Access::Forbidden);

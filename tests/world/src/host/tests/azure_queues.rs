@@ -142,7 +142,8 @@ async fn without_message_encoding_the_text_is_taken_as_it_is() {
 async fn a_long_run_keeps_its_message_hidden() {
     let Some(stage) = Stage::new("long", &[]) else { return };
     stage.azurite.create_queue("long").unwrap();
-    let options = HostOptions { invisibility: Duration::from_secs(1), ..stage.options() };
+    // Renewed after one second; the other host would take it after two.
+    let options = HostOptions { invisibility: Duration::from_secs(2), ..stage.options() };
     let (one, two) = tokio::join!(Host::start(options.clone()), Host::start(options));
     let (one, two) = (one.unwrap(), two.unwrap());
     stage.send("sleep:2500");

@@ -44,7 +44,9 @@ async fn a_time_out_kills_the_handler_with_all_its_invocations() {
             .to_string()
             .contains("Timeout value of 00:00:01 exceeded by function: Functions.work")
     );
-    assert!(late.unwrap_err().to_string().contains("Killed"));
+    // On a busy machine the other one may run out of time in the same moment.
+    let late = late.unwrap_err().to_string();
+    assert!(late.contains("Killed") || late.contains("Timeout value"), "{late}");
     host.ready().await.unwrap();
     assert!(host.invoke_raw("work", &wish("fine")).await.is_ok());
 }

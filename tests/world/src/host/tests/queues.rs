@@ -2,6 +2,7 @@
 
 use super::super::{FolderQueue, Host, HostOptions};
 use super::{App, until};
+use jiff::Timestamp;
 use serde_json::json;
 use std::time::Duration;
 
@@ -64,25 +65,28 @@ async fn a_killed_handlers_message_comes_back_after_the_visibility_timeout() {
 #[tokio::test]
 async fn a_dropped_hosts_message_comes_back_when_its_invisibility_runs_out() {
     let app = App::new();
-    let options = HostOptions { invisibility: Duration::from_millis(1_500), ..app.options() };
+    let invisibility = Duration::from_millis(1_500);
+    let options = HostOptions { invisibility, ..app.options() };
     let host = Host::start(options.clone()).await.unwrap();
+    let sent = Timestamp::now();
     host.queue("work").send("sleep:300", Duration::ZERO).unwrap();
     until("a start", || !host.open_invocations().is_empty()).await;
     drop(host);
     let second = Host::start(options).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    assert!(second.invocations().is_empty() && second.open_invocations().is_empty());
     until("the second delivery", || second.invocations().len() == 1).await;
-    assert_eq!(second.invocations()[0].attempt, 2);
+    let delivery = second.invocations().remove(0);
+    assert_eq!(delivery.attempt, 2);
+    assert!(delivery.started.duration_since(sent).unsigned_abs() >= invisibility);
 }
 
 #[tokio::test]
 async fn a_long_run_keeps_its_message_hidden() {
     let app = App::new();
-    let options = HostOptions { invisibility: Duration::from_millis(400), ..app.options() };
+    // Renewed after one second; the other host would take it after two.
+    let options = HostOptions { invisibility: Duration::from_secs(2), ..app.options() };
     let (one, two) = tokio::join!(Host::start(options.clone()), Host::start(options));
     let (one, two) = (one.unwrap(), two.unwrap());
-    one.queue("work").send("sleep:1200", Duration::ZERO).unwrap();
+    one.queue("work").send("sleep:2500", Duration::ZERO).unwrap();
     until("the end", || one.queue("work").messages().unwrap().is_empty()).await;
     assert_eq!(one.invocations().len() + two.invocations().len(), 1);
 }

@@ -1,0 +1,38 @@
+//! Waiting for a condition. No test waits for a length of time instead: how long something takes depends on the machine.
+
+use super::{Snapshot, Stage, subscription_of};
+use std::time::{Duration, Instant};
+
+/// Ends a test that hangs. Far more than anything here takes, so that a busy machine does not reach it.
+pub const LIMIT: Duration = Duration::from_mins(3);
+
+impl Stage {
+    /// Waits until `look` returns something.
+    pub async fn wait<T>(&self, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+        let began = Instant::now();
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            assert!(began.elapsed() < LIMIT, "waited too long for {what}\n{}", self.tree());
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+    }
+
+    /// Waits until the cycles have settled every inbox item.
+    pub async fn wait_for_empty_inbox(&self) {
+        self.wait("an empty inbox", async || self.inbox().is_empty().then_some(())).await;
+    }
+
+    /// Waits for a complete snapshot in which each of these subscriptions has that many machines.
+    pub async fn wait_for_machines(&self, machines: &[(String, usize)]) -> Snapshot {
+        self.wait("the machines in the newest snapshot", async || {
+            let snapshot = self.latest()?;
+            let count = |id: &str| {
+                snapshot.rows.iter().filter(|row| subscription_of(row) == Some(id.to_owned())).count()
+            };
+            machines.iter().all(|(id, wanted)| count(id) == *wanted).then_some(snapshot)
+        })
+        .await
+    }
+}
