@@ -18,7 +18,7 @@ const MOST_BREAKERS: usize = 50;
 /// What came of signing in.
 #[derive(Debug)]
 pub enum SignIn<'a> {
-    Open(Session<'a>),
+    Open(Box<Session<'a>>),
     /// Qualys refused these credentials before, so no call is made.
     Refused,
     /// Qualys told the account to wait until then.
@@ -64,7 +64,7 @@ impl Visit<'_> {
         if known.was_refused {
             return Ok(SignIn::Refused);
         }
-        Ok(self.open(login, known).map_or_else(SignIn::Waits, SignIn::Open))
+        Ok(self.open(login, known).map_or_else(SignIn::Waits, |session| SignIn::Open(Box::new(session))))
     }
 
     /// Signs in because a person asks for it, even with credentials that Qualys refused before. Else returns until when

@@ -33,12 +33,12 @@ pub(super) enum Access<'a> {
     None,
     /// Qualys told the account to wait until then.
     Waits(Timestamp),
-    Open(Box<Open<'a>>),
+    Open(Open<'a>),
 }
 
 /// A session, and the secrets that the pass may send in it.
 pub(super) struct Open<'a> {
-    session: Session<'a>,
+    session: Box<Session<'a>>,
     secrets: CycleSecrets,
 }
 
@@ -107,7 +107,7 @@ impl<'a> Cycle<'a> {
             }
         };
         match self.visit.sign_in(&secrets.login).await {
-            Ok(SignIn::Open(session)) => Ok(Ok(Access::Open(Box::new(Open { session, secrets })))),
+            Ok(SignIn::Open(session)) => Ok(Ok(Access::Open(Open { session, secrets }))),
             Ok(SignIn::Refused) => {
                 let error = QualysError::BadCredentials { endpoint: Endpoint::ConnectorSearch };
                 Ok(Err(Problem::new(CycleStage::Qualys, &error, advice(&error))))
