@@ -142,7 +142,9 @@ impl Cycle<'_> {
         let planned = observed.as_ref().zip(plan.as_ref());
         let outcomes = self.act(&access, planned, allowed, &mut state).await?;
         let snapshot = self.snapshot(&access, planned, &outcomes, allowed, &inbox, &mut state).await;
-        snapshot.problem().into_iter().for_each(|problem| problems.push(problem.clone()));
+        if let Some(problem) = snapshot.problem() {
+            problems.push(problem.clone());
+        }
         let calls = access.end().await?;
         let results = Results { observed, plan, outcomes, snapshot, calls, problems: problems.0 };
         self.close(state, &inbox, allowed, results).await
