@@ -136,9 +136,9 @@ impl Cycle<'_> {
     /// its result return nothing.
     async fn pass(&self, started_by: StartedBy) -> Result<Ran, CycleError> {
         let Begun { mut state, inbox, allowed, mut problems } = self.begin(started_by).await?;
-        let access = problems.keep(self.sign_in(allowed).await?);
-        let observed = problems.keep(self.observe(&access, &inbox, &mut state).await);
-        let plan = problems.keep(self.plan(observed.as_ref(), allowed, &state).await?);
+        let access = problems.take_from(self.sign_in(allowed).await?);
+        let observed = problems.take_from(self.observe(&access, &inbox, &mut state).await);
+        let plan = problems.take_from(self.plan(observed.as_ref(), allowed, &state).await?);
         let planned = observed.as_ref().zip(plan.as_ref());
         let outcomes = self.act(&access, planned, allowed, &mut state).await?;
         let snapshot = self.snapshot(&access, planned, &outcomes, allowed, &inbox, &mut state).await;
@@ -166,8 +166,8 @@ impl Problems {
         self.0.push(problem);
     }
 
-    /// The result of a step, or nothing and a problem more.
-    fn keep<T: Default>(&mut self, result: Result<T, Problem>) -> T {
+    /// Takes the problem from a step's result, if it has one. Returns what the step returned, else nothing.
+    fn take_from<T: Default>(&mut self, result: Result<T, Problem>) -> T {
         result.unwrap_or_else(|problem| {
             self.push(problem);
             T::default()

@@ -152,7 +152,7 @@ impl Session<'_> {
     pub async fn try_credentials(&self) -> Result<Result<(), QualysError>, StoreError> {
         let tried = self.qualys.sign_in().await;
         if tried.is_ok() {
-            self.keep_breaker(false).await?;
+            self.set_breaker(false).await?;
         }
         Ok(tried)
     }
@@ -164,7 +164,7 @@ impl Session<'_> {
     /// When the account's state cannot be written.
     pub async fn end(self) -> Result<CallsMade, StoreError> {
         if self.is_refused() {
-            self.keep_breaker(true).await?;
+            self.set_breaker(true).await?;
         }
         let calls = self.qualys.calls();
         let used = calls.close().await?;
@@ -172,7 +172,7 @@ impl Session<'_> {
     }
 
     /// Opens or closes the breaker of these credentials, if it is not so already.
-    async fn keep_breaker(&self, open: bool) -> Result<(), StoreError> {
+    async fn set_breaker(&self, open: bool) -> Result<(), StoreError> {
         if open == self.was_refused {
             return Ok(());
         }

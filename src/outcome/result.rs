@@ -85,9 +85,4 @@ impl ActionResult {
     pub fn is_final_refusal(&self) -> bool {
         matches!(self, Self::Failed { code, .. } if code.is_final_refusal())
     }
-
-    /// Whether Qualys refused the user name or the password.
-    pub fn refused_credentials(&self) -> bool {
-        matches!(self, Self::Failed { code: ResponseCode::InvalidCredentials, .. })
-    }
 }
