@@ -10,7 +10,7 @@ mod time;
 mod turns;
 
 pub use login::Login;
-pub use session::{CallsMade, Session, SignIn, advice};
+pub use session::{CallsMade, Session, SignIn};
 pub use time::CycleTime;
 #[cfg(any(test, fuzzing))]
 pub(crate) use turns::Waiting;
@@ -21,7 +21,7 @@ use crate::model::{CycleId, Name, TenantId};
 use crate::qualys::CallLimits;
 use crate::queue::{Start, WakeUpError, WakeUps};
 use crate::state::TenantState;
-use crate::store::{BlobKey, Store, StoreError};
+use crate::store::{BlobKey, ETag, Store, StoreError};
 use jiff::Timestamp;
 use std::fmt;
 use std::pin::{Pin, pin};
@@ -133,7 +133,8 @@ impl Account {
                 Ok(Entry::Closed(closed))
             }
             Err(error) => {
-                visit.leave().await?;
+                // The first error says more than one that follows from it.
+                let _ = visit.leave().await;
                 Err(error)
             }
         }
@@ -147,7 +148,7 @@ impl Account {
         if let Start::Later(due) = self.wake_ups.start(tenant, now).await? {
             return Ok(Some(Closed::TooEarly { due }));
         }
-        turns::taken(self, tenant).await?;
+        turns::stop_waiting(self, tenant).await?;
         Ok(None)
     }
 }
@@ -184,7 +185,7 @@ impl Visit<'_> {
     ///
     /// # Errors
     /// When the inbox or the booking cannot be read, or the wake-up cannot be booked.
-    pub async fn leave(&self) -> Result<(), AccountError> {
+    pub async fn leave(self) -> Result<(), AccountError> {
         self.lease.release().await;
         let Account { store, inbox, wake_ups, .. } = self.account;
         let (tenant, now) = (self.tenant, self.time.now());
@@ -194,7 +195,7 @@ impl Visit<'_> {
             Err(StoreError::Unreadable { .. } | StoreError::Newer { .. }) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
-        let is_new = |(name, etag): (String, crate::store::ETag)| listed.get(&name) != Some(&etag.0);
+        let is_new = |(name, etag): (String, ETag)| listed.get(&name) != Some(&etag.0);
         if inbox.list(tenant).await?.into_iter().any(is_new)
             || wake_ups.booking(tenant).await?.is_overdue(now)
         {

@@ -128,21 +128,13 @@ impl Execution<'_> {
 
     /// The result of a call that failed. An error that every further call would meet stops the actions that have not begun.
     fn failed(&self, error: &QualysError, is_unclear: bool) -> ActionResult {
-        // Refused before any work, or not even sent.
-        let was_not_tried = matches!(
-            *error,
-            QualysError::RateLimited { .. }
-                | QualysError::NoCallsLeft { .. }
-                | QualysError::LeaseLost { .. }
-                | QualysError::Account(_)
-        );
         let (code, text) = (error.code(), chain(error));
         let because = NotStarted::CallsStopped { code: code.clone(), error: text.clone() };
-        if was_not_tried || matches!(*error, QualysError::BadCredentials { .. }) {
+        if error.was_not_tried() || matches!(*error, QualysError::BadCredentials { .. }) {
             let mut stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
             stop.get_or_insert_with(|| because.clone());
         }
-        if was_not_tried {
+        if error.was_not_tried() {
             ActionResult::NotStarted { because }
         } else if is_unclear {
             ActionResult::Unclear { code, error: text }

@@ -18,7 +18,6 @@ mod steps;
 
 use crate::account::{AccountError, CallsMade, Closed, CycleTime, Entry, Visit};
 use crate::model::{CycleId, Observed};
-
 use crate::outcome::Outcome;
 use crate::plan::Plan;
 use crate::queue::WakeUpError;
@@ -137,16 +136,22 @@ impl Cycle<'_> {
     async fn pass(&self, started_by: StartedBy) -> Result<Ran, CycleError> {
         let Begun { mut state, inbox, allowed, mut problems } = self.begin(started_by).await?;
         let access = problems.take_from(self.sign_in(allowed).await?);
-        let observed = problems.take_from(self.observe(&access, &inbox, &mut state).await);
-        let plan = problems.take_from(self.plan(observed.as_ref(), allowed, &state).await?);
-        let planned = observed.as_ref().zip(plan.as_ref());
-        let outcomes = self.act(&access, planned, allowed, &mut state).await?;
-        let snapshot = self.snapshot(&access, planned, &outcomes, allowed, &inbox, &mut state).await;
+        let steps = async {
+            let observed = problems.take_from(self.observe(&access, &inbox, &mut state).await);
+            let plan = problems.take_from(self.plan(observed.as_ref(), allowed, &state).await?);
+            let planned = observed.as_ref().zip(plan.as_ref());
+            let outcomes = self.act(&access, planned, allowed, &mut state).await?;
+            let snapshot = self.snapshot(&access, planned, &outcomes, allowed, &inbox, &mut state).await;
+            Ok::<_, CycleError>((observed, plan, outcomes, snapshot))
+        };
+        let steps = steps.await;
+        // However the steps ended: refused credentials are remembered, and unused calls given back.
+        let calls = access.end().await;
+        let (observed, plan, outcomes, snapshot) = steps?;
         if let Some(problem) = snapshot.problem() {
             problems.push(problem.clone());
         }
-        let calls = access.end().await?;
-        let results = Results { observed, plan, outcomes, snapshot, calls, problems: problems.0 };
+        let results = Results { observed, plan, outcomes, snapshot, calls: calls?, problems: problems.0 };
         self.close(state, &inbox, allowed, results).await
     }
 

@@ -6,7 +6,7 @@
 mod azure;
 mod qualys;
 
-use crate::account::{Login, advice};
+use crate::account::Login;
 use crate::app::App;
 use crate::cycle::secrets::{NEEDED, read_each};
 use crate::model::{after, elapsed};
@@ -180,7 +180,7 @@ impl Findings {
             )) => {
                 self.skipped(QUALYS, chain(&error));
             }
-            Ok(Tried::Failed(error)) => self.failed(QUALYS, &error, advice(&error)),
+            Ok(Tried::Failed(error)) => self.failed(QUALYS, &error, error.advice()),
             Err(error) => self.failed(QUALYS, &error, "check the storage"),
         }
     }

@@ -59,7 +59,7 @@ impl Lease {
         }
     }
 
-    /// Who holds the lease now; `None` if it is free.
+    /// Who holds the lease now; `None` if it is free, or while its holder cannot be named.
     ///
     /// # Errors
     /// When the storage cannot be reached.

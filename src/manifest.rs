@@ -84,7 +84,7 @@ pub struct RangeEntry {
     pub declared: u64,
     /// Rows that Qualys returned.
     pub read: u64,
-    /// Different ids among them.
+    /// Different ids among those that came in order.
     pub unique: u64,
     /// The id of the first row.
     pub first: Option<i64>,

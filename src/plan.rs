@@ -54,10 +54,15 @@ pub enum Refused {
 /// # Errors
 /// [`Refused::NoSubscriptions`] when no subscription was observed. It looks as if every connector should be removed, and
 /// the usual cause is that the identity lost a role.
-pub fn plan(seen: &Observed, state: &TenantState, policy: &Policy, now: Timestamp) -> Result<Plan, Refused> {
-    let mut planner = Planner::new(seen, state, policy, now);
-    if seen.subscriptions.is_empty() {
-        let (unreadable, connectors) = (seen.unreadable.len(), planner.ours.len());
+pub fn plan(
+    observed: &Observed,
+    state: &TenantState,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<Plan, Refused> {
+    let mut planner = Planner::new(observed, state, policy, now);
+    if observed.subscriptions.is_empty() {
+        let (unreadable, connectors) = (observed.unreadable.len(), planner.ours.len());
         return Err(Refused::NoSubscriptions { unreadable, connectors });
     }
     planner.plan_creations();

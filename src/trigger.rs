@@ -21,7 +21,7 @@ use crate::app::App;
 use crate::inbox::ItemContent;
 use crate::model::{Asked, RequestId, TenantId};
 use crate::queue::{Booked, WakeUpError};
-use crate::store::ItemName;
+use crate::store::{ItemName, StoreError};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, Uri, header};
@@ -134,6 +134,16 @@ fn panicked(_cause: Box<dyn std::any::Any + Send + 'static>) -> Response<Body> {
     crate::host::Answer::Failed("internal error: see the log".into()).into_response()
 }
 
+/// Why a trigger could not leave what it was given.
+#[derive(Debug, thiserror::Error)]
+pub enum LeaveError {
+    #[error("the inbox item could not be left")]
+    Inbox(#[from] StoreError),
+    /// The item is in the inbox, and the next wake-up finds it.
+    #[error("the wake-up could not be booked")]
+    WakeUp(#[from] WakeUpError),
+}
+
 impl App {
     /// Leaves an inbox item, then books a wake-up: if the wake-up is lost, the next one finds the item.
     ///
@@ -145,9 +155,9 @@ impl App {
         name: ItemName,
         content: &ItemContent,
         now: Timestamp,
-    ) -> Result<Booked, WakeUpError> {
+    ) -> Result<Booked, LeaveError> {
         self.tenant.inbox.put(tenant, name, content).await?;
-        self.tenant.wake_ups.book(tenant, now, now).await
+        Ok(self.tenant.wake_ups.book(tenant, now, now).await?)
     }
 
     /// Leaves a request's inbox item and its page, then books a wake-up.
@@ -161,8 +171,8 @@ impl App {
         asked: &Asked,
         by: &str,
         now: Timestamp,
-    ) -> Result<Booked, WakeUpError> {
+    ) -> Result<Booked, LeaveError> {
         self.tenant.inbox.put_request(tenant, id, asked, by, now).await?;
-        self.tenant.wake_ups.book(tenant, now, now).await
+        Ok(self.tenant.wake_ups.book(tenant, now, now).await?)
     }
 }

@@ -188,25 +188,3 @@ impl Session<'_> {
         self.visit.account.store.update(&self.visit.state_key(), change).await
     }
 }
-
-/// What a person can do about an error of Qualys.
-pub fn advice(error: &QualysError) -> &'static str {
-    match error {
-        QualysError::BadCredentials { .. } => {
-            "correct `qualys-username` and `qualys-password`, or unlock the user in Qualys and run `doctor`. A new version of the secret is tried by itself. Until then nothing is sent, so that Qualys does not lock the user"
-        }
-        QualysError::Forbidden { .. } => {
-            "give the Qualys user the Manager role with full scope and API access, and check the licensed modules and allowed addresses"
-        }
-        QualysError::RateLimited { .. } | QualysError::NoCallsLeft { .. } => {
-            "nothing to do: a later cycle goes on. Raise QUALYS_CALLS_PER_HOUR only if Qualys raised the account's limit"
-        }
-        QualysError::Status { status: 404, .. } | QualysError::Address { .. } => {
-            "check QUALYS_PLATFORM or QUALYS_API_URL"
-        }
-        QualysError::Account(_) => "check the storage",
-        _ => {
-            "nothing to do at first: the next cycle tries again. If it stays, check the network and the Qualys platform"
-        }
-    }
-}

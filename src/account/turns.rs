@@ -81,7 +81,7 @@ pub(super) async fn yield_to(
 }
 
 /// The tenant has its turn, so it no longer waits.
-pub(super) async fn taken(account: &Account, tenant: TenantId) -> Result<(), AccountError> {
+pub(super) async fn stop_waiting(account: &Account, tenant: TenantId) -> Result<(), AccountError> {
     let key = BlobKey::Waiting(account.name.clone(), tenant);
     if let Some(blob) = account.store.get(&key).await? {
         account.store.remove(&key, &blob.etag).await?;

@@ -2,12 +2,12 @@
 
 use crate::plan::Mode;
 
-/// What a pass may do. Each may do more than the one before it.
+/// What a pass may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Allowed {
     /// Nothing, because a person asked for a plan that cannot be made: nothing is called, nothing is stored.
     Nothing,
-    /// Show a person the plan. Only the account's lease and the count of its calls are stored.
+    /// Show a person the plan. Nothing is stored but the account's lease and state.
     Preview,
     /// Report that the tenant's state cannot be read. Without its state a cycle does nothing.
     Report,
@@ -22,17 +22,29 @@ pub(super) enum Allowed {
 }
 
 impl Allowed {
-    /// `preview`: a person asked for the plan at the command line. `state_readable`: the tenant's state can be used.
-    /// `plans_only`: every inbox item that was taken is a request for a plan.
-    pub(super) fn decide(mode: Mode, preview: bool, state_readable: bool, plans_only: bool) -> Self {
-        match (preview, state_readable, mode) {
-            (true, false, _) | (true, true, Mode::Paused) => Self::Nothing,
-            (true, true, Mode::Observe | Mode::Enforce) => Self::Preview,
-            (false, false, _) => Self::Report,
-            (false, true, Mode::Paused) => Self::Pause,
-            (false, true, Mode::Observe | Mode::Enforce) if plans_only => Self::Plan,
-            (false, true, Mode::Observe) => Self::Snapshot,
-            (false, true, Mode::Enforce) => Self::Act,
+    /// For a person who asks for the plan at the command line.
+    pub(super) fn preview(mode: Mode) -> Self {
+        match mode {
+            Mode::Paused => Self::Nothing,
+            Mode::Observe | Mode::Enforce => Self::Preview,
+        }
+    }
+
+    /// For a cycle. `plans_only`: every inbox item that it took is a request for a plan.
+    pub(super) fn cycle(mode: Mode, plans_only: bool) -> Self {
+        match mode {
+            Mode::Paused => Self::Pause,
+            Mode::Observe | Mode::Enforce if plans_only => Self::Plan,
+            Mode::Observe => Self::Snapshot,
+            Mode::Enforce => Self::Act,
+        }
+    }
+
+    /// The same, where the tenant's state cannot be read.
+    pub(super) fn without_state(self) -> Self {
+        match self {
+            Self::Nothing | Self::Preview => Self::Nothing,
+            Self::Report | Self::Pause | Self::Plan | Self::Snapshot | Self::Act => Self::Report,
         }
     }
 
@@ -72,32 +84,32 @@ mod tests {
 
     const MODES: [Mode; 3] = [Mode::Observe, Mode::Enforce, Mode::Paused];
 
-    fn everything() -> Vec<Allowed> {
-        let mut all = Vec::new();
-        for mode in MODES {
-            for bits in 0..8 {
-                all.push(Allowed::decide(mode, bits & 1 == 0, bits & 2 == 0, bits & 4 == 0));
-            }
-        }
-        all
+    fn everything() -> impl Iterator<Item = Allowed> {
+        MODES.into_iter().flat_map(|mode| {
+            let all = [Allowed::preview(mode), Allowed::cycle(mode, true), Allowed::cycle(mode, false)];
+            all.into_iter().flat_map(|allowed| [allowed, allowed.without_state()])
+        })
     }
 
     #[test]
-    fn only_enforce_acts_and_never_for_a_preview_a_plan_or_without_state() {
-        for (preview, readable, plans_only) in
-            [(true, true, false), (false, false, false), (false, true, true)]
-        {
-            assert!(!Allowed::decide(Mode::Enforce, preview, readable, plans_only).acts());
-        }
-        assert!(Allowed::decide(Mode::Enforce, false, true, false).acts());
-        assert!(!Allowed::decide(Mode::Observe, false, true, false).acts());
+    fn only_a_cycle_in_enforce_acts_and_never_for_a_plan_or_without_state() {
+        assert!(Allowed::cycle(Mode::Enforce, false).acts());
+        assert!(!Allowed::cycle(Mode::Observe, false).acts() && !Allowed::cycle(Mode::Enforce, true).acts());
+        assert!(!Allowed::preview(Mode::Enforce).acts());
+        assert!(everything().all(|allowed| !allowed.without_state().acts()));
     }
 
     #[test]
     fn paused_calls_nobody_and_keeps_the_inbox() {
-        for preview in [true, false] {
-            let allowed = Allowed::decide(Mode::Paused, preview, true, false);
-            assert!(!allowed.calls() && !allowed.settles() && !allowed.snapshots());
+        for allowed in [Allowed::preview(Mode::Paused), Allowed::cycle(Mode::Paused, false)] {
+            assert!(!allowed.calls() && !allowed.settles() && !allowed.snapshots(), "{allowed:?}");
+        }
+    }
+
+    #[test]
+    fn without_state_nobody_is_called_and_no_state_is_stored() {
+        for allowed in everything().map(Allowed::without_state) {
+            assert!(!allowed.calls() && !allowed.stores_state() && !allowed.settles(), "{allowed:?}");
         }
     }
 
@@ -112,11 +124,11 @@ mod tests {
 
     #[test]
     fn a_preview_stores_nothing_of_the_tenant() {
-        for mode in MODES {
-            for state_readable in [true, false] {
-                let allowed = Allowed::decide(mode, true, state_readable, false);
-                assert!(!allowed.stores_report() && !allowed.stores_state() && !allowed.snapshots());
-            }
+        for allowed in MODES.map(Allowed::preview) {
+            assert!(
+                !allowed.stores_report() && !allowed.stores_state() && !allowed.snapshots(),
+                "{allowed:?}"
+            );
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::tenant::Tenant;
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Serialize;
+use tracing::error;
 
 /// Stores what the cycle is about to do.
 pub(super) async fn intend(
@@ -46,7 +47,13 @@ pub(super) async fn recover(
     if store.get(&BlobKey::Audit(id, cycle.clone())).await?.is_some() {
         return Ok(0);
     }
-    let intents = Intent::read_lines(&intent.bytes);
+    let (intents, unreadable) = Intent::read_lines(&intent.bytes);
+    if unreadable > 0 {
+        error!(
+            killed = %cycle, unreadable,
+            "{unreadable} intended writes of cycle `{cycle}` cannot be read: check its connectors by hand"
+        );
+    }
     for intent in &intents {
         intent.recover(state, now);
     }

@@ -25,34 +25,35 @@ pub(super) struct StoredState {
     etag: Option<ETag>,
 }
 
+impl Begun {
+    fn new(state: TenantState, etag: Option<ETag>, allowed: Allowed) -> Self {
+        let state = StoredState { state, etag };
+        Self { state, inbox: Vec::new(), allowed, problems: Problems::default() }
+    }
+}
+
 impl Cycle<'_> {
     /// Reads the tenant's state and its inbox, and writes down that the cycle began.
     pub(super) async fn begin(&self, started_by: StartedBy) -> Result<Begun, CycleError> {
         let mode = self.tenant.policy.mode;
         let preview = started_by == StartedBy::Command { plan_only: true };
+        let allowed = if preview { Allowed::preview(mode) } else { Allowed::cycle(mode, false) };
         let (state, etag) = match self.tenant.store.read::<TenantState>(&self.state_key()).await {
             Ok(Some((state, etag))) => (state, Some(etag)),
             Ok(None) => (TenantState::default(), None),
             Err(error @ (StoreError::Unreadable { .. } | StoreError::Newer { .. })) => {
+                let mut begun = Begun::new(TenantState::default(), None, allowed.without_state());
                 let advice = "without its state a cycle does nothing; do what the message says";
-                let state = StoredState { state: TenantState::default(), etag: None };
-                let allowed = Allowed::decide(mode, preview, false, false);
-                let mut problems = Problems::default();
-                problems.push(Problem::new(CycleStage::State, &error, advice));
-                return Ok(Begun { state, inbox: Vec::new(), allowed, problems });
+                begun.problems.push(Problem::new(CycleStage::State, &error, advice));
+                return Ok(begun);
             }
             Err(error) => return Err(error.into()),
         };
-        let mut begun = Begun {
-            state: StoredState { state, etag },
-            inbox: Vec::new(),
-            allowed: Allowed::decide(mode, preview, true, false),
-            problems: Problems::default(),
-        };
+        let mut begun = Begun::new(state, etag, allowed);
         if !preview {
             let listed = self.take_inbox(&mut begun).await?;
             let plans_only = !begun.inbox.is_empty() && begun.inbox.iter().all(asks_only_for_a_plan);
-            begun.allowed = Allowed::decide(mode, preview, true, plans_only);
+            begun.allowed = Allowed::cycle(mode, plans_only);
             self.write_down(&mut begun, listed).await?;
         }
         Ok(begun)

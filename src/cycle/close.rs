@@ -2,13 +2,12 @@
 
 use super::allowed::Allowed;
 use super::begin::StoredState;
-use super::due::Waits;
+use super::due::Unfinished;
 use super::settle::Settlement;
 use super::steps::SnapshotStep;
 use super::{Cycle, CycleError, Ran, Results};
 use crate::inbox::InboxItem;
 use crate::manifest::Latest;
-use crate::model::Unreadable;
 use crate::plan::{Plan, Step};
 use crate::queue::Booked;
 use crate::report::{Counts, InboxLine, Report, Status};
@@ -28,7 +27,7 @@ impl Cycle<'_> {
         allowed: Allowed,
         results: Results,
     ) -> Result<Ran, CycleError> {
-        let settled = self.settle(&stored.state, inbox, allowed, &results);
+        let settled = self.settled(&stored.state, inbox, allowed, &results);
         let next_wake_up = self.book_next(&stored.state, allowed, &results).await?;
         let now = self.time().now();
         let report = self.report(&settled, &results, next_wake_up, now);
@@ -36,7 +35,7 @@ impl Cycle<'_> {
             self.write_report(&report, inbox, now).await?;
         }
         if allowed.stores_state() {
-            self.remove(settled).await?;
+            self.remove_settled(settled).await?;
             if let Some(cycle) = &mut stored.state.last_cycle {
                 cycle.ended = Some(now);
             }
@@ -45,7 +44,7 @@ impl Cycle<'_> {
         Ok(Ran { report, plan: results.plan })
     }
 
-    fn settle<'i>(
+    fn settled<'i>(
         &self,
         state: &TenantState,
         inbox: &'i [InboxItem],
@@ -74,7 +73,7 @@ impl Cycle<'_> {
             return Ok(wake_ups.booking(tenant).await.ok().and_then(|booking| booking.due));
         }
         let (policy, now) = (&self.tenant.policy, self.time().now());
-        let Some(at) = Waits::of(results, state, policy, now).end(policy.follow_up, now) else {
+        let Some(at) = Unfinished::of(results, state, policy, now).next_wake_up(policy.follow_up, now) else {
             return Ok(wake_ups.booking(tenant).await?.due);
         };
         let (Booked::Sent(at) | Booked::Pending(at)) = wake_ups.book(tenant, at, now).await?;
@@ -111,7 +110,7 @@ impl Cycle<'_> {
             outcomes: outcomes.clone(),
             kept: plan.map(|plan| plan.kept.clone()).unwrap_or_default(),
             coverage: plan.map(|plan| plan.coverage.clone()),
-            unreadable: observed.as_ref().map(unreadable).unwrap_or_default(),
+            unreadable: observed.as_ref().map(|observed| observed.unreadable.clone()).unwrap_or_default(),
             problems: problems.clone(),
             snapshot: if let SnapshotStep::Taken(taken) = snapshot { Some(taken.clone()) } else { None },
             waits_until: calls.paused_until.filter(|until| *until > now),
@@ -168,7 +167,7 @@ impl Cycle<'_> {
     }
 
     /// Removes the settled items; the page of a request says how it was settled.
-    async fn remove(&self, settled: Vec<Settled<'_>>) -> Result<(), StoreError> {
+    async fn remove_settled(&self, settled: Vec<Settled<'_>>) -> Result<(), StoreError> {
         for (item, settled) in settled {
             let Some(how) = settled else { continue };
             if let Some(request) = item.request() {
@@ -182,10 +181,6 @@ impl Cycle<'_> {
 
 fn withheld(plan: &Plan) -> Vec<Step> {
     plan.steps.iter().filter(|step| step.withheld.is_some()).cloned().collect()
-}
-
-fn unreadable(observed: &crate::model::Observed) -> Vec<Unreadable> {
-    observed.unreadable.clone()
 }
 
 /// The one log line of a cycle. Metrics are made of it.

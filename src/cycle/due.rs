@@ -15,7 +15,6 @@ pub(super) enum Due {
     Now(&'static str),
     /// Not before this moment.
     At(Timestamp),
-    /// No.
     No,
 }
 
@@ -47,9 +46,9 @@ pub(super) fn snapshot(
     }
 }
 
-/// What an open wait of the tenant is for. The timer is the safety net for all else.
+/// What is not finished, and so needs a wake-up. The timer is the safety net for everything else.
 #[derive(Debug, Default)]
-pub(super) struct Waits {
+pub(super) struct Unfinished {
     /// Until when Qualys told the account to wait. Nothing can be done before.
     pub(super) paused_until: Option<Timestamp>,
     /// Work is left that needs calls.
@@ -64,7 +63,7 @@ pub(super) struct Waits {
     pub(super) snapshot_due: Option<Timestamp>,
 }
 
-impl Waits {
+impl Unfinished {
     pub(super) fn of(results: &Results, state: &TenantState, policy: &Policy, now: Timestamp) -> Self {
         let enforced = policy.mode == Mode::Enforce;
         let held_back = results.plan.as_ref().is_some_and(Plan::holds_back_creations)
@@ -89,7 +88,7 @@ impl Waits {
     }
 
     /// When the next wake-up is due; none when nothing waits for one.
-    pub(super) fn end(&self, follow_up: Duration, now: Timestamp) -> Option<Timestamp> {
+    pub(super) fn next_wake_up(&self, follow_up: Duration, now: Timestamp) -> Option<Timestamp> {
         let follow_up = after(now, follow_up);
         self.paused_until.filter(|until| *until > now).or_else(|| {
             let work = self.work_left.then(|| self.window_until.unwrap_or(follow_up));
@@ -147,41 +146,43 @@ mod tests {
 
     const FOLLOW_UP: Duration = Duration::from_mins(2);
 
-    fn next(waits: &Waits) -> Option<Timestamp> {
-        waits.end(FOLLOW_UP, at(10))
+    fn next(unfinished: &Unfinished) -> Option<Timestamp> {
+        unfinished.next_wake_up(FOLLOW_UP, at(10))
     }
 
     #[test]
     fn without_a_wait_only_the_timer_wakes_up() {
-        assert_eq!(next(&Waits::default()), None);
-        let over = Waits { paused_until: Some(at(9)), window_until: Some(at(11)), ..Waits::default() };
+        assert_eq!(next(&Unfinished::default()), None);
+        let over =
+            Unfinished { paused_until: Some(at(9)), window_until: Some(at(11)), ..Unfinished::default() };
         assert_eq!(next(&over), None, "the pause is over, and nothing needs the calls of the window");
     }
 
     #[test]
     fn a_pause_of_qualys_holds_up_everything() {
-        let waits = Waits {
+        let unfinished = Unfinished {
             paused_until: Some(at(12)),
             work_left: true,
             sync_awaited: true,
             snapshot_due: Some(at(11)),
-            ..Waits::default()
+            ..Unfinished::default()
         };
-        assert_eq!(next(&waits), Some(at(12)));
+        assert_eq!(next(&unfinished), Some(at(12)));
     }
 
     #[test]
     fn a_used_up_call_window_holds_up_only_what_needs_those_calls() {
-        let waits = Waits { work_left: true, window_until: Some(at(11)), ..Waits::default() };
-        assert_eq!(next(&waits), Some(at(11)));
-        let waits = Waits { sync_awaited: true, ..waits };
-        assert_eq!(next(&waits), Some(after(at(10), FOLLOW_UP)));
+        let unfinished = Unfinished { work_left: true, window_until: Some(at(11)), ..Unfinished::default() };
+        assert_eq!(next(&unfinished), Some(at(11)));
+        let unfinished = Unfinished { sync_awaited: true, ..unfinished };
+        assert_eq!(next(&unfinished), Some(after(at(10), FOLLOW_UP)));
     }
 
     #[test]
     fn the_earliest_wait_is_the_next_wake_up() {
-        let waits = Waits { create_settles: Some(at(12)), snapshot_due: Some(at(11)), ..Waits::default() };
-        assert_eq!(next(&waits), Some(at(11)));
-        assert_eq!(next(&Waits { work_left: true, ..waits }), Some(after(at(10), FOLLOW_UP)));
+        let unfinished =
+            Unfinished { create_settles: Some(at(12)), snapshot_due: Some(at(11)), ..Unfinished::default() };
+        assert_eq!(next(&unfinished), Some(at(11)));
+        assert_eq!(next(&Unfinished { work_left: true, ..unfinished }), Some(after(at(10), FOLLOW_UP)));
     }
 }

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 /// The lines of an intent, and the blob of a tenant that waits.
 pub(crate) fn blob(bytes: &[u8]) {
-    let intents = Intent::read_lines(bytes);
+    let (intents, _) = Intent::read_lines(bytes);
     assert!(intents.len() <= String::from_utf8_lossy(bytes).lines().count());
     intents.iter().for_each(survives);
     if let Ok(waiting) = decode::<Waiting>(bytes, "a/b.json") {

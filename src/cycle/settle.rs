@@ -128,7 +128,24 @@ impl Settlement<'_> {
             // A step is planned for it.
             None if observed.subscriptions.contains_key(&id) => SyncProgress::Pending,
             // Covered by someone else, switched off, out of scope or unknown: no sync of ours will come.
-            Some(_) | None => SyncProgress::LeftAlone,
+            None
+            | Some(
+                Why::NotInUse { .. }
+                | Why::CoveredByOther { .. }
+                | Why::NotCoveredByOther { .. }
+                | Why::CreateRefused { .. }
+                | Why::OutOfScope { .. }
+                | Why::AccessLost
+                | Why::Stuck { .. }
+                | Why::FailedTooOften { .. }
+                | Why::DisabledTwin { .. }
+                | Why::Disabled
+                | Why::RunNotPossible
+                | Why::UnknownState { .. }
+                | Why::SubscriptionNotSeen
+                | Why::LostMark
+                | Why::CopiedMark { .. },
+            ) => SyncProgress::LeftAlone,
         }
     }
 

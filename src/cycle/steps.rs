@@ -7,7 +7,7 @@ use super::own::OwnSubscriptions;
 use super::secrets::CycleSecrets;
 use super::settle::Settlement;
 use super::{Cycle, CycleError, audit};
-use crate::account::{CallsMade, Session, SignIn, advice};
+use crate::account::{CallsMade, Session, SignIn};
 use crate::act::{self, Template};
 use crate::inbox::InboxItem;
 use crate::manifest::SnapshotResult;
@@ -23,6 +23,7 @@ use crate::state::{Endpoint, LastSnapshot};
 use crate::store::{BlobKey, Condition, StoreError, Summary};
 use jiff::Timestamp;
 use serde::de::IgnoredAny;
+use std::error::Error;
 use tracing::info;
 
 /// Whether the pass may call Qualys.
@@ -33,24 +34,24 @@ pub(super) enum Access<'a> {
     None,
     /// Qualys told the account to wait until then.
     Waits(Timestamp),
-    Open(Open<'a>),
+    Open(SignedIn<'a>),
 }
 
 /// A session, and the secrets that the pass may send in it.
-pub(super) struct Open<'a> {
+pub(super) struct SignedIn<'a> {
     session: Box<Session<'a>>,
     secrets: CycleSecrets,
 }
 
 impl Access<'_> {
     fn session(&self) -> Option<&Session<'_>> {
-        if let Self::Open(open) = self { Some(&open.session) } else { None }
+        if let Self::Open(signed_in) = self { Some(&signed_in.session) } else { None }
     }
 
     /// Ends the session. Returns its calls, and the waits that it met.
     pub(super) async fn end(self) -> Result<CallsMade, StoreError> {
         match self {
-            Self::Open(open) => open.session.end().await,
+            Self::Open(signed_in) => signed_in.session.end().await,
             Self::Waits(until) => Ok(CallsMade { paused_until: Some(until), ..CallsMade::default() }),
             Self::None => Ok(CallsMade::default()),
         }
@@ -64,7 +65,7 @@ pub(super) enum SnapshotStep {
     /// One is wanted, and not due before then.
     DueAt(Timestamp),
     Taken(SnapshotResult),
-    /// One was begun and could not be ended. `soon`: a later cycle may end it without anything being changed.
+    /// One was due and could not be taken. `soon`: a later cycle may take it without anything being changed.
     Failed {
         problem: Problem,
         soon: bool,
@@ -77,17 +78,16 @@ impl SnapshotStep {
     }
 
     fn failed(error: &SnapshotError) -> Self {
-        let (advice, soon) = match error {
-            SnapshotError::Qualys(error) => (
-                advice(error),
-                matches!(error, QualysError::RateLimited { .. } | QualysError::NoCallsLeft { .. }),
-            ),
-            SnapshotError::Time { .. } => ("raise CYCLE_BUDGET: a snapshot is not resumed yet", true),
-            SnapshotError::Store(_) => ("check the storage", false),
-        };
-        let problem = match error {
-            SnapshotError::Qualys(error) => Problem::new(CycleStage::Snapshot, error, advice),
-            error => Problem::new(CycleStage::Snapshot, error, advice),
+        let problem = |error: &dyn Error, advice| Problem::new(CycleStage::Snapshot, error, advice);
+        let (problem, soon) = match error {
+            SnapshotError::Qualys(error) => {
+                let soon = matches!(error, QualysError::RateLimited { .. } | QualysError::NoCallsLeft { .. });
+                (problem(error, error.advice()), soon)
+            }
+            SnapshotError::Time { .. } => {
+                (problem(error, "raise CYCLE_BUDGET: a snapshot is not resumed yet"), true)
+            }
+            SnapshotError::Store(_) => (problem(error, "check the storage"), false),
         };
         Self::Failed { problem, soon }
     }
@@ -107,10 +107,10 @@ impl<'a> Cycle<'a> {
             }
         };
         match self.visit.sign_in(&secrets.login).await {
-            Ok(SignIn::Open(session)) => Ok(Ok(Access::Open(Open { session, secrets }))),
+            Ok(SignIn::Open(session)) => Ok(Ok(Access::Open(SignedIn { session, secrets }))),
             Ok(SignIn::Refused) => {
                 let error = QualysError::BadCredentials { endpoint: Endpoint::ConnectorSearch };
-                Ok(Err(Problem::new(CycleStage::Qualys, &error, advice(&error))))
+                Ok(Err(Problem::new(CycleStage::Qualys, &error, error.advice())))
             }
             Ok(SignIn::Waits(until)) => {
                 info!(%until, "Qualys asked to wait until {until}: nothing is called");
@@ -144,7 +144,7 @@ impl<'a> Cycle<'a> {
             deadline: self.time().deadline,
         };
         let observed = observe::observe(&tenant.arm, session.qualys(), targets).await;
-        let observed = observed.map_err(|error| Problem::new(CycleStage::Observe, &error, advice(&error)))?;
+        let observed = observed.map_err(|error| Problem::new(CycleStage::Observe, &error, error.advice()))?;
         let state = &mut stored.state;
         let connectors = observed.connectors.values();
         state.observed.extend(observed.subscriptions.keys());
@@ -189,19 +189,21 @@ impl<'a> Cycle<'a> {
         allowed: Allowed,
         stored: &mut StoredState,
     ) -> Result<Vec<Outcome>, CycleError> {
-        let (Access::Open(open), Some((observed, plan))) = (access, planned) else { return Ok(Vec::new()) };
+        let (Access::Open(signed_in), Some((observed, plan))) = (access, planned) else {
+            return Ok(Vec::new());
+        };
         if !allowed.acts() || plan.is_empty() {
             return Ok(Vec::new());
         }
         let connectors = &observed.connectors;
         let now = self.time().now();
         let wanted = plan.steps.iter().filter(|step| step.withheld.is_none());
-        let intents = wanted.map(|step| Intent::new(step.clone(), connectors, now));
+        let intents = wanted.map(|step| Intent::new(step, connectors, now));
         audit::intend(self.tenant, &self.id, intents).await?;
         let actions: Vec<_> = plan.wanted().cloned().collect();
-        let template = Template::new(&self.tenant.policy, open.secrets.connector.value.clone());
+        let template = Template::new(&self.tenant.policy, signed_in.secrets.connector.value.clone());
         let deadline = self.time().deadline;
-        let outcomes = act::act(&open.session, &actions, connectors, &template, deadline).await;
+        let outcomes = act::act(&signed_in.session, &actions, connectors, &template, deadline).await;
         for outcome in &outcomes {
             outcome.record(&mut stored.state, connectors);
         }

@@ -44,9 +44,9 @@ async fn sign_in(visit: &Visit<'_>, login: &Login) -> Result<Tried, StoreError> 
         Err(until) => return Ok(Tried::Waits(until)),
     };
     let was_refused = session.was_refused;
-    let tried = session.try_credentials().await?;
+    let tried = session.try_credentials().await;
     session.end().await?;
-    Ok(match tried {
+    Ok(match tried? {
         Ok(()) => Tried::Accepted { was_refused },
         Err(error) => Tried::Failed(error),
     })

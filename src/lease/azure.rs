@@ -89,7 +89,10 @@ impl BlobLease {
     /// An attempt may take an eighth of its time and the next one follows a sixteenth later, so that a renewal after one lost
     /// answer comes before half of the time is gone.
     pub(super) async fn keep_renewed(&self) -> Infallible {
-        let mut wait = self.lasts / 4;
+        let renewed = *self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(renewed) = renewed else { return std::future::pending().await };
+        // From the last renewal on: this may go on where another call was stopped.
+        let mut wait = (self.lasts / 4).saturating_sub(renewed.elapsed());
         loop {
             sleep(wait).await;
             let asked = Instant::now();

@@ -12,7 +12,7 @@ use std::fmt;
 pub struct Tally {
     pub pages: u32,
     pub read: u64,
-    /// Different ids among the rows read.
+    /// Different ids among the rows that came in order.
     pub distinct: u64,
     pub first: Option<i64>,
     pub last: Option<i64>,

@@ -14,7 +14,9 @@ pub struct Intent {
     /// When it was written: before the cycle's first write to Qualys.
     at: Timestamp,
     #[serde(flatten)]
-    step: Step,
+    action: Action,
+    /// Why, for people to read. As a text, since a reason that this program does not know must not hide the action.
+    reason: String,
     /// The connector before the action; none for a creation.
     before: Option<Before>,
 }
@@ -42,16 +44,21 @@ impl From<&Connector> for Before {
 
 impl Intent {
     /// The intent to carry out a step. `connectors`: as they were observed.
-    pub fn new(step: Step, connectors: &BTreeMap<ConnectorId, Connector>, at: Timestamp) -> Self {
-        let before = step.action.connector().and_then(|id| connectors.get(&id)).map(Before::from);
-        Self { schema_version: SCHEMA_VERSION, at, step, before }
+    pub fn new(step: &Step, connectors: &BTreeMap<ConnectorId, Connector>, at: Timestamp) -> Self {
+        let Step { action, reason, withheld: _ } = step;
+        let before = action.connector().and_then(|id| connectors.get(&id)).map(Before::from);
+        let (action, reason) = (action.clone(), reason.to_string());
+        Self { schema_version: SCHEMA_VERSION, at, action, reason, before }
     }
 
-    /// The intents of a stored file.
+    /// The intents of a stored file, and how many of its lines cannot be read.
     ///
-    /// The file is written whole, so a line that cannot be read was written by another version: nothing is known of it.
-    pub fn read_lines(bytes: &[u8]) -> Vec<Self> {
-        String::from_utf8_lossy(bytes).lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    /// The file is written whole, so such a line was written by another version: nothing is known of it.
+    pub fn read_lines(bytes: &[u8]) -> (Vec<Self>, usize) {
+        let text = String::from_utf8_lossy(bytes);
+        let intents: Vec<Self> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let unreadable = text.lines().count() - intents.len();
+        (intents, unreadable)
     }
 
     /// Records in the state that a killed cycle may have carried this out.
@@ -59,7 +66,7 @@ impl Intent {
     /// The intent was written before the cycle's first write, and its last write may have come minutes later, so `now` is the
     /// safe assumption for when it was done.
     pub fn recover(&self, state: &mut TenantState, now: Timestamp) {
-        match &self.step.action {
+        match &self.action {
             Action::Create { subscription, .. } => state.create_sent(*subscription, now),
             Action::Run { connector, awaited, .. } => {
                 let sync = state.connectors.entry(*connector).or_default();

@@ -109,7 +109,7 @@ fn a_removal_counts_unless_it_certainly_did_not_happen() {
 
 fn intent(action: Action) -> Intent {
     let reason = Reason::NotCovered;
-    Intent::new(Step { action, reason, withheld: None }, &connectors(), at(1))
+    Intent::new(&Step { action, reason, withheld: None }, &connectors(), at(1))
 }
 
 #[test]
@@ -135,12 +135,24 @@ fn a_run_that_the_killed_cycle_had_recorded_is_not_counted_twice() {
 }
 
 #[test]
-fn intents_are_read_as_they_are_written_and_other_lines_are_left_out() {
+fn intents_are_read_as_they_are_written_and_other_lines_are_counted() {
     let intents = [create(), run(), disable()].map(intent);
     let mut lines: Vec<_> = intents.iter().map(|intent| serde_json::to_string(intent).unwrap()).collect();
     lines.insert(1, "{\"action\": \"of another version\"}".into());
-    assert_eq!(Intent::read_lines(lines.join("\n").as_bytes()), intents);
+    assert_eq!(Intent::read_lines(lines.join("\n").as_bytes()), (intents.to_vec(), 1));
     assert!(lines[0].contains("\"before\":null") && lines[2].contains("\"state\":\"FINISHED_SUCCESS\""));
+}
+
+#[test]
+fn an_intent_with_a_reason_of_another_version_is_recovered() {
+    let line = serde_json::to_string(&intent(create())).unwrap();
+    let mut line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    line["reason"] = "this program does not know it".into();
+    let (intents, unreadable) = Intent::read_lines(line.to_string().as_bytes());
+    assert_eq!((intents.len(), unreadable), (1, 0));
+    let mut state = TenantState::default();
+    intents[0].recover(&mut state, at(9));
+    assert!(state.create_under_way(create().subscription(), at(10)), "its create is not repeated");
 }
 
 #[test]

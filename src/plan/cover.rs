@@ -45,10 +45,15 @@ pub enum GapCause {
     },
 }
 
-pub(super) fn coverage(seen: &Observed, state: &TenantState, policy: &Policy, now: Timestamp) -> Coverage {
+pub(super) fn coverage(
+    observed: &Observed,
+    state: &TenantState,
+    policy: &Policy,
+    now: Timestamp,
+) -> Coverage {
     // For each subscription that has connectors: nothing when one is healthy, else what is wrong with the last.
     let mut causes: BTreeMap<SubscriptionId, Option<GapCause>> = BTreeMap::new();
-    for connector in seen.connectors.values() {
+    for connector in observed.connectors.values() {
         let Some(subscription) = connector.covers() else { continue };
         let stuck = state.connectors.get(&connector.id).is_some_and(|sync| sync.is_stuck(now));
         let health = if stuck { Err(Unhealthy::Stuck) } else { policy.health(connector, now) };
@@ -61,7 +66,7 @@ pub(super) fn coverage(seen: &Observed, state: &TenantState, policy: &Policy, no
         }
     }
     let mut coverage = Coverage::default();
-    for subscription in seen.subscriptions.values().filter(|s| s.state.is_in_use()) {
+    for subscription in observed.subscriptions.values().filter(|s| s.state.is_in_use()) {
         coverage.in_use += 1;
         let cause = match causes.remove(&subscription.id) {
             Some(None) => {

@@ -9,10 +9,10 @@ impl Planner<'_> {
     /// One connector for each subscription in use that no connector covers, up to a limit.
     pub(super) fn plan_creations(&mut self) {
         // A connector that does not say which subscription it covers may cover any of them, so Qualys is asked before a create.
-        let some_cover_is_unknown = self.seen.connectors.values().any(|c| c.covers().is_none());
+        let some_cover_is_unknown = self.observed.connectors.values().any(|c| c.covers().is_none());
         let limit = self.policy.max_creates;
         let mut wanted = 0;
-        for subscription in self.seen.subscriptions.values() {
+        for subscription in self.observed.subscriptions.values() {
             let id = subscription.id;
             if self.ours_of(id).next().is_some() {
                 continue;
@@ -41,7 +41,7 @@ impl Planner<'_> {
             Some(Why::CreateUnderWay)
         } else if let Some((failures, until)) = self.state.create_waits(id, self.now) {
             Some(Why::CreateRefused { failures, until })
-        } else if self.seen.exclusion_unknown {
+        } else if self.observed.exclusion_unknown {
             Some(Why::ExclusionUnknown)
         } else {
             None
@@ -51,7 +51,7 @@ impl Planner<'_> {
     fn create(&self, subscription: &Subscription, look_first: bool) -> Action {
         let mark = Mark {
             deployment: self.policy.deployment.clone(),
-            tenant: self.seen.tenant,
+            tenant: self.observed.tenant,
             subscription: subscription.id,
         };
         Action::Create {
@@ -65,7 +65,7 @@ impl Planner<'_> {
 
     /// Names the subscriptions that were read one by one and are not in scope, or not known to be.
     pub(super) fn keep_direct_readings(&mut self) {
-        for (id, direct) in &self.seen.direct {
+        for (id, direct) in &self.observed.direct {
             let why = match direct {
                 Direct::InScope => continue,
                 Direct::OutOfScope(because) => Why::OutOfScope { because: because.clone() },

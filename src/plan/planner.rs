@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 pub(super) struct Planner<'a> {
-    pub(super) seen: &'a Observed,
+    pub(super) observed: &'a Observed,
     pub(super) state: &'a TenantState,
     pub(super) policy: &'a Policy,
     pub(super) now: Timestamp,
@@ -23,23 +23,23 @@ pub(super) struct Planner<'a> {
 
 impl<'a> Planner<'a> {
     pub(super) fn new(
-        seen: &'a Observed,
+        observed: &'a Observed,
         state: &'a TenantState,
         policy: &'a Policy,
         now: Timestamp,
     ) -> Self {
         let ours =
-            seen.connectors.iter().filter(|(_, c)| policy.is_ours(c)).map(|(id, c)| (*id, c)).collect();
+            observed.connectors.iter().filter(|(_, c)| policy.is_ours(c)).map(|(id, c)| (*id, c)).collect();
         let mut by_subscription: BTreeMap<SubscriptionId, Vec<&Connector>> = BTreeMap::new();
-        for connector in seen.connectors.values() {
+        for connector in observed.connectors.values() {
             if let Some(subscription) = connector.covers() {
                 by_subscription.entry(subscription).or_default().push(connector);
             }
         }
-        let mut unreadable = seen.unreadable.clone();
+        let mut unreadable = observed.unreadable.clone();
         unreadable.sort_by(|a, b| (&a.scope, &a.why).cmp(&(&b.scope, &b.why)));
         let (steps, kept) = (Vec::new(), Vec::new());
-        Self { seen, state, policy, now, ours, by_subscription, unreadable, steps, kept }
+        Self { observed, state, policy, now, ours, by_subscription, unreadable, steps, kept }
     }
 
     pub(super) fn keep(&mut self, subject: Subject, why: Why) {
@@ -61,7 +61,7 @@ impl<'a> Planner<'a> {
 
     /// Names the connectors that look like ours and are not: they are never touched.
     pub(super) fn keep_lost_and_copied_marks(&mut self) {
-        for connector in self.seen.connectors.values().filter(|c| !self.ours.contains_key(&c.id)) {
+        for connector in self.observed.connectors.values().filter(|c| !self.ours.contains_key(&c.id)) {
             let why = match connector.mark() {
                 Some(mark) if connector.subscription.is_some_and(|own| own != mark.subscription) => {
                     Why::CopiedMark { marked: mark.subscription }
@@ -80,11 +80,11 @@ impl<'a> Planner<'a> {
         let hash = hex(&Sha256::digest(lines.join("\n").as_bytes()));
         Plan {
             schema_version: SCHEMA_VERSION,
-            tenant: self.seen.tenant,
+            tenant: self.observed.tenant,
             mode: self.policy.mode,
             made: self.now,
             hash,
-            coverage: cover::coverage(self.seen, self.state, self.policy, self.now),
+            coverage: cover::coverage(self.observed, self.state, self.policy, self.now),
             cost: Cost::of(&self.steps, self.policy),
             steps: self.steps,
             kept: self.kept,

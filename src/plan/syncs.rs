@@ -35,7 +35,7 @@ impl Planner<'_> {
     /// None for a duplicate: it is a removal.
     fn decide_sync(&self, connector: &Connector, subscription: SubscriptionId) -> Option<Decision> {
         // Rules *absence is only a suspicion* and *state follows*: nothing disables these connectors yet, so they are named.
-        match self.seen.subscriptions.get(&subscription) {
+        match self.observed.subscriptions.get(&subscription) {
             None => return Some(Decision::Keep(Why::SubscriptionNotSeen)),
             Some(found) if !found.state.is_in_use() => {
                 return Some(Decision::Keep(Why::NotInUse { state: found.state.as_str().to_owned() }));
@@ -49,7 +49,8 @@ impl Planner<'_> {
         if let Some(twin) = enabled_twin.filter(|_| connector.disabled) {
             return Some(Decision::Keep(Why::DisabledTwin { of: twin.id }));
         }
-        let requested = self.seen.requests.iter().filter(|r| r.asked.wants(subscription)).map(|r| r.at).max();
+        let requested =
+            self.observed.requests.iter().filter(|r| r.asked.wants(subscription)).map(|r| r.at).max();
         let sync = self.state.connectors.get(&connector.id);
         Some(decide(connector, sync, requested, self.policy, self.now))
     }

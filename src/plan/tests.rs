@@ -54,7 +54,7 @@ fn policy() -> Policy {
 /// What is observed and known, and what the settings allow.
 #[derive(Debug)]
 struct Case {
-    seen: Observed,
+    observed: Observed,
     state: TenantState,
     policy: Policy,
 }
@@ -62,7 +62,7 @@ struct Case {
 impl Case {
     fn new(subscriptions: u128) -> Self {
         let mut case = Self {
-            seen: Observed {
+            observed: Observed {
                 tenant: tenant(),
                 subscriptions: BTreeMap::new(),
                 unreadable: vec![],
@@ -84,7 +84,7 @@ impl Case {
     fn subscription(&mut self, number: u128, state: &str) {
         let state = SubscriptionState::from(state.to_owned());
         let found = Subscription { id: sub(number), tenant: tenant(), name: format!("s{number}"), state };
-        self.seen.subscriptions.insert(found.id, found);
+        self.observed.subscriptions.insert(found.id, found);
     }
 
     /// Adds a connector that others made, healthy and fresh at minute 0.
@@ -103,7 +103,7 @@ impl Case {
             directory: Some(tenant()),
             subscription: Some(sub(subscription)),
         };
-        self.seen.connectors.entry(connector.id).insert_entry(connector).into_mut()
+        self.observed.connectors.entry(connector.id).insert_entry(connector).into_mut()
     }
 
     /// Adds a connector of ours, healthy and fresh at minute 0.
@@ -119,26 +119,26 @@ impl Case {
     }
 
     fn connector(&mut self, id: i64) -> &mut Connector {
-        self.seen.connectors.get_mut(&ConnectorId(id)).unwrap()
+        self.observed.connectors.get_mut(&ConnectorId(id)).unwrap()
     }
 
     /// Records that a run was sent, which was answered clearly.
     fn run_sent(&mut self, id: i64, minute: u32, awaited: bool) {
-        let run = PendingRun::new(&self.seen.connectors[&ConnectorId(id)], at(minute), false);
+        let run = PendingRun::new(&self.observed.connectors[&ConnectorId(id)], at(minute), false);
         self.state.connectors.get_mut(&ConnectorId(id)).unwrap().run_sent(run, awaited);
     }
 
     fn request(&mut self, minute: u32, asked: Asked) {
         let id = RequestId::new(at(minute), 1);
-        self.seen.requests.push(SyncRequest { id, at: at(minute), asked });
+        self.observed.requests.push(SyncRequest { id, at: at(minute), asked });
     }
 
     /// Observes at a minute, as a cycle does, and plans.
     fn plan(&mut self, minute: u32) -> Plan {
         let ours: Vec<_> =
-            self.seen.connectors.values().filter(|c| self.policy.is_ours(c)).cloned().collect();
+            self.observed.connectors.values().filter(|c| self.policy.is_ours(c)).cloned().collect();
         self.state.update_from(ours.iter(), at(minute));
-        plan(&self.seen, &self.state, &self.policy, at(minute)).unwrap()
+        plan(&self.observed, &self.state, &self.policy, at(minute)).unwrap()
     }
 
     /// The plan as it prints, without its first line and its hash.

@@ -88,6 +88,24 @@ impl QualysError {
         }
     }
 
+    /// Whether Qualys refused the call before any work, or it was not even sent, so that a later cycle should try it.
+    pub fn was_not_tried(&self) -> bool {
+        match self {
+            Self::RateLimited { .. }
+            | Self::NoCallsLeft { .. }
+            | Self::LeaseLost { .. }
+            | Self::Account(_) => true,
+            Self::BadCredentials { .. }
+            | Self::Forbidden { .. }
+            | Self::NotFound { .. }
+            | Self::Refused { .. }
+            | Self::Status { .. }
+            | Self::Malformed { .. }
+            | Self::Transport { .. }
+            | Self::Address { .. } => false,
+        }
+    }
+
     /// Whether a write that ended so may have had its effect.
     pub fn is_unclear(&self) -> bool {
         match self {
@@ -95,6 +113,33 @@ impl QualysError {
             Self::Transport { source, .. } => !source.is_connect(),
             Self::Refused { code, .. } => !code.proves_nothing_was_done(),
             _ => self.is_transient(),
+        }
+    }
+
+    /// What a person can do about it.
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::BadCredentials { .. } => {
+                "correct `qualys-username` and `qualys-password`, or unlock the user in Qualys and run `doctor`. A new version of the secret is tried by itself. Until then nothing is sent, so that Qualys does not lock the user"
+            }
+            Self::Forbidden { .. } => {
+                "give the Qualys user the Manager role with full scope and API access, and check the licensed modules and allowed addresses"
+            }
+            Self::RateLimited { .. } | Self::NoCallsLeft { .. } => {
+                "nothing to do: a later cycle goes on. Raise QUALYS_CALLS_PER_HOUR only if Qualys raised the account's limit"
+            }
+            Self::Status { status: 404, .. } | Self::Address { .. } => {
+                "check QUALYS_PLATFORM or QUALYS_API_URL"
+            }
+            Self::Account(_) => "check the storage",
+            Self::NotFound { .. }
+            | Self::Refused { .. }
+            | Self::LeaseLost { .. }
+            | Self::Status { .. }
+            | Self::Malformed { .. }
+            | Self::Transport { .. } => {
+                "nothing to do at first: the next cycle tries again. If it stays, check the network and the Qualys platform"
+            }
         }
     }
 

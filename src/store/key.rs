@@ -74,7 +74,19 @@ impl BlobKey {
             Self::Raw { .. } | Self::Manifest(..) | Self::Intent(..) | Self::Audit(..) => {
                 Container::Inventory
             }
-            _ => Container::Control,
+            Self::Lease(_)
+            | Self::Account(_)
+            | Self::Waiting(..)
+            | Self::Latest(_)
+            | Self::Status(_)
+            | Self::State(_)
+            | Self::Plan(_)
+            | Self::WakeUp(_)
+            | Self::InboxItem(..)
+            | Self::Request(..)
+            | Self::Report(..)
+            | Self::Poison(..)
+            | Self::Doctor(_) => Container::Control,
         }
     }
 
@@ -111,7 +123,20 @@ impl BlobKey {
         match self {
             Self::Raw { .. } => "application/gzip",
             Self::Intent(..) | Self::Audit(..) => "application/x-ndjson",
-            _ => "application/json",
+            Self::Manifest(..)
+            | Self::Lease(_)
+            | Self::Account(_)
+            | Self::Waiting(..)
+            | Self::Latest(_)
+            | Self::Status(_)
+            | Self::State(_)
+            | Self::Plan(_)
+            | Self::WakeUp(_)
+            | Self::InboxItem(..)
+            | Self::Request(..)
+            | Self::Report(..)
+            | Self::Poison(..)
+            | Self::Doctor(_) => "application/json",
         }
     }
 

@@ -3,12 +3,11 @@
 use super::body::{BodyDigest, BodyError, FullBody};
 use super::events::{self, EventSubject};
 use super::rejected::Rejected;
-use super::{message, now};
+use super::{LeaveError, message, now};
 use crate::app::App;
 use crate::host::{Answer, Invocation, invocation_id};
 use crate::inbox::ItemContent;
 use crate::model::TenantId;
-use crate::queue::WakeUpError;
 use crate::report::chain;
 use crate::store::ItemName;
 use axum::extract::State;
@@ -104,7 +103,7 @@ async fn leave(app: &App, function: &str, items: Vec<(ItemName, String)>) -> Ans
     Answer::Ok(format!("inbox items left: {count}"))
 }
 
-fn failed(function: &str, error: &WakeUpError) -> Answer {
+fn failed(function: &str, error: &LeaveError) -> Answer {
     let text = chain(error);
     error!(function, error = text, "Could not leave an inbox item: {text}");
     Answer::Failed(text)

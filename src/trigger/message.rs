@@ -10,7 +10,8 @@ use crate::queue::WakeUp;
 use crate::report::chain;
 use tracing::error;
 
-/// Runs a cycle for a wake-up of our tenant, and records any other message; `body` is what was delivered, for that record.
+/// Runs a cycle for a wake-up of our tenant, and records any other message; `body` is measured for that record: what
+/// the host delivered, or the text of the message.
 /// [`Answer::Failed`]: it must be delivered again.
 pub(super) async fn serve(app: &App, text: &str, body: &[u8]) -> Answer {
     let ours = app.tenant.id();

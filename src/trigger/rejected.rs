@@ -9,7 +9,7 @@ use crate::report::{Poison, chain};
 use crate::retry::chance;
 use crate::state::SCHEMA_VERSION;
 use crate::store::{BlobKey, Condition};
-use tracing::warn;
+use tracing::{error, warn};
 
 /// A body or a message that a function cannot use.
 pub(super) struct Rejected {
@@ -40,7 +40,15 @@ impl Rejected {
         let key = BlobKey::Poison(app.tenant.id(), RequestId::new(now, chance()));
         match app.tenant.store.write(&key, &poison, Condition::New).await {
             Ok(_) => Answer::Ok(format!("recorded: {why}")),
-            Err(error) => Answer::Failed(chain(&error)),
+            Err(error) => {
+                let text = chain(&error);
+                error!(
+                    function,
+                    error = text,
+                    "Could not record what function `{function}` cannot use: {text}"
+                );
+                Answer::Failed(text)
+            }
         }
     }
 }

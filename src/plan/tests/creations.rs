@@ -36,14 +36,14 @@ fn a_connector_that_does_not_say_what_it_covers_makes_creates_look_first() {
 fn zero_subscriptions_are_a_refusal() {
     let mut case = Case::new(0);
     case.ours(10, 1);
-    let refused = plan(&case.seen, &case.state, &case.policy, at(1)).unwrap_err();
+    let refused = plan(&case.observed, &case.state, &case.policy, at(1)).unwrap_err();
     assert_eq!(refused, Refused::NoSubscriptions { unreadable: 0, connectors: 1 });
 }
 
 #[test]
 fn while_the_exclusion_is_unknown_nothing_is_made() {
     let mut case = Case::new(1);
-    case.seen.exclusion_unknown = true;
+    case.observed.exclusion_unknown = true;
     assert!(case.plan(1).is_empty());
     assert!(case.lines(1).contains("= leave …1: an excluded management group could not be read"));
 }

@@ -26,11 +26,11 @@ fn connectors_made_by_others_are_never_touched_and_never_doubled() {
 fn a_copied_mark_and_another_deployments_or_tenants_mark_are_not_ours() {
     let mut case = Case::new(3);
     let copied = case.ours(10, 1).description.clone();
-    case.seen.connectors.clear();
+    case.observed.connectors.clear();
     case.foreign(11, 2).description = copied.clone();
     case.foreign(12, 1).description = copied.replace("default/", "other/");
     case.foreign(13, 3).description = copied.replace(&tenant().to_string(), &Uuid::from_u128(9).to_string());
-    for connector in case.seen.connectors.values() {
+    for connector in case.observed.connectors.values() {
         assert!(!case.policy.is_ours(connector), "{connector:?}");
     }
     let text = case.lines(400);

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 /// Changes the connectors as Qualys would show them once the plan was carried out and every sync had succeeded.
 fn carry_out(case: &mut Case, plan: &Plan, minute: u32) {
-    let mut next = case.seen.connectors.keys().last().map_or(100, |id| id.0) + 1;
+    let mut next = case.observed.connectors.keys().last().map_or(100, |id| id.0) + 1;
     for action in plan.wanted().cloned().collect::<Vec<_>>() {
         match action {
             Action::Create { subscription, description, .. } => {
@@ -15,11 +15,11 @@ fn carry_out(case: &mut Case, plan: &Plan, minute: u32) {
                 next += 1;
             }
             Action::Run { connector, .. } => {
-                let connector = case.seen.connectors.get_mut(&connector).unwrap();
+                let connector = case.observed.connectors.get_mut(&connector).unwrap();
                 (connector.state, connector.last_sync) = (ConnectorState::FinishedSuccess, Some(at(minute)));
             }
             Action::Disable { connector, .. } => {
-                case.seen.connectors.get_mut(&connector).unwrap().disabled = true;
+                case.observed.connectors.get_mut(&connector).unwrap().disabled = true;
                 case.state.removals.push(at(minute));
             }
         }
@@ -73,7 +73,7 @@ impl Parts {
             case.request(*minute, asked);
         }
         let scope = |scope: &&str| Unreadable { scope: (*scope).into(), why: "403".into() };
-        case.seen.unreadable = unreadable.iter().map(scope).collect();
+        case.observed.unreadable = unreadable.iter().map(scope).collect();
         case.state.removals = (0..*removed).map(|number| at(300 + number)).collect();
         (case.policy.max_removals, case.policy.max_creates) = (*max_removals, *max_creates);
         case
@@ -122,11 +122,11 @@ proptest! {
         let limit = case.policy.max_removals.unwrap_or(5);
         let plan = case.plan(400);
         for id in plan.steps.iter().filter_map(|step| step.action.connector()) {
-            prop_assert!(case.policy.is_ours(&case.seen.connectors[&id]));
+            prop_assert!(case.policy.is_ours(&case.observed.connectors[&id]));
         }
         let removals = plan.wanted().filter(|action| action.kind() == ActionKind::Removal).count();
         prop_assert!(removals == 0 || case.state.removals.len() + removals <= limit);
-        prop_assert!(removals == 0 || case.seen.unreadable.is_empty());
+        prop_assert!(removals == 0 || case.observed.unreadable.is_empty());
     }
 
     #[test]
@@ -134,7 +134,7 @@ proptest! {
         let plan = case.plan(400);
         let created: Vec<_> = plan.wanted().filter(|a| a.kind() == ActionKind::Creation).map(Action::subscription).collect();
         for id in &created {
-            prop_assert!(case.seen.connectors.values().all(|c| c.covers() != Some(*id)));
+            prop_assert!(case.observed.connectors.values().all(|c| c.covers() != Some(*id)));
         }
         let different: BTreeSet<_> = created.iter().collect();
         prop_assert_eq!(different.len(), created.len());

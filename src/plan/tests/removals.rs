@@ -41,7 +41,7 @@ fn no_removal_while_a_scope_is_unreadable() {
     let mut case = Case::new(1);
     case.ours(10, 1);
     case.ours(11, 1);
-    case.seen.unreadable.push(Unreadable { scope: "platform".into(), why: "403".into() });
+    case.observed.unreadable.push(Unreadable { scope: "platform".into(), why: "403".into() });
     let plan = case.plan(1);
     insta::assert_snapshot!(plan.steps[0].withheld.as_ref().unwrap(), @"no removal while a scope is unreadable: platform");
 }

@@ -81,6 +81,9 @@ async fn a_token_that_arm_does_not_accept_is_named_with_what_to_check() {
     stage.world.fault(Fault::new(CallKind::AnyArm, Kind::Status(401)).always());
     let ran = stage.cycle(&stage.app().await).await;
     let report = serde_json::to_string(&ran.report).unwrap();
-    assert!(report.contains("check AZURE_IDENTITY and what it names, AZURE_CLOUD and ARM_URL"), "{report}");
+    assert!(
+        report.contains("check the identity (AZURE_IDENTITY) and its settings, AZURE_CLOUD and ARM_URL"),
+        "{report}"
+    );
     assert!(stage.world.connectors().is_empty());
 }
