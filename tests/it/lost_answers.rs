@@ -50,7 +50,7 @@ async fn a_write_whose_answer_was_lost_is_recognised_as_our_own() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lease_outlives_lost_answers_and_is_given_back_in_spite_of_them() {
-    const LASTS: Duration = Duration::from_secs(15);
+    const LASTS: Duration = Duration::from_secs(30);
     let Some(azure) = azure_stage() else { return };
     let world = &azure.stage.world;
     let store = store(world);
@@ -63,7 +63,8 @@ async fn a_lease_outlives_lost_answers_and_is_given_back_in_spite_of_them() {
     // The first renewal fails; half of the lease must still be left at every moment.
     world.fault(Fault::new(CallKind::BlobLease, Kind::ResetBefore));
     let look = async {
-        for _ in 0..80 {
+        // Longer than a quarter, after which the renewal fails, and a sixteenth, after which it is made again.
+        for _ in 0..120 {
             tokio::time::sleep(Duration::from_millis(100)).await;
             assert!(lease.allows_writes());
         }

@@ -5,9 +5,11 @@ use crate::qualys::QualysError;
 use crate::state::AccountState;
 use crate::store::BlobKey;
 use std::time::Duration;
-use tokio::time::Instant;
 use wiremock::matchers::any;
 use wiremock::{Mock, ResponseTemplate};
+
+/// A call that takes longer hangs, however busy the machine is.
+const HANGS: Duration = Duration::from_mins(2);
 
 #[tokio::test]
 async fn a_long_wait_is_reported_and_not_slept_wherever_qualys_states_it() {
@@ -20,13 +22,13 @@ async fn a_long_wait_is_reported_and_not_slept_wherever_qualys_states_it() {
     for template in stated {
         let bench = bench().await;
         bench.answer(template).await;
-        let begun = Instant::now();
-        let error = bench.qualys.connectors().await.unwrap_err();
+        // A client that slept would not be back within the limit of this test.
+        let asked = tokio::time::timeout(HANGS, bench.qualys.connectors()).await;
+        let error = asked.expect("it does not sleep").unwrap_err();
         assert!(
             matches!(error, QualysError::RateLimited { wait: Some(wait), .. } if wait.as_secs() == 68928),
             "{error:?}"
         );
-        assert!(begun.elapsed() < Duration::from_secs(5));
         assert_eq!(bench.calls().await, 1);
         let next = bench.qualys.connectors().await.unwrap_err();
         assert!(matches!(next, QualysError::NoCallsLeft { .. }), "no further call is sent: {next:?}");
