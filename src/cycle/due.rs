@@ -47,10 +47,10 @@ pub(super) fn snapshot(
     }
 }
 
-/// What an open wait of the tenant is for. The timer is the safety net for all else.
+/// What the tenant waits for. For everything else, the next timer tick is soon enough.
 #[derive(Debug, Default)]
 pub(super) struct Waits {
-    /// Until when Qualys told the account to wait. Nothing can be done before.
+    /// Until when Qualys asked the account to wait. Nothing can be done before then.
     pub(super) paused_until: Option<Timestamp>,
     /// Work is left that needs calls.
     pub(super) work_left: bool,
@@ -58,7 +58,7 @@ pub(super) struct Waits {
     pub(super) window_until: Option<Timestamp>,
     /// A first or requested sync has not ended.
     pub(super) sync_awaited: bool,
-    /// When a create with an unclear answer, for which something waits, has had its time.
+    /// When a create that the plan waits for may be repeated: its connector should be listed by then.
     pub(super) create_settles: Option<Timestamp>,
     /// When a snapshot that is wanted is due.
     pub(super) snapshot_due: Option<Timestamp>,
@@ -99,7 +99,7 @@ impl Waits {
     }
 }
 
-/// When the first create with an unclear answer that the plan waits for has had its time.
+/// When the earliest create that the plan waits for may be repeated.
 fn create_settles(plan: &Plan, state: &TenantState) -> Option<Timestamp> {
     let waiting = plan.kept.iter().filter(|kept: &&Kept| kept.why == Why::CreateUnderWay);
     let since = waiting.filter_map(|kept| match kept.subject {

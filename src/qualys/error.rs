@@ -24,7 +24,7 @@ pub enum QualysError {
     /// There is no such object, or it is outside the user's scope.
     #[error("the {endpoint} failed: Qualys does not find the object, or this user may not see it")]
     NotFound { endpoint: Endpoint },
-    /// Qualys does not accept the request; to repeat it does not help.
+    /// Qualys does not accept the request; repeating it does not help.
     #[error("Qualys refused the {endpoint}: {code}{}", detail.as_ref().map(|d| format!(" ({d})")).unwrap_or_default())]
     Refused {
         endpoint: Endpoint,
@@ -32,7 +32,7 @@ pub enum QualysError {
         /// Qualys's message, if it shows no secret.
         detail: Option<String>,
     },
-    /// Too many calls, or too many at once. Qualys refused the call before any work.
+    /// Too many calls, or too many at the same time. Qualys refused the call before any work.
     #[error("Qualys refuses the {endpoint} for now (HTTP {status}){}", wait.map(|w| format!("; it asks to wait {} s", w.as_secs())).unwrap_or_default())]
     RateLimited {
         endpoint: Endpoint,
@@ -88,10 +88,10 @@ impl QualysError {
         }
     }
 
-    /// Whether a write that ended so may have had its effect.
+    /// Whether a write that failed with this error may have been carried out.
     pub fn is_unclear(&self) -> bool {
         match self {
-            // A connection that was never made carried nothing.
+            // If there was no connection, nothing was sent.
             Self::Transport { source, .. } => !source.is_connect(),
             Self::Refused { code, .. } => !code.proves_nothing_was_done(),
             _ => self.is_transient(),
