@@ -1,8 +1,8 @@
 //! The one door to a Qualys account: lease, fair turns, time, sign-in, call budget.
 //!
-//! Guarantees: whoever calls Qualys has passed this door and holds a [`Session`], be it a cycle, the command line or
-//! `doctor`. One visitor is inside at a time. After a visit, an inbox item or a wake-up that met the closed door gets a new
-//! wake-up.
+//! Guarantees: cycles, the command line and `doctor` all pass this door before they call Qualys, and then hold a
+//! [`Session`]. One visitor is inside at a time. When a visit ends, a new wake-up is booked for each tenant whose
+//! wake-up was dropped, or whose inbox got an item, during the visit.
 
 mod login;
 mod session;
@@ -80,7 +80,7 @@ impl fmt::Display for Closed {
             }
             Self::Held { account, holder: None } => write!(f, "another cycle holds account `{account}`"),
             Self::OthersTurn { account, tenant } => {
-                write!(f, "tenant {tenant} has waited for account `{account}` since before our last turn")
+                write!(f, "it is the turn of tenant {tenant}, which waits for account `{account}`")
             }
             Self::TooEarly { due } => write!(f, "the next cycle is due at {due}"),
         }
@@ -88,7 +88,7 @@ impl fmt::Display for Closed {
 }
 
 impl Account {
-    /// Enters for a person, at once. Only another visitor closes the door.
+    /// Enters for a person, without waiting. Only another visitor closes the door.
     ///
     /// # Errors
     /// When the storage cannot be reached.
@@ -175,7 +175,7 @@ impl Visit<'_> {
         self.time
     }
 
-    /// Whether nobody else can be inside now.
+    /// Whether no other visitor can be inside now.
     pub fn is_ours(&self) -> bool {
         self.lease.is_still_ours()
     }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-/// Actions in progress at once. The account's own limit on calls at once is obeyed below this, in the client.
+/// Actions in progress at the same time. The client obeys the account's own limit on calls at the same time.
 const AT_ONCE: usize = 4;
 /// No action begins so shortly before the deadline: it would be cut off in the middle.
 const LAST_START: Duration = Duration::from_secs(2);
@@ -73,7 +73,7 @@ pub async fn act(
             let outcome = execution.carry_out(action);
             async move { (number, outcome.await) }
         });
-        // An action that waits for a repeated call holds up no other, so they end in any order.
+        // An action that waits before it repeats a call does not hold up the others, so actions end in any order.
         let mut ended: Vec<(usize, Outcome)> = stream::iter(begun).buffer_unordered(AT_ONCE).collect().await;
         ended.sort_by_key(|(number, _)| *number);
         outcomes.extend(ended.into_iter().map(|(_, outcome)| outcome));
@@ -106,7 +106,7 @@ impl Execution<'_> {
                 match self.existing(*subscription, *look_first, *known).await {
                     Ok(Some(id)) => ActionResult::AlreadyThere { id },
                     Ok(None) => self.create(*subscription, name, description).await,
-                    // Without the look there is no create, because unknown is not absent. Nothing was sent.
+                    // If the search failed, nothing is created, because unknown is not absent. Nothing was sent.
                     Err(error) => self.failed(&error, false),
                 }
             }
@@ -126,7 +126,8 @@ impl Execution<'_> {
         stop.clone()
     }
 
-    /// The result of a call that failed. An error that every further call would meet stops the actions that have not begun.
+    /// The result of a call that failed. An error that every further call would also get stops the actions that have
+    /// not begun.
     fn failed(&self, error: &QualysError, is_unclear: bool) -> ActionResult {
         let (code, text) = (error.code(), chain(error));
         let because = NotStarted::CallsStopped { code: code.clone(), error: text.clone() };

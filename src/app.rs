@@ -16,9 +16,9 @@ use reqwest::redirect;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A connection that is not made by then will not be made.
+/// A connection that takes longer counts as failed.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
-/// A server that sends nothing for this long has forgotten us. Shorter than the limit of every request.
+/// A server that sends nothing for this long counts as gone. Shorter than the limit of every request.
 const SILENCE_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// All that a trigger or a command needs.
@@ -52,7 +52,7 @@ impl App {
         reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(SILENCE_TIMEOUT)
-            // A redirect would carry credentials to an address that nobody configured.
+            // A redirect would carry credentials to an address that is not in the settings.
             .redirect(redirect::Policy::none())
             .user_agent(concat!("qualys-azure-inventory/", env!("CARGO_PKG_VERSION")))
             .build()

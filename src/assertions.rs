@@ -17,7 +17,7 @@ pub(crate) fn head(bytes: &[u8]) -> (Cow<'_, str>, &[u8]) {
 
 /// The text of an error about untrusted bytes is short, on one line, and shows no secret.
 pub(crate) fn assert_discreet(error: &impl Display) {
-    /// Every message is a sentence or two, so that a line of a log shows it whole.
+    /// Every message is a sentence or two, so that a log line shows all of it.
     const LONGEST: usize = 400;
     let text = error.to_string();
     assert!(text.len() <= LONGEST && !text.chars().any(char::is_control), "{text:?}");

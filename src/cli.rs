@@ -41,7 +41,7 @@ Exit codes:
   2  a setting or an argument is wrong
   3  another cycle holds the Qualys account; the message names it";
 
-// `approve`, `explain`, `snapshots` and `diff` have their place here.
+// `approve`, `explain`, `snapshots` and `diff` will be variants here.
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve the functions; this is what the Azure Functions host starts.
@@ -57,7 +57,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Show what a cycle would do now, and do none of it.
+    /// Show what a cycle would do now, without doing it.
     ///
     /// Nothing is written to Qualys, and inbox items stay.
     #[command(verbatim_doc_comment)]
@@ -66,7 +66,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Check settings, storage, queue, secrets, Azure and the sign-in to Qualys; say how to mend what fails.
+    /// Check settings, storage, queue, secrets, Azure and the sign-in to Qualys; say what to do about a failure.
     ///
     /// It makes one call to Qualys, even with credentials that were refused before. If Qualys accepts them
     /// now, cycles use them again.
@@ -147,7 +147,7 @@ async fn serve(app: Arc<App>, config: ServeConfig) -> anyhow::Result<ExitCode> {
         None if config.listen.ip().is_loopback() => (config.listen, Caller::Anyone { token: None }),
         None => {
             let token = app.tenant.secrets.get(secrets::API_TOKEN).await.context(
-                "LISTEN is not on this machine alone, so callers must show a token: add the secret `api-token`, or listen on 127.0.0.1",
+                "LISTEN accepts calls from other machines, so callers must send a token: add the secret `api-token`, or listen on 127.0.0.1",
             )?;
             (config.listen, Caller::Anyone { token: Some(token.value) })
         }

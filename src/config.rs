@@ -1,4 +1,5 @@
-//! Settings: read once, from the environment and the file that `CONFIG` names. Everything that is wrong is named at once.
+//! Settings: read once, from the environment and the file that `CONFIG` names. Everything that is wrong is reported
+//! together.
 //!
 //! This is the only module that reads the environment. `config/settings.rs` has the table of all settings.
 
@@ -85,7 +86,7 @@ pub struct Config {
 pub enum Place {
     /// `folder:<path>`.
     Folder(PathBuf),
-    /// A service of a storage account, such as `https://account.blob.core.windows.net`.
+    /// A service of a storage account, for example `https://account.blob.core.windows.net`.
     Account(Url),
 }
 

@@ -1,8 +1,8 @@
 //! The cycle, the spine: observe → plan → act → snapshot → report, for one tenant, inside its account's door.
 //!
-//! Guarantees: one code path for every trigger. What fails is written down, and leaves the inbox items that it did not
-//! settle; only storage that cannot be reached is an error of the whole. A cycle ends in this order: report, settled items
-//! removed, lease released, then a look whether another wake-up is needed.
+//! Guarantees: one code path for every trigger. A failed step becomes a problem in the report, and inbox items that are
+//! not settled stay. Only storage that cannot be reached is an error of [`run`]. A cycle ends in this order: report,
+//! settled items removed, lease released, then a check whether another wake-up is needed.
 
 mod allowed;
 mod audit;
@@ -42,11 +42,11 @@ pub enum CycleError {
     Store(#[from] StoreError),
     #[error("the next wake-up could not be booked")]
     WakeUp(#[from] WakeUpError),
-    #[error("the Qualys account could not be entered or left")]
+    #[error("the Qualys account could not be taken or released")]
     Account(#[from] AccountError),
 }
 
-/// What came of a wake-up or a command.
+/// The result of a wake-up or a command.
 #[derive(Debug)]
 pub enum CycleResult {
     /// A cycle ran.
@@ -68,7 +68,7 @@ pub struct Ran {
 pub enum StartedBy {
     /// A wake-up: the gap between cycles and the turns of other tenants are kept.
     WakeUp,
-    /// A person at the command line: it starts at once.
+    /// A person at the command line: it starts immediately.
     Command {
         /// Only plan; take no inbox item.
         plan_only: bool,
@@ -99,7 +99,7 @@ async fn run_as(
     let visit = match entry {
         Entry::Inside(visit) => visit,
         Entry::Closed(closed) => {
-            info!("Dropped a wake-up: {closed}");
+            info!("No cycle started: {closed}");
             return Ok(CycleResult::Dropped(closed));
         }
     };

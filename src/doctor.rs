@@ -28,7 +28,7 @@ const SOON: Duration = Duration::from_hours(30 * 24);
 /// What `doctor` found.
 #[derive(Debug, Default, Serialize)]
 pub struct Findings {
-    /// In the order in which they were made.
+    /// In the order in which they were done.
     pub checks: Vec<Check>,
     /// Another visitor holds the account, so Qualys was not asked.
     pub held: bool,
@@ -73,7 +73,7 @@ pub async fn examine(app: &App, now: Timestamp) -> Findings {
         _ if !stored => {
             findings.skipped(QUALYS, "no call is made without the account's state in the storage".into());
         }
-        None => findings.skipped(QUALYS, "its secrets are not there".into()),
+        None => findings.skipped(QUALYS, "the user name or the password could not be read".into()),
         Some(login) => findings.qualys(app, &login, now).await,
     }
     findings
@@ -122,11 +122,11 @@ impl Findings {
         // A write-once policy would keep a test blob for good, so none is written.
         let below = format!("{}-nothing", key.path());
         match app.tenant.store.list(Container::Inventory, &below).await {
-            Ok(_) => self.ok("storage, inventory", "it is there and can be listed".into()),
+            Ok(_) => self.ok("storage, inventory", "it exists and can be listed".into()),
             Err(error) => self.failed("storage, inventory", &error, to_do),
         }
         match app.tenant.wake_ups.queue().check().await {
-            Ok(()) => self.ok("queue", "it is there and can be read".into()),
+            Ok(()) => self.ok("queue", "it exists and can be read".into()),
             Err(error) => self.failed("queue", &error, "check QUEUE, and the role of the identity there"),
         }
         control.is_ok()
@@ -141,17 +141,17 @@ impl Findings {
                 Err(error) => self.failed(
                     &check,
                     error,
-                    "put the secret there under that name, or correct KEY_VAULT_URL or SECRETS",
+                    "store the secret under that name, or correct KEY_VAULT_URL or SECRETS",
                 ),
                 Ok(secret) => match secret.expires {
-                    None => self.ok(&check, "it is there".into()),
+                    None => self.ok(&check, "it exists".into()),
                     Some(at) if at >= after(now, SOON) => {
-                        self.ok(&check, format!("it is there until {at}"));
+                        self.ok(&check, format!("it exists and expires at {at}"));
                     }
                     Some(at) => {
                         let days = elapsed(at, now).as_secs() / (24 * 3600);
                         let to_do = "add a new version before then".to_owned();
-                        let found = format!("it is there, and expires in {days} days, at {at}");
+                        let found = format!("it exists, and expires in {days} days, at {at}");
                         self.add(&check, Verdict::Ok, found, Some(to_do));
                     }
                 },
@@ -169,7 +169,10 @@ impl Findings {
                 self.ok(QUALYS, format!("Qualys accepts the credentials{closed}"));
             }
             Ok(Tried::Waits(until)) => {
-                self.skipped(QUALYS, format!("Qualys asked to wait until {until}: nothing is called before"));
+                self.skipped(
+                    QUALYS,
+                    format!("Qualys asked to wait until {until}: no call is made before then"),
+                );
             }
             Ok(Tried::Closed(closed)) => {
                 self.held = true;

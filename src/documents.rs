@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The widest line of a document. A wider table row is read by nobody; break it up or make it a section.
+/// The widest line of a document. A wider table row is hard to read: break it up or make it a section.
 const WIDEST: usize = 160;
 
 fn root() -> &'static Path {

@@ -1,7 +1,8 @@
 //! The Functions host's invocation envelope: lenient in, strict out.
 //!
-//! The host wraps a text in a JSON text, once or twice, and wants a JSON object back: after an empty answer with status 200 the
-//! invocation would hang until the host kills the process. (Read in the host's source, 4.1037 and newer.)
+//! The host wraps a text in a JSON text, once or twice, and expects a JSON object back: after an empty answer with
+//! status 200 the invocation would hang until the host kills the process. (Read in the host's source, 4.1037 and
+//! newer.)
 
 use axum::Json;
 use axum::body::Bytes;

@@ -68,7 +68,7 @@ impl InboxItem {
     }
 }
 
-/// What became of a request: `requests/<id>.json`.
+/// The state of a request: `requests/<id>.json`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RequestStatus {
@@ -108,7 +108,7 @@ impl Inbox {
         Ok(())
     }
 
-    /// Leaves a request: first the page that tells what became of it, then the item.
+    /// Leaves a request: first the page that shows its state, then the item.
     ///
     /// # Errors
     /// When the storage cannot be written.

@@ -51,7 +51,7 @@ const LAYERS: [Layer; 6] = [
     ),
 ];
 
-/// What a module may not use although it lies below.
+/// What a module may not use although it is in a lower layer.
 const FORBIDDEN: [(&str, &[&str]); 3] = [
     // Azure and Qualys meet in the steps.
     ("account", &["azure"]),

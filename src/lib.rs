@@ -11,7 +11,7 @@
 //! | layer | modules | what they are |
 //! | --- | --- | --- |
 //! | data | [`model`], [`state`], [`plan`], [`outcome`], [`manifest`], [`report`] | plain values and decisions: no I/O, clock, `async` or log |
-//! | edges | [`retry`], `sdk`, [`azure`], [`secrets`], [`store`], [`inbox`], [`lease`], [`queue`], [`qualys`] | clients of what lies outside |
+//! | edges | [`retry`], `sdk`, [`azure`], [`secrets`], [`store`], [`inbox`], [`lease`], [`queue`], [`qualys`] | clients of everything outside the program |
 //! | door | [`account`] | lease, turns, sign-in, call budget, time: whoever calls Qualys passes it |
 //! | steps | [`observe`], [`act`], [`snapshot`] | what a cycle does, each by itself |
 //! | spine | [`tenant`], [`cycle`] | one pass from beginning to end |

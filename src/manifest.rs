@@ -39,7 +39,7 @@ pub struct Manifest {
     pub ranges: Vec<RangeEntry>,
     /// Rows kept, by subscription.
     pub rows_by_subscription: BTreeMap<SubscriptionId, u64>,
-    /// Rows kept that have no subscription, or one that nobody is known to own. Zero when the account has several
+    /// Rows kept that have no subscription, or one that no tenant is known to own. Zero when the account has several
     /// tenants: then such rows are dropped.
     pub unattributed: u64,
 }

@@ -1,7 +1,8 @@
-//! Observe: reads both sides at once, whole, or names what is missing.
+//! Observe: reads both sides at the same time, completely, or names what is missing.
 //!
-//! Guarantees: the Qualys side is whole or an error. On the Azure side a scope that could not be read whole is named in
-//! `unreadable`, and what the others say is used. Absence from a list never means more than that.
+//! Guarantees: the Qualys side is complete or an error. On the Azure side a scope that could not be read completely is
+//! named in `unreadable`, and what the others say is used. That a list lacks a subscription never proves that it is
+//! gone.
 
 mod scope;
 
@@ -18,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 use tracing::warn;
 
-/// ARM calls at once: its token buckets refill 25 reads a second.
+/// ARM calls at the same time: its token buckets refill 25 reads a second.
 pub(crate) const ARM_AT_ONCE: usize = 8;
 /// Subscriptions read one by one in a cycle. A bucket holds 250 reads, and the lists need some of them.
 const DIRECT_READS: usize = 150;
@@ -29,7 +30,7 @@ pub struct Targets<'a> {
     pub tenant: TenantId,
     /// What is watched.
     pub scope: &'a Scope,
-    /// What of it is not.
+    /// What is left out of that.
     pub exclude: &'a Scope,
     /// The subscriptions in the inbox, and when each item was left.
     pub in_inbox: BTreeMap<SubscriptionId, Timestamp>,
@@ -42,7 +43,7 @@ pub struct Targets<'a> {
 /// Reads both sides.
 ///
 /// # Errors
-/// When the Qualys side could not be read whole.
+/// When the Qualys side could not be read completely.
 pub async fn observe(arm: &Arm, qualys: &Qualys, targets: Targets<'_>) -> Result<Observed, QualysError> {
     let (connectors, azure) = tokio::join!(qualys.connectors(), azure_side(arm, &targets));
     Ok(Observed {
@@ -76,7 +77,7 @@ const LIST: &str = "subscriptions";
 fn named<T>(scope: &str, read: Result<T, ArmError>) -> Read<T> {
     read.map_err(|error| {
         let why = chain(&error);
-        warn!(scope, error = why, "Could not read scope `{scope}` whole");
+        warn!(scope, error = why, "Could not read scope `{scope}` completely");
         Unreadable { scope: scope.to_owned(), why }
     })
 }

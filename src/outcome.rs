@@ -1,6 +1,6 @@
 //! An action's outcome, what it changes in the tenant's state, and what a killed cycle may have done.
 //!
-//! Guarantees: pure. An outcome that is not known counts as done wherever that delays or brakes what comes next.
+//! Guarantees: pure. An unknown outcome counts as done wherever that delays or limits later actions.
 
 mod effect;
 mod intent;
@@ -17,7 +17,7 @@ use crate::plan::{Action, ActionKind};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// An action and what became of it.
+/// An action and its result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Outcome {

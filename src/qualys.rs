@@ -62,7 +62,7 @@ pub type MaySend = Arc<dyn Fn(CallKind) -> bool + Send + Sync>;
 /// What a [`Qualys`] is made of.
 pub struct Setup {
     pub http: reqwest::Client,
-    /// The API server's address, such as `https://qualysapi.qg2.apps.qualys.com`.
+    /// The API server's address, for example `https://qualysapi.qg2.apps.qualys.com`.
     pub base: Url,
     pub username: SecretString,
     pub password: SecretString,

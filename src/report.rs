@@ -36,18 +36,18 @@ pub struct Report {
     pub planned: Cost,
     /// Steps that were planned and withheld, with the reason.
     pub withheld: Vec<Step>,
-    /// What became of each action that was taken or due.
+    /// The outcome of each action that was taken or due.
     pub outcomes: Vec<Outcome>,
     /// What was left alone, with the reason.
     pub kept: Vec<Kept>,
     /// None where no plan could be made.
     pub coverage: Option<Coverage>,
-    /// Scopes that could not be read whole.
+    /// Scopes that could not be read completely.
     pub unreadable: Vec<Unreadable>,
     pub problems: Vec<Problem>,
     /// The snapshot that the cycle took; none if it took none.
     pub snapshot: Option<SnapshotResult>,
-    /// Until when Qualys told the account to wait. Nothing is called before.
+    /// Until when Qualys asked the account to wait. No call is made before then.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub waits_until: Option<Timestamp>,
     /// The calls to Qualys that the cycle made.
@@ -157,7 +157,7 @@ impl Report {
         let kept = self.kept.iter().filter(|kept| kept.why.needs_a_person()).map(ToString::to_string);
         let wait = self.waits_until.filter(|until| elapsed(*until, self.began) > LONG_WAIT);
         let wait =
-            wait.map(|until| format!("Qualys asked to wait until {until}: until then nothing is called"));
+            wait.map(|until| format!("Qualys asked to wait until {until}: no call is made before then"));
         let scopes = self
             .unreadable
             .iter()

@@ -6,8 +6,8 @@
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The first attempt and three retries. With the waits below they take about four seconds, which covers a stumble. For an
-/// outage, the next cycle is the retry.
+/// The first attempt and three retries. With the waits below they take about four seconds, which covers a brief
+/// failure. After an outage, the next cycle tries again.
 const ATTEMPTS: u32 = 4;
 /// The first wait; each further wait is twice as long.
 const FIRST: Duration = Duration::from_millis(500);
@@ -27,7 +27,8 @@ pub enum Again {
 
 /// How long to wait after attempt number `attempt` (the first is 1) before the next one; `None`: give up.
 ///
-/// `jitter` is between 0 and 1 and makes the wait longer by up to a half, so that many callers do not come back at once.
+/// `jitter` is between 0 and 1 and makes the wait longer by up to a half, so that many callers do not come back at the
+/// same moment.
 pub fn delay(attempt: u32, again: Again, jitter: f64) -> Option<Duration> {
     if attempt >= ATTEMPTS {
         return None;

@@ -2,8 +2,8 @@
 //!
 //! Guarantees: Qualys counts every range right after its reading, and a range that does not agree is read again; parts
 //! are written first, then the manifest, then `latest.json`, so a reader who starts from `latest.json` never sees half
-//! of a snapshot; memory holds one page. Parquet under `data/` joins in `part`, other resource types join in `source`,
-//! and resuming joins in `contents`; changes and blind spots follow the parts.
+//! of a snapshot; memory holds one page. Later, Parquet under `data/` goes into `part`, other resource types into
+//! `source`, and resuming into `contents`; changes and blind spots are written after the parts.
 
 mod attribution;
 mod contents;
@@ -124,7 +124,7 @@ async fn publish(job: &SnapshotJob<'_>, manifest: &Manifest) -> Result<(), Store
     };
     let key = BlobKey::Latest(job.tenant);
     let Replaceable { value: newest, unchanged } = job.store.read_replaceable::<Latest>(&key).await?;
-    // A snapshot whose reading ended later stays the newest, unless its end lies in the future: its clock was wrong.
+    // A snapshot whose reading ended later stays the newest, unless its end is in the future: then its clock was wrong.
     let now = job.qualys.calls().now();
     if newest.is_some_and(|newest| newest.ended > latest.ended && newest.ended <= now) {
         return Ok(());

@@ -24,18 +24,19 @@ pub const SCHEMA_VERSION: u32 = 1;
 /// make a duplicate. Ten minutes is a precaution; no source states the lag.
 pub const CREATE_SETTLES: Duration = Duration::from_mins(10);
 
-/// The first wait after a failed sync or a refused write; it doubles up to [`LONGEST_WAIT`]. People mend a wrong secret, a
-/// missing role or a setting that Qualys does not accept, so faster tries would only use calls up.
+/// The first wait after a failed sync or a refused write; it doubles up to [`LONGEST_WAIT`]. The usual causes (a wrong
+/// secret, a missing role, a setting that Qualys does not accept) are corrected by people, so faster tries would only
+/// use calls up.
 const FIRST_WAIT: Duration = Duration::from_mins(15);
 const LONGEST_WAIT: Duration = Duration::from_hours(6);
 
-/// Rule *refusals back off*: how long to wait after so many failures in a row.
+/// Rule *refusals back off*: how long to wait after this many failures in a row.
 pub fn backoff(failures: u32) -> Duration {
     let doublings = failures.saturating_sub(1).min(10);
     FIRST_WAIT.saturating_mul(1 << doublings).min(LONGEST_WAIT)
 }
 
-/// How long a connector with our mark that no answer shows stays in the state.
+/// How long the state keeps a connector with our mark that answers no longer show.
 const MISSING_LASTS: Duration = Duration::from_hours(24);
 
 /// Removals are counted over one day.
@@ -50,8 +51,8 @@ pub struct TenantState {
     /// The inbox items that the latest cycle listed: name and `ETag`.
     #[serde(default)]
     pub listed: BTreeMap<String, String>,
-    /// When the latest create for a subscription was sent, until it must be listed: it was accepted, or its outcome is not
-    /// known.
+    /// When the latest create for a subscription was sent, if it was accepted or its outcome is not known. Kept until
+    /// the connector must be listed.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "BTreeMap<SubscriptionId, String>"))]
     pub creates: BTreeMap<SubscriptionId, Timestamp>,
@@ -164,7 +165,7 @@ impl TenantState {
         (now < until).then_some((refusals.count, until))
     }
 
-    /// Records that Qualys refused to make a connector for this subscription.
+    /// Records that Qualys refused to create a connector for this subscription.
     pub fn create_refused(&mut self, subscription: SubscriptionId, at: Timestamp) {
         let refusals = self.refused.entry(subscription).or_insert(Refusals { count: 0, at });
         (refusals.count, refusals.at) = (refusals.count.saturating_add(1), at);

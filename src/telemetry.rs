@@ -1,4 +1,4 @@
-//! Log lines: JSON under the Functions host, compact at a desk.
+//! Log lines: JSON under the Functions host, compact text in a terminal.
 //!
 //! The host logs each line on stderr as an error, so `serve` logs to stdout. Commands keep stdout for their output.
 

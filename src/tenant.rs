@@ -19,11 +19,11 @@ pub struct Tenant {
     pub policy: Policy,
     /// What is watched.
     pub scope: Scope,
-    /// What of it is not.
+    /// What is left out of that.
     pub exclude: Scope,
-    /// A newest snapshot older than this is due again.
+    /// A new snapshot is due when the newest is older than this.
     pub snapshot_every: Duration,
-    /// The shortest time between two snapshots that ended syncs ask for.
+    /// The shortest time between two snapshots that are taken because syncs have ended.
     pub snapshot_gap: Duration,
     /// How long a cycle may take.
     pub cycle_budget: Duration,

@@ -1,8 +1,9 @@
 //! Triggers: one route for each folder of `function-app/`. Each leaves an inbox item and books a wake-up; none decides anything
 //! or calls Qualys. Only the function of the queue runs a cycle.
 //!
-//! Guarantees: whatever arrives is answered, and the process lives. Only storage that cannot be reached is answered as a
-//! failure, because Event Grid, the timer and the queue can help with nothing else: they deliver again.
+//! Guarantees: whatever arrives is answered, and the process lives. Only storage that cannot be reached is answered as
+//! a failure: Event Grid, the timer and the queue then deliver again. For anything else a second delivery would not
+//! help.
 
 mod api;
 mod body;

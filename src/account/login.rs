@@ -14,7 +14,7 @@ pub struct Login {
 
 impl Login {
     /// Names these credentials without showing them: their versions in the vault, or else a short salted fingerprint.
-    /// Its 32 bits tell corrected credentials from refused ones, and are too few to guess a password with.
+    /// Its 32 bits distinguish corrected credentials from refused ones, and are too few to guess a password with.
     pub(super) fn fingerprint(&self, salt: &str) -> String {
         if let (Some(username), Some(password)) = (&self.username.version, &self.password.version) {
             return format!("{username}/{password}");

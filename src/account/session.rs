@@ -15,13 +15,13 @@ use std::sync::Arc;
 /// Breakers that an account keeps: enough for every deployment that uses it, and their latest passwords.
 const MOST_BREAKERS: usize = 50;
 
-/// What came of signing in.
+/// The result of signing in.
 #[derive(Debug)]
 pub enum SignIn<'a> {
     Open(Box<Session<'a>>),
     /// Qualys refused these credentials before, so no call is made.
     Refused,
-    /// Qualys told the account to wait until then.
+    /// Qualys asked the account to wait until then.
     Waits(Timestamp),
 }
 
@@ -40,7 +40,7 @@ struct Known {
     /// Names them without showing them.
     credentials: String,
     was_refused: bool,
-    /// Until when Qualys told the account to wait.
+    /// Until when Qualys asked the account to wait.
     pause_until: Option<Timestamp>,
 }
 
@@ -48,14 +48,14 @@ struct Known {
 #[derive(Debug, Clone, Default)]
 pub struct CallsMade {
     pub used: Used,
-    /// Until when Qualys told us to wait.
+    /// Until when Qualys asked us to wait.
     pub paused_until: Option<Timestamp>,
     /// When an endpoint whose share of the hour was used up has a call again.
     pub window_until: Option<Timestamp>,
 }
 
 impl Visit<'_> {
-    /// Signs in, unless Qualys refused these credentials before or told the account to wait. Nothing is sent yet.
+    /// Signs in, unless Qualys refused these credentials before or asked the account to wait. Nothing is sent yet.
     ///
     /// # Errors
     /// When the account's state cannot be read or written.
@@ -68,7 +68,7 @@ impl Visit<'_> {
     }
 
     /// Signs in because a person asks for it, even with credentials that Qualys refused before. Else returns until when
-    /// Qualys told the account to wait.
+    /// Qualys asked the account to wait.
     ///
     /// # Errors
     /// As [`Visit::sign_in`].
@@ -148,7 +148,7 @@ impl Session<'_> {
     /// Tries the credentials with one call. A success closes their breaker.
     ///
     /// # Errors
-    /// The call's error, beside what became of the account's state.
+    /// The call's error, beside the result for the account's state.
     pub async fn try_credentials(&self) -> Result<Result<(), QualysError>, StoreError> {
         let tried = self.qualys.sign_in().await;
         if tried.is_ok() {

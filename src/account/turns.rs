@@ -67,7 +67,7 @@ pub(super) async fn yield_to(
         if other == tenant {
             continue;
         }
-        // A blob of another tenant that cannot be read stops nobody.
+        // If another tenant's blob cannot be read, this tenant does not wait for it.
         let key = BlobKey::Waiting(name.clone(), other);
         let Some(waiting) = store.read_summary::<Waiting>(&key).await?.value() else { continue };
         let alive = elapsed(now, waiting.seen) < account.lease * GONE_AFTER_LEASES;

@@ -148,7 +148,7 @@ impl Arm {
                 Some(next) => url = next,
             }
         }
-        Err(malformed(what, "the list has no end"))
+        Err(malformed(what, "the list does not end"))
     }
 
     async fn get(&self, url: &Url, what: &str, deadline: Instant) -> Result<Bytes, ArmError> {

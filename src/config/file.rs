@@ -84,7 +84,7 @@ fn value_of(key: &str, value: Value) -> FileValue {
         Value::Array(entries) => {
             let texts: Option<Vec<String>> = entries.into_iter().map(one).collect();
             match texts {
-                None => FileValue::Wrong("a list may hold only texts and whole numbers"),
+                None => FileValue::Wrong("a list may contain only strings and whole numbers"),
                 // The environment could not hold such an entry either.
                 Some(texts) if texts.iter().any(|text| text.contains(',')) => {
                     FileValue::Wrong("an entry of a list must not contain a comma")
@@ -93,7 +93,7 @@ fn value_of(key: &str, value: Value) -> FileValue {
             }
         }
         value => one(value).map_or(
-            FileValue::Wrong("must be a text, a whole number, true or false, or a list of texts"),
+            FileValue::Wrong("must be a string, a whole number, true or false, or a list of strings"),
             FileValue::One,
         ),
     }

@@ -126,7 +126,7 @@ impl<'a> Reader<'a> {
         self.in_environment(setting).is_some() || in_file()
     }
 
-    /// Notes a problem, under the place that the value comes from.
+    /// Records a problem, under the place that the value comes from.
     pub(super) fn wrong(&mut self, setting: &Setting, problem: impl fmt::Display) {
         let from_file = self.in_environment(setting).is_none();
         let place = match self.file.filter(|file| from_file && file.get(setting.name).is_some()) {

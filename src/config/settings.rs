@@ -1,7 +1,7 @@
 //! The one table of settings: what each is called, what it does, its default and the values that it takes.
 //!
-//! Everything that needs to know a setting takes it from here: the parser its default and its range, the file what it may
-//! hold, `docs/OPERATIONS.md` and `--help` what they show, an error the name that was meant.
+//! It is the only source of the defaults and ranges, of the keys that the file may hold, of the tables in
+//! `docs/OPERATIONS.md` and `--help`, and of the name that is suggested for a misspelt one.
 
 pub(super) mod azure;
 pub(super) mod connectors;
@@ -35,7 +35,7 @@ pub(super) struct Setting<V: Values + ?Sized + 'static = dyn Values> {
 /// Settings that belong together: a section of `docs/OPERATIONS.md` and of `--help`.
 struct Group {
     title: &'static str,
-    /// What holds for all of them, for `docs/OPERATIONS.md`; may be empty.
+    /// What is true of all of them, for `docs/OPERATIONS.md`; may be empty.
     #[cfg_attr(not(test), expect(dead_code, reason = "a test makes docs/OPERATIONS.md of it"))]
     intro: &'static str,
     read: Read,

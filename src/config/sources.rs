@@ -78,7 +78,8 @@ pub(super) fn place(r: &mut Reader<'_>, setting: &Setting<Text>) -> Option<Place
     r.parsed(setting, |text| match text.strip_prefix("folder:") {
         Some(path) => Ok(Place::Folder(path.into())),
         None => values::https(text).map(Place::Account).map_err(|_| {
-            "must be `folder:<path>` or an address such as https://account.blob.core.windows.net".to_owned()
+            "must be `folder:<path>` or an address, for example https://account.blob.core.windows.net"
+                .to_owned()
         }),
     })
 }

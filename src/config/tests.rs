@@ -1,4 +1,4 @@
-//! Settings are complete and right, or everything that is wrong is named at once.
+//! Settings are complete and right, or everything that is wrong is reported together.
 
 mod contradictions;
 mod file;
@@ -62,7 +62,7 @@ fn everything_that_is_wrong_is_named_at_once() {
       CONNECTOR_APP_ID: is required (a GUID)
       CONNECTOR_MODULES: PC and SCA cannot be used together
       CONNECTOR_NAME: must contain {subscription_id}, so that no two connectors have the same name
-      FOLLOW_UP: `soon` is not a duration such as 90s, 15m or 24h
+      FOLLOW_UP: `soon` is not a duration (examples: 90s, 15m, 24h)
       KEY_VAULT_URL: must begin with https://
       LEASE: must be between 15s and 1m
       MAX_CREATES: `-1` is not a whole number from 0 to 10000
@@ -72,8 +72,8 @@ fn everything_that_is_wrong_is_named_at_once() {
       RUN_FREQUENCY: Qualys accepts 1h, 2h, 3h, 4h, 6h, 8h, 12h and 24h
       SCOPE: `a/b` is neither a management group's name nor a subscription's GUID
       SECRETS: contradicts KEY_VAULT_URL: set only one of them
-      STORAGE: must be `folder:<path>` or an address such as https://account.blob.core.windows.net
-      TENANT_ID: `contoso` is not a directory id (a GUID such as 11111111-2222-3333-4444-555555555555)
+      STORAGE: must be `folder:<path>` or an address, for example https://account.blob.core.windows.net
+      TENANT_ID: `contoso` is not a directory id (a GUID, for example 11111111-2222-3333-4444-555555555555)
     ");
 }
 

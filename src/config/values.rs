@@ -10,7 +10,7 @@ use url::Url;
 
 /// `90s`, `15m`, `24h`, `500ms`.
 pub(super) fn duration(text: &str, allowed: &RangeInclusive<Duration>) -> Result<Duration, String> {
-    let problem = || format!("`{}` is not a duration such as 90s, 15m or 24h", short(text));
+    let problem = || format!("`{}` is not a duration (examples: 90s, 15m, 24h)", short(text));
     let split = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(problem)?;
     let number: u64 = text[..split].parse().map_err(|_| problem())?;
     let factor_ms: u64 = match &text[split..] {
@@ -162,7 +162,7 @@ pub(super) fn tags(text: &str) -> Result<Vec<i64>, String> {
 
 /// A base address: https, or http on this machine.
 pub(super) fn url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|_| "is not an address such as https://host".to_owned())?;
+    let url = Url::parse(text).map_err(|_| "is not an address (example: https://host)".to_owned())?;
     let local = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
     if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
         return Err("must not contain a user name, a password or a query".into());

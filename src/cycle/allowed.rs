@@ -5,13 +5,13 @@ use crate::plan::Mode;
 /// What a pass may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Allowed {
-    /// Nothing, because a person asked for a plan that cannot be made: nothing is called, nothing is stored.
+    /// Nothing, because a person asked for a plan that cannot be made: no call is made, nothing is stored.
     Nothing,
     /// Show a person the plan. Nothing is stored but the account's lease and state.
     Preview,
     /// Report that the tenant's state cannot be read. Without its state a cycle does nothing.
     Report,
-    /// Wait, because `MODE` is `paused`: nothing is called, and inbox items stay.
+    /// Wait, because `MODE` is `paused`: no call is made, and inbox items stay.
     Pause,
     /// Plan and report, because that is all that the requests ask for.
     Plan,

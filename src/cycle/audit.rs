@@ -1,4 +1,4 @@
-//! The audit: what a cycle is about to write to Qualys, stored before its first write, and what became of it.
+//! The audit: what a cycle is about to write to Qualys, stored before its first write, and the outcomes.
 //!
 //! An intent without outcomes is that of a killed cycle: what it may have written is recorded in the tenant's state.
 
@@ -24,7 +24,7 @@ pub(super) async fn intend(
     Ok(())
 }
 
-/// Stores what became of it.
+/// Stores the outcomes.
 pub(super) async fn conclude(
     tenant: &Tenant,
     cycle: &CycleId,

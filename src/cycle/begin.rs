@@ -19,7 +19,7 @@ pub(super) struct Begun {
     pub(super) problems: Problems,
 }
 
-/// The tenant's state and the version that was read. It is saved only if nobody else changed it.
+/// The tenant's state and the version that was read. It is saved only if no other process changed it.
 pub(super) struct StoredState {
     pub(super) state: TenantState,
     etag: Option<ETag>,
@@ -43,7 +43,7 @@ impl Cycle<'_> {
             Ok(None) => (TenantState::default(), None),
             Err(error @ (StoreError::Unreadable { .. } | StoreError::Newer { .. })) => {
                 let mut begun = Begun::new(TenantState::default(), None, allowed.without_state());
-                let advice = "without its state a cycle does nothing; do what the message says";
+                let advice = "do what the error says: without the tenant's state a cycle does nothing";
                 begun.problems.push(Problem::new(CycleStage::State, &error, advice));
                 return Ok(begun);
             }
@@ -81,7 +81,7 @@ impl Cycle<'_> {
         Ok(listed)
     }
 
-    /// Looks after a cycle that was killed, and writes down that this one began.
+    /// Records what a killed cycle may have written, and that this one began.
     async fn write_down(
         &self,
         begun: &mut Begun,
@@ -91,7 +91,7 @@ impl Cycle<'_> {
         let state = &mut begun.state.state;
         if let Some(last) = state.last_cycle.clone().filter(|last| last.ended.is_none()) {
             let writes = audit::recover(self.tenant, &last.id, state, now).await?;
-            warn!(killed = %last.id, writes, "Cycle `{}` did not end; {writes} of its writes are looked after", last.id);
+            warn!(killed = %last.id, writes, "Cycle `{}` was killed. It may have made {writes} writes, which the state now counts as made", last.id);
         }
         state.last_cycle = Some(LastCycle { id: self.id.clone(), began: now, ended: None });
         state.listed = listed;
@@ -113,7 +113,7 @@ impl Cycle<'_> {
         Ok(())
     }
 
-    /// Changes the page that tells what became of a request.
+    /// Changes the page that shows the state of a request.
     pub(super) async fn update_request(
         &self,
         id: &RequestId,

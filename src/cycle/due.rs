@@ -46,10 +46,10 @@ pub(super) fn snapshot(
     }
 }
 
-/// What is not finished, and so needs a wake-up. The timer is the safety net for everything else.
+/// What is not finished, and so needs a wake-up. For everything else, the next timer tick is soon enough.
 #[derive(Debug, Default)]
 pub(super) struct Unfinished {
-    /// Until when Qualys told the account to wait. Nothing can be done before.
+    /// Until when Qualys asked the account to wait. Nothing can be done before then.
     pub(super) paused_until: Option<Timestamp>,
     /// Work is left that needs calls.
     pub(super) work_left: bool,
@@ -57,7 +57,7 @@ pub(super) struct Unfinished {
     pub(super) window_until: Option<Timestamp>,
     /// A first or requested sync has not ended.
     pub(super) sync_awaited: bool,
-    /// When a create with an unclear answer, for which something waits, has had its time.
+    /// When a create that the plan waits for may be repeated: its connector should be listed by then.
     pub(super) create_settles: Option<Timestamp>,
     /// When a snapshot that is wanted is due.
     pub(super) snapshot_due: Option<Timestamp>,
@@ -98,7 +98,7 @@ impl Unfinished {
     }
 }
 
-/// When the first create with an unclear answer that the plan waits for has had its time.
+/// When the earliest create that the plan waits for may be repeated.
 fn create_settles(plan: &Plan, state: &TenantState) -> Option<Timestamp> {
     let waiting = plan.kept.iter().filter(|kept: &&Kept| kept.why == Why::CreateUnderWay);
     let since = waiting.filter_map(|kept| match kept.subject {

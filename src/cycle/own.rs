@@ -27,7 +27,7 @@ impl OwnSubscriptions {
         let scopes: Vec<_> = observed.unreadable.iter().map(|scope| scope.scope.as_str()).collect();
         let doubt = (!sole_tenant && !scopes.is_empty()).then(|| {
             format!(
-                "the account has several tenants, and the scopes that say which subscriptions are ours could not be read whole: {}",
+                "the account has several tenants, and the scopes that say which subscriptions are ours could not be read completely: {}",
                 scopes.join(", ")
             )
         });

@@ -101,7 +101,7 @@ impl Settlement<'_> {
         Some(format!("{ended} syncs ended, {left_alone} left alone"))
     }
 
-    /// How far the sync of one subscription is that was requested at `since`.
+    /// The progress of one subscription's sync that was requested at `since`.
     fn sync(&self, observed: &Observed, plan: &Plan, id: SubscriptionId, since: Timestamp) -> SyncProgress {
         let is_ours = |c: &&Connector| self.policy.is_ours(c) && c.covers() == Some(id);
         let mut ours = observed.connectors.values().filter(is_ours);
@@ -152,7 +152,8 @@ impl Settlement<'_> {
     fn ended(&self, connector: &Connector, since: Timestamp) -> bool {
         let sync = self.state.connectors.get(&connector.id);
         let ended = sync.and_then(|sync| sync.ended.as_ref());
-        // Qualys's clock tells whole seconds only, so it is not asked about a connector that is younger than the request.
+        // Qualys's clock shows only whole seconds, so it is not asked about a connector that is younger than the
+        // request.
         let made_since = sync.is_some_and(|sync| sync.made.is_some_and(|made| made >= since));
         connector.last_sync.is_some_and(|last| last > since)
             || ended.is_some_and(|ended| {
@@ -161,7 +162,7 @@ impl Settlement<'_> {
     }
 }
 
-/// How far a requested sync is.
+/// The progress of a requested sync.
 enum SyncProgress {
     Ended,
     /// No sync of ours will come.

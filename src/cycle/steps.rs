@@ -32,7 +32,7 @@ pub(super) enum Access<'a> {
     /// It may not, or could not sign in: no call is made.
     #[default]
     None,
-    /// Qualys told the account to wait until then.
+    /// Qualys asked the account to wait until then.
     Waits(Timestamp),
     Open(SignedIn<'a>),
 }
@@ -58,14 +58,14 @@ impl Access<'_> {
     }
 }
 
-/// What came of the snapshot step.
+/// The result of the snapshot step.
 #[derive(Debug)]
 pub(super) enum SnapshotStep {
     NotDue,
     /// One is wanted, and not due before then.
     DueAt(Timestamp),
     Taken(SnapshotResult),
-    /// One was due and could not be taken. `soon`: a later cycle may take it without anything being changed.
+    /// One was due and could not be taken. `soon`: a later cycle may take it without a person's help.
     Failed {
         problem: Problem,
         soon: bool,
@@ -85,7 +85,7 @@ impl SnapshotStep {
                 (problem(error, error.advice()), soon)
             }
             SnapshotError::Time { .. } => {
-                (problem(error, "raise CYCLE_BUDGET: a snapshot is not resumed yet"), true)
+                (problem(error, "raise CYCLE_BUDGET: this version cannot resume a snapshot"), true)
             }
             SnapshotError::Store(_) => (problem(error, "check the storage"), false),
         };
@@ -102,7 +102,7 @@ impl<'a> Cycle<'a> {
         let secrets = match CycleSecrets::read(&self.tenant.secrets, self.time().start).await {
             Ok(secrets) => secrets,
             Err(error) => {
-                let advice = "put the secret there under that name, or correct SECRETS";
+                let advice = "store the secret under that name, or correct SECRETS";
                 return Ok(Err(Problem::new(CycleStage::Secrets, &error, advice)));
             }
         };
@@ -113,11 +113,11 @@ impl<'a> Cycle<'a> {
                 Ok(Err(Problem::new(CycleStage::Qualys, &error, error.advice())))
             }
             Ok(SignIn::Waits(until)) => {
-                info!(%until, "Qualys asked to wait until {until}: nothing is called");
+                info!(%until, "Qualys asked to wait until {until}: no call is made before then");
                 Ok(Ok(Access::Waits(until)))
             }
             Err(error @ (StoreError::Unreadable { .. } | StoreError::Newer { .. })) => {
-                let advice = "without the account's call window no call is made; do what the message says";
+                let advice = "do what the error says: without the account's state no call is made";
                 Ok(Err(Problem::new(CycleStage::State, &error, advice)))
             }
             Err(error) => Err(error.into()),
@@ -207,7 +207,8 @@ impl<'a> Cycle<'a> {
         for outcome in &outcomes {
             outcome.record(&mut stored.state, connectors);
         }
-        // The state first: after a kill here, the intent without an outcome is looked after, and nothing is forgotten.
+        // The state first: after a kill here, the next cycle finds an intent without an outcome, and nothing is
+        // forgotten.
         self.save(stored).await?;
         audit::conclude(self.tenant, &self.id, &outcomes).await?;
         Ok(outcomes)

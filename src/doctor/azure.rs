@@ -29,13 +29,13 @@ pub(super) async fn examine(findings: &mut Findings, app: &App) {
                     &Unfit(format!("the identity sees no subscription of directory {tenant}")),
                     "give the identity the role Reader on them, or correct TENANT_ID",
                 ),
-                seen => findings.ok(CHECK, format!("of directory {tenant} the identity sees: {seen}")),
+                seen => findings.ok(CHECK, format!("the identity sees {seen} of directory {tenant}")),
             }
             ours
         }
         // Without a token nothing else would be answered.
         Err(error @ (ArmError::Token(_) | ArmError::Unauthorized { .. })) => {
-            let to_do = "check AZURE_IDENTITY and what it names, AZURE_CLOUD and ARM_URL";
+            let to_do = "check AZURE_IDENTITY and the settings that belong to it, AZURE_CLOUD and ARM_URL";
             return findings.failed(CHECK, &error, to_do);
         }
         Err(error) => {
@@ -78,7 +78,7 @@ async fn directly(
     (id, arm.subscription(id, deadline).await.map(|subscription| subscription.tenant))
 }
 
-/// An answer that is readable and not what is needed.
+/// An answer that can be read but is not what is needed.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Unfit(String);

@@ -10,16 +10,16 @@ use jiff::Timestamp;
 use std::pin::pin;
 use std::time::Duration;
 
-/// A person waits for the answer. Four attempts at an API that stumbles fit into it.
+/// A person waits for the answer. Four attempts fit into this time, which covers a brief failure of the API.
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// What came of the sign-in.
+/// The result of the sign-in.
 pub(super) enum Tried {
     Accepted {
         /// Qualys had refused the credentials before.
         was_refused: bool,
     },
-    /// Qualys told the account to wait until then, so nothing was sent.
+    /// Qualys asked the account to wait until then, so nothing was sent.
     Waits(Timestamp),
     /// Another visitor holds the account.
     Closed(Closed),

@@ -19,7 +19,7 @@ pub struct BlobLease {
     key: BlobKey,
     id: String,
     lasts: Duration,
-    /// When the renewal was sent that the service last granted; `None` once the lease is lost.
+    /// When the last renewal was sent that the service granted; `None` once the lease is lost.
     renewed: Mutex<Option<Instant>>,
 }
 
@@ -68,7 +68,7 @@ impl BlobLease {
         Ok(Acquired::Ours(Lease::Blob(Box::new(lease))))
     }
 
-    /// The service grants it to no one else before it ends.
+    /// Until it ends, the service grants it to no one else.
     pub(super) fn is_still_ours(&self) -> bool {
         self.is_younger_than(self.lasts)
     }
@@ -116,7 +116,7 @@ impl BlobLease {
         }
     }
 
-    /// A failure is retried: the next wake-up may come at once, and would be dropped if the lease were still held.
+    /// A failure is retried: the next wake-up may come immediately, and would be dropped if the lease were still held.
     pub(super) async fn release(&self) {
         let release = || async {
             match self.blob.release_lease(self.id.clone(), None).await {

@@ -1,8 +1,8 @@
 //! The proof of a range: the rows that were read, beside Qualys's own count of them.
 //!
-//! Guarantees: of all the ways to read rows that exist, only every row once and in order of ids is proved. A row that
-//! came twice, is missing, or appeared between the reading and the count fails the proof. What a count cannot show is
-//! one row that went while another came.
+//! Guarantees: a reading is proved only if it has every row exactly once, in the order of ids. A row that came twice,
+//! is missing, or appeared between the reading and the count fails the proof. A count cannot show that one row
+//! disappeared while another appeared.
 
 use super::Range;
 use std::fmt;
@@ -67,7 +67,7 @@ pub enum Verdict {
     Repeated { declared: u64, read: u64, distinct: u64 },
     /// Fewer rows came than Qualys counts. A row that appeared after the reading looks the same.
     Missing { declared: u64, read: u64 },
-    /// More rows came than Qualys counts. A row that went after the reading looks the same.
+    /// More rows came than Qualys counts. A row that disappeared after the reading looks the same.
     Surplus { declared: u64, read: u64 },
 }
 

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Which rows a range holds. What `CloudView` lists joins here: `Whole` for a type that is read at once, and `Time` (from,
-/// to) for one that is too large for that.
+/// Which rows a range holds. Types that `CloudView` lists will add variants: `Whole` for a type that is read in one go,
+/// and `Time` (from, to) for one that is too large for that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]

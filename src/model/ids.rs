@@ -63,17 +63,17 @@ macro_rules! guid {
 guid!(
     /// A Microsoft Entra directory.
     TenantId,
-    "a directory id (a GUID such as 11111111-2222-3333-4444-555555555555)"
+    "a directory id (a GUID, for example 11111111-2222-3333-4444-555555555555)"
 );
 guid!(
     /// An Azure subscription.
     SubscriptionId,
-    "a subscription id (a GUID such as 11111111-2222-3333-4444-555555555555)"
+    "a subscription id (a GUID, for example 11111111-2222-3333-4444-555555555555)"
 );
 guid!(
     /// An application (client) id of the service principal that Qualys uses.
     AppId,
-    "an application id (a GUID such as 11111111-2222-3333-4444-555555555555)"
+    "an application id (a GUID, for example 11111111-2222-3333-4444-555555555555)"
 );
 
 /// A Qualys connector's number. No source says how large it can be, so it has 64 bits.
@@ -97,7 +97,8 @@ macro_rules! stamped {
         pub struct $name(String);
 
         impl $name {
-            /// The id of what begins at `at`; `chance` tells two of the same second apart. Ids sort by time.
+            /// The id of what begins at `at`; `chance` distinguishes two that begin in the same second. Ids sort by
+            /// time.
             pub fn new(at: Timestamp, chance: u32) -> Self {
                 Self(format!("{}-{chance:08x}", at.strftime("%Y%m%dT%H%M%SZ")))
             }
@@ -137,17 +138,17 @@ macro_rules! stamped {
 stamped!(
     /// A cycle.
     CycleId,
-    "a cycle id (such as 20261123T040500Z-1f2e3d4c)"
+    "a cycle id (for example 20261123T040500Z-1f2e3d4c)"
 );
 stamped!(
     /// A snapshot.
     SnapshotId,
-    "a snapshot id (such as 20261123T040500Z-1f2e3d4c)"
+    "a snapshot id (for example 20261123T040500Z-1f2e3d4c)"
 );
 stamped!(
     /// A request of a person or a pipeline.
     RequestId,
-    "a request id (such as 20261123T040500Z-1f2e3d4c)"
+    "a request id (for example 20261123T040500Z-1f2e3d4c)"
 );
 
 /// `20261123T040500Z-1f2e3d4c`. An id becomes part of a path, so nothing else may pass.

@@ -35,7 +35,7 @@ pub struct Unreadable {
     pub why: String,
 }
 
-/// What is known of one subscription that no list described, or that an inbox item names.
+/// What is known of one subscription that no list describes, or that an inbox item names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Direct {
     /// It exists and is in scope; `Observed::subscriptions` has it.

@@ -8,7 +8,7 @@ pub fn after(from: Timestamp, wait: Duration) -> Timestamp {
     SignedDuration::try_from(wait).ok().and_then(|wait| from.checked_add(wait).ok()).unwrap_or(Timestamp::MAX)
 }
 
-/// How long ago `then` was at `now`; zero when it lies in the future.
+/// How long ago `then` was at `now`; zero when it is in the future.
 pub fn elapsed(now: Timestamp, then: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(then)).unwrap_or(Duration::ZERO)
 }

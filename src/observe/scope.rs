@@ -1,7 +1,7 @@
 //! Which of the subscriptions that were read are in scope: pure.
 //!
 //! Guarantees: a subscription is in scope as soon as one list has it; it is out of scope only when the settings, its
-//! directory, or a whole reading of the tree say so.
+//! directory, or a complete reading of the tree say so.
 
 use super::Targets;
 use crate::model::{
@@ -10,11 +10,11 @@ use crate::model::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// The management-group tree lags by up to 30 minutes. After twice that time, a whole reading without the subscription
-/// counts.
+/// The management-group tree lags by up to 30 minutes. After twice that time, a complete reading that lacks the
+/// subscription puts it out of scope.
 const TREE_SETTLES: Duration = Duration::from_hours(1);
 
-/// What a scope says, or why it could not be read whole.
+/// What a scope says, or why it could not be read completely.
 pub(super) type Read<T> = Result<T, Unreadable>;
 
 /// What the lists say, put together.
@@ -25,7 +25,7 @@ pub(super) struct Lists {
     wanted: BTreeSet<SubscriptionId>,
     /// Those that the settings or a management group take out of it.
     excluded: BTreeSet<SubscriptionId>,
-    /// Every management group of `SCOPE` was read whole.
+    /// Every management group of `SCOPE` was read completely.
     groups_whole: bool,
     /// A management group of `EXCLUDE` could not be read.
     exclusion_unknown: bool,
@@ -114,7 +114,7 @@ pub(super) fn sort(
             }
             found.insert(id, subscription);
         }
-        // Nothing is said of those that a list decides, unless an inbox item asks for them.
+        // What a list decides is not reported one by one, unless an inbox item asks for it.
         let is_said =
             targets.in_inbox.contains_key(&id) || !matches!(verdict, Direct::InScope | Direct::OutOfScope(_));
         if is_said {

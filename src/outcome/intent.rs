@@ -21,7 +21,7 @@ pub struct Intent {
     before: Option<Before>,
 }
 
-/// The fields of a connector that actions may change, and those that tell one state of it from another.
+/// The fields of a connector that actions may change, and those that show its state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Before {
     name: String,

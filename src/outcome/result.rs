@@ -1,10 +1,10 @@
-//! What became of an action.
+//! The result of an action.
 
 use crate::model::{ConnectorId, ResponseCode};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What became of an action.
+/// The result of an action.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "result", rename_all = "kebab-case")]
@@ -12,7 +12,7 @@ pub enum ActionResult {
     Done {
         /// The connector that was made or changed.
         id: ConnectorId,
-        /// The code of an answer that did not say so: the change was found when Qualys was asked afterwards.
+        /// The code of an unclear answer: the change was found when Qualys was asked afterwards.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         found_after: Option<ResponseCode>,
     },

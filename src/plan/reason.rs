@@ -45,7 +45,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotCovered => write!(f, "no connector covers it"),
-            Self::ConnectorMissing => write!(f, "its connector is not listed any more"),
+            Self::ConnectorMissing => write!(f, "its connector is no longer listed"),
             Self::StillQueued { since } => write!(f, "it is new and has been waiting since {since}"),
             Self::Requested { requested } => write!(f, "it was requested at {requested}"),
             Self::NeverSynced => write!(f, "it has never synced"),
@@ -96,7 +96,9 @@ impl Withheld {
 impl fmt::Display for Withheld {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::CreationBrake { limit } => write!(f, "creation brake: at most {limit} a cycle"),
+            Self::CreationBrake { limit } => {
+                write!(f, "creation brake: at most {limit} new connectors a cycle")
+            }
             Self::ScopeUnreadable { scope } => write!(f, "no removal while a scope is unreadable: {scope}"),
             Self::TooManyRemovals { wanted, recent, enabled, limit } => write!(
                 f,

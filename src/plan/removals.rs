@@ -33,7 +33,7 @@ impl Planner<'_> {
         self.ours_of(subscription).filter(|c| !c.disabled && c.id < connector.id).map(|c| c.id).min()
     }
 
-    /// Why the removals are withheld: either all of them are, or none is.
+    /// Why the removals are withheld: all of them or none.
     fn removal_brake(&self, wanted: usize) -> Option<Withheld> {
         if let Some(unreadable) = self.unreadable.first() {
             return Some(Withheld::ScopeUnreadable { scope: unreadable.scope.clone() });

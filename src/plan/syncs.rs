@@ -6,7 +6,8 @@ use crate::model::{Connector, ConnectorState, SubscriptionId, SyncClass, after, 
 use crate::state::{SyncState, backoff};
 use jiff::Timestamp;
 
-/// The most runs of a failing connector in 24 hours. People mend the cause, so more runs would only use calls up.
+/// The most runs of a failing connector in 24 hours. People must correct the cause, so more runs would only use calls
+/// up.
 const TRIES_A_DAY: usize = 4;
 
 enum Decision {

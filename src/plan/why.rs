@@ -34,7 +34,7 @@ pub enum Why {
     },
     /// A create was sent a short while ago; its connector may not be listed yet.
     CreateUnderWay,
-    /// Rule *refusals back off*: Qualys refused to make its connector.
+    /// Rule *refusals back off*: Qualys refused to create its connector.
     CreateRefused {
         /// Refusals in a row.
         failures: u32,
@@ -104,7 +104,7 @@ pub enum Why {
     },
     /// Rule *absence is only a suspicion*: its subscription was not observed, which proves nothing.
     SubscriptionNotSeen,
-    /// We made it, and it no longer carries our mark.
+    /// It had our mark and lost it.
     LostMark,
     /// It carries the mark of another subscription's connector.
     CopiedMark {
@@ -155,15 +155,15 @@ impl fmt::Display for Why {
             }
             Self::NotCoveredByOther { connector, member, health } => write!(
                 f,
-                "connector {connector} ({}) should cover it, but {health}; no second connector is made beside it",
+                "connector {connector} ({}) should cover it, but {health}; no second connector is created",
                 whose(*member)
             ),
             Self::CreateUnderWay => {
-                write!(f, "a create was sent; the new connector may take ten minutes to be listed")
+                write!(f, "a create was sent; it may take ten minutes until the new connector is listed")
             }
             Self::CreateRefused { failures, until } => write!(
                 f,
-                "Qualys refused to make its connector ({failures} in a row); the next try is at {until}"
+                "Qualys refused to create its connector ({failures} in a row); the next try is at {until}"
             ),
             Self::DisabledTwin { of } => {
                 write!(f, "it is disabled, and connector {of} of ours covers the subscription")
@@ -180,7 +180,7 @@ impl fmt::Display for Why {
             Self::Fresh { last_sync } => write!(f, "it last synced at {last_sync}"),
             Self::JustCreated => write!(f, "it is new: Qualys may start it by itself"),
             Self::InProgress => write!(f, "a sync is in progress"),
-            Self::RunNotVisibleYet => write!(f, "a sync was started and does not show yet"),
+            Self::RunNotVisibleYet => write!(f, "a sync was started, but Qualys does not show it yet"),
             Self::Stuck { since } => write!(f, "stuck: a sync has been in progress since {since}"),
             Self::FailedWaits { failures, until } => {
                 write!(
@@ -199,7 +199,7 @@ impl fmt::Display for Why {
             Self::SubscriptionNotSeen => {
                 write!(f, "its subscription was not observed, which does not prove that it is gone")
             }
-            Self::LostMark => write!(f, "we made it, and it has lost our mark: it no longer counts as ours"),
+            Self::LostMark => write!(f, "it had our mark and lost it: it no longer counts as ours"),
             Self::CopiedMark { marked } => {
                 write!(f, "it carries the mark of subscription {marked}, so it is not ours")
             }

@@ -1,8 +1,8 @@
-//! The account's call budget: how many calls at once, how many an hour, and when to stop.
+//! The account's call budget: how many calls at the same time, how many an hour, and when to stop.
 //!
-//! Calls are booked in the account's state before they are made, some at a time; calls that were not made are given back
-//! at the end. So a killed cycle can only leave calls of the hour unused, and the reserve stays for the customer's other
-//! tools.
+//! Calls are booked in the account's state before they are made, several at a time; calls that were not made are
+//! returned at the end. So a killed cycle can only leave calls of the hour unused, and the reserve stays for the
+//! customer's other tools.
 
 use super::QualysError;
 use crate::model::{Name, after};
@@ -35,7 +35,7 @@ pub struct CallLimits {
     pub per_hour: u32,
     /// The share of them, in percent, that stays for the customer's other tools.
     pub reserve_percent: u32,
-    /// Calls at once.
+    /// Calls at the same time.
     pub at_once: usize,
 }
 
@@ -131,7 +131,8 @@ impl CallBudget {
         Ok(())
     }
 
-    /// Books calls in the account's state and returns how many; else when there will be one.
+    /// Books calls in the account's state. Returns how many it booked or, if there is none left, when there will be
+    /// one.
     async fn book(&self, endpoint: Endpoint, now: Timestamp) -> Result<Result<u32, Timestamp>, StoreError> {
         self.store
             .update(&BlobKey::Account(self.account.clone()), |account: &mut AccountState| {

@@ -49,8 +49,8 @@ impl Qualys {
         loop {
             let mut preferences = json!({ "limitResults": PAGE });
             if let Some(after) = after {
-                // Qualys's own script uses `startFromId` on this noun. Whether the row with that id is returned again is
-                // not known, so rows are told apart by their id.
+                // Qualys's own script uses `startFromId` on this noun. Whether the row with that id is returned again
+                // is not known, so rows are distinguished by their id.
                 preferences["startFromId"] = json!(after);
             }
             let request = json!({ "ServiceRequest": { "preferences": preferences } });
@@ -82,7 +82,7 @@ impl Qualys {
         let bytes =
             self.search(&json!({ "ServiceRequest": { "preferences": { "limitResults": 1 } } })).await?;
         let malformed = |what| QualysError::Malformed { endpoint: Endpoint::ConnectorSearch, what };
-        // A success page of a proxy on the way is not a sign-in.
+        // A proxy's own success page is not a sign-in.
         wire::response(&bytes).and_then(|answer| answer.rows(NOUN, 1)).map_err(malformed)?;
         Ok(())
     }

@@ -24,7 +24,7 @@ pub enum QualysError {
     /// There is no such object, or it is outside the user's scope.
     #[error("the {endpoint} failed: Qualys does not find the object, or this user may not see it")]
     NotFound { endpoint: Endpoint },
-    /// Qualys does not accept the request; to repeat it does not help.
+    /// Qualys does not accept the request; repeating it does not help.
     #[error("Qualys refused the {endpoint}: {code}{}", detail.as_ref().map(|d| format!(" ({d})")).unwrap_or_default())]
     Refused {
         endpoint: Endpoint,
@@ -32,7 +32,7 @@ pub enum QualysError {
         /// Qualys's message, if it shows no secret.
         detail: Option<String>,
     },
-    /// Too many calls, or too many at once. Qualys refused the call before any work.
+    /// Too many calls, or too many at the same time. Qualys refused the call before any work.
     #[error("Qualys refuses the {endpoint} for now (HTTP {status}){}", wait.map(|w| format!("; it asks to wait {} s", w.as_secs())).unwrap_or_default())]
     RateLimited {
         endpoint: Endpoint,
@@ -106,10 +106,10 @@ impl QualysError {
         }
     }
 
-    /// Whether a write that ended so may have had its effect.
+    /// Whether a write that failed with this error may have been carried out.
     pub fn is_unclear(&self) -> bool {
         match self {
-            // A connection that was never made carried nothing.
+            // If there was no connection, nothing was sent.
             Self::Transport { source, .. } => !source.is_connect(),
             Self::Refused { code, .. } => !code.proves_nothing_was_done(),
             _ => self.is_transient(),
@@ -120,7 +120,7 @@ impl QualysError {
     pub fn advice(&self) -> &'static str {
         match self {
             Self::BadCredentials { .. } => {
-                "correct `qualys-username` and `qualys-password`, or unlock the user in Qualys and run `doctor`. A new version of the secret is tried by itself. Until then nothing is sent, so that Qualys does not lock the user"
+                "correct `qualys-username` and `qualys-password`, or unlock the user in Qualys and run `doctor`. A new version of the secret is tried automatically. Until then no call is made, so that Qualys does not lock the user"
             }
             Self::Forbidden { .. } => {
                 "give the Qualys user the Manager role with full scope and API access, and check the licensed modules and allowed addresses"
@@ -138,7 +138,7 @@ impl QualysError {
             | Self::Status { .. }
             | Self::Malformed { .. }
             | Self::Transport { .. } => {
-                "nothing to do at first: the next cycle tries again. If it stays, check the network and the Qualys platform"
+                "nothing to do at first: the next cycle tries again. If the error stays, check the network and the Qualys platform"
             }
         }
     }

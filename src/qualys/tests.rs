@@ -1,4 +1,4 @@
-//! One test for each answer that the client tells apart.
+//! One test for each answer that the client distinguishes.
 
 mod connectors;
 mod hosts;

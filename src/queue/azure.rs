@@ -15,8 +15,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
-/// A trigger must answer Event Grid within 30 s, of which leaving the inbox item takes its share. An attempt without an
-/// answer after 4 s has lost it: storage answers in milliseconds.
+/// A trigger must answer Event Grid within 30 s, of which leaving the inbox item takes its share. Storage answers in
+/// milliseconds, so if there is no answer after 4 s, it is lost.
 const LIMITS: Limits = Limits { call: Duration::from_secs(10), attempt: Duration::from_secs(4) };
 /// The longest delay: a message expires
 /// [after 7 days](https://learn.microsoft.com/rest/api/storageservices/put-message) and must become visible before that. A
@@ -111,7 +111,7 @@ pub(super) struct AzureMessage {
     receipt: String,
 }
 
-/// Calls the service. A wake-up that is sent twice because an answer was lost is one too many, and harmless.
+/// Calls the service. If an answer is lost, a wake-up may be sent twice, which is harmless.
 async fn call<T, F>(work: impl Fn() -> F + Sync) -> io::Result<T>
 where
     T: Send,

@@ -64,7 +64,7 @@ impl FolderQueue {
             let place = folder.join(name(after(now, hidden), &id, count + 1));
             match std::fs::rename(folder.join(&old), &place) {
                 Ok(()) => {
-                    // A file may hold anything. Whether it is a wake-up is decided by whoever parses the text.
+                    // A file may hold anything. Whether it is a wake-up is decided where the text is parsed.
                     let bytes = std::fs::read(&place).map_err(failed)?;
                     let text = String::from_utf8_lossy(&bytes).into_owned();
                     return Ok(Some(Received { text, receipt: Receipt::Folder(place) }));

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) enum Owner {
     /// This tenant's, by a subscription of its own.
     Subscription(SubscriptionId),
-    /// This tenant's, since the account has no other: the row has no subscription, or one that nobody is known to own.
+    /// This tenant's, since the account has no other: the row has no subscription, or one that no tenant is known to
+    /// own.
     Unattributed,
     OtherTenant,
 }

@@ -11,8 +11,8 @@ use std::io::Write;
 /// Compressed bytes held in memory before they are sent. Also the size of a block where the store takes blocks.
 const PIECE: usize = 1024 * 1024;
 
-/// Nobody sees it before [`Part::publish`], which consumes it, so that an unpublished part cannot be taken for a published
-/// one. Dropping it leaves nothing behind.
+/// No reader sees it before [`Part::publish`], which consumes it, so that an unpublished part cannot be mistaken for a
+/// published one. Dropping it leaves nothing behind.
 #[derive(Debug)]
 #[must_use = "a part that is not published is thrown away"]
 pub(super) struct Part {

@@ -15,7 +15,7 @@ const PAGES: u32 = 32;
 /// a row are no coincidence.
 const ATTEMPTS: u32 = 3;
 
-/// A range as it was read in the end.
+/// The last reading of a range.
 #[derive(Debug)]
 pub(super) struct RangeReading {
     pub(super) entry: RangeEntry,
@@ -51,7 +51,7 @@ pub(super) async fn read(
         let unproved = Unproved { rows: source.rows(), range, attempts, verdict };
         warn!(
             %range, declared, read = entry.read, unique = entry.unique, attempt = attempts,
-            "A reading of {} with {range} is not proved: {verdict}", source.rows()
+            "A reading of {} with {range} could not be proved: {verdict}", source.rows()
         );
         if attempts == ATTEMPTS {
             return Ok(RangeReading { entry, file: None, rows, unproved: Some(unproved), rest });

@@ -3,7 +3,7 @@
 use crate::manifest::{IdRange, Range};
 use crate::qualys::{HostRow, Qualys, QualysError};
 
-/// One API and resource type. Each type that `CloudView` lists joins here.
+/// One API and resource type. Each type that `CloudView` lists will be a variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
     /// Virtual machines by QPS `hostasset`, in ranges of the id cursor.

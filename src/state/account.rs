@@ -21,7 +21,7 @@ pub struct AccountState {
     /// Calls booked in the last hour, by endpoint.
     #[serde(default)]
     pub booked: BTreeMap<Endpoint, Vec<BookedCalls>>,
-    /// Qualys told us to wait: no call is made before this moment.
+    /// Qualys asked us to wait: no call is made before this moment.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub pause_until: Option<Timestamp>,
     /// Qualys refused these credentials: no call is made with them. Several deployments may use one account, each with its own

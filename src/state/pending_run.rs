@@ -1,4 +1,4 @@
-//! A run of ours whose end was not seen yet.
+//! A run of ours whose end has not been seen yet.
 
 use crate::model::{Connector, elapsed, hex};
 use jiff::Timestamp;
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 
-/// A run whose answer was unclear and of which nothing shows is forgotten after so long, so that it may be repeated.
+/// A run whose answer was unclear and of which nothing shows is forgotten after this time, so that it may be repeated.
 const UNCLEAR_RUN_LASTS: Duration = Duration::from_mins(5);
 
 /// A run of ours, and what the connector showed before it.
@@ -56,7 +56,7 @@ impl PendingRun {
     }
 }
 
-/// Tells one error text from another without storing it.
+/// Distinguishes one error text from another without storing it.
 fn error_digest(connector: &Connector) -> Option<String> {
     let text = connector.last_error.as_ref()?;
     Some(hex(&Sha256::digest(text.as_bytes())[..8]))

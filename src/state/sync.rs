@@ -78,7 +78,7 @@ impl SyncState {
         let moved = self.last_sync.is_some() && connector.last_sync > self.last_sync;
         self.last_sync = connector.last_sync;
         let succeeded = self.apply_state(connector, moved, now);
-        // A disabled connector will not sync, so nobody can wait for it.
+        // A disabled connector will not sync, so nothing waits for it.
         self.awaited &= !connector.disabled;
         succeeded
     }

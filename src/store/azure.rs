@@ -28,7 +28,7 @@ use std::sync::Arc;
 use url::Url;
 use uuid::Uuid;
 
-/// The metadata that tells a write of ours from any other.
+/// The metadata that distinguishes a write of ours from any other.
 const WRITE_ID: &str = "writeid";
 
 /// Blobs in an Azure storage account.

@@ -69,7 +69,8 @@ impl Store {
         Ok(Replaceable { value, unchanged: Condition::Match(blob.etag) })
     }
 
-    /// Reads a summary: as [`Store::read_replaceable`], but a newer program's stops nothing. It is logged, and must stay.
+    /// Reads a summary: as [`Store::read_replaceable`], but a blob of a newer program is not an error. It is logged,
+    /// and must stay.
     ///
     /// # Errors
     /// When the storage cannot be read.
@@ -97,7 +98,8 @@ impl Store {
         self.put(key, encode(value, &key.path())?, condition).await
     }
 
-    /// Changes a shared value: reads it, applies `change`, and writes it if nobody else did meanwhile; otherwise tries again.
+    /// Changes a shared value: reads it, applies `change`, and writes it if no other writer was faster; otherwise tries
+    /// again.
     ///
     /// # Errors
     /// As [`Store::read`] and [`Store::put`]; [`StoreError::Conflict`] after many lost races.

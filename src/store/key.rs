@@ -58,7 +58,7 @@ pub enum BlobKey {
     WakeUp(TenantId),
     /// An item that a trigger left in the inbox.
     InboxItem(TenantId, ItemName),
-    /// What became of a request.
+    /// The state of a request.
     Request(TenantId, RequestId),
     /// What a cycle did.
     Report(TenantId, CycleId),

@@ -97,7 +97,7 @@ impl SyncParameters {
         }
         let value: Value = serde_json::from_slice(body).map_err(|error| {
             ProblemDocument::bad(format!(
-                "the body is not JSON (line {}, column {}): send an object such as {{\"snapshot\": true}}, or nothing",
+                "the body is not JSON (line {}, column {}): send an object, for example {{\"snapshot\": true}}, or nothing",
                 error.line(),
                 error.column()
             ))
@@ -111,7 +111,7 @@ impl SyncParameters {
                 ("subscription", Value::Array(ids)) => {
                     for id in ids {
                         self.take_subscription(id.as_str().ok_or_else(|| {
-                            ProblemDocument::bad("`subscription` must be a text or a list of texts")
+                            ProblemDocument::bad("`subscription` must be a string or a list of strings")
                         })?)?;
                     }
                 }

@@ -13,7 +13,7 @@ use tracing::error;
 
 /// The usual schedule of the function app's timer.
 const TICK: Duration = Duration::from_mins(15);
-/// Looking into a folder is cheap, and someone at a desk is waiting.
+/// Looking into a folder is cheap, and a person is waiting.
 const POLL: Duration = Duration::from_millis(250);
 
 /// Ticks and delivers until it is dropped.

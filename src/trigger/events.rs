@@ -136,7 +136,7 @@ pub(super) fn about_secrets(event: &Event<'_>, _tenant: TenantId) -> EventSubjec
     }
 }
 
-/// The subscription in a path such as `/subscriptions/<id>/…`.
+/// The subscription in a path, for example `/subscriptions/<id>/…`.
 fn in_path(path: &str) -> Option<SubscriptionId> {
     let mut segments = path.split('/');
     while let Some(segment) = segments.next() {

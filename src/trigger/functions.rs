@@ -132,7 +132,7 @@ fn invocation(headers: &HeaderMap, body: BodyResult) -> Result<(Invocation, Full
     }
 }
 
-/// A message that was delivered in vain too often. The answer is always 200: a poison queue has no poison queue.
+/// A message whose delivery failed too often. The answer is always 200: a poison queue has no poison queue.
 pub(super) async fn cycle_poison(
     State(app): State<Arc<App>>,
     headers: HeaderMap,

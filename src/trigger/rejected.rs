@@ -1,4 +1,4 @@
-//! What a function cannot use, and the record of it. There is no other way to deal with it.
+//! What a function cannot use, and the record of it. All functions record such input here.
 
 use super::body::{BodyDigest, BodyError, LIMIT};
 use super::now;

@@ -66,7 +66,7 @@ async fn the_audit_says_what_was_intended_and_what_became_of_it() {
         serde_json::from_str(std::fs::read_to_string(folder.join(name)).unwrap().trim()).unwrap()
     };
     let intent = read(format!("{}.intent.jsonl", ran.report.cycle));
-    assert_eq!((&intent["action"], &intent["reason"]), (&"create".into(), &"not-covered".into()));
+    assert_eq!((&intent["action"], &intent["reason"]), (&"create".into(), &"no connector covers it".into()));
     let outcome = read(format!("{}.jsonl", ran.report.cycle));
     assert_eq!((&outcome["action"], &outcome["result"]), (&"create".into(), &"done".into()));
 }

@@ -48,12 +48,12 @@ async fn everything_that_is_well_is_said_for_one_call_to_qualys_and_nothing_is_l
     insta::assert_snapshot!(printed.replace(&stage.world.tenant(), "[directory]"), @r"
     ok      settings: complete; MODE is enforce
     ok      storage, control: a blob was written, read and removed
-    ok      storage, inventory: it is there and can be listed
-    ok      queue: it is there and can be read
-    ok      secret qualys-username: it is there
-    ok      secret qualys-password: it is there
-    ok      secret connector-client-secret: it is there
-    ok      ARM, subscriptions: of directory [directory] the identity sees: 1
+    ok      storage, inventory: it exists and can be listed
+    ok      queue: it exists and can be read
+    ok      secret qualys-username: it exists
+    ok      secret qualys-password: it exists
+    ok      secret connector-client-secret: it exists
+    ok      ARM, subscriptions: the identity sees 1 of directory [directory]
     ok      ARM, management group platform: subscriptions below it: 1
     ok      Qualys sign-in: Qualys accepts the credentials
     ");
@@ -94,7 +94,7 @@ async fn everything_that_fails_is_named_with_what_to_do_and_no_secret() {
         ("FAIL    storage, control: ", "; to do: check STORAGE"),
         ("FAIL    queue: ", "; to do: check QUEUE"),
         ("ok      secret qualys-username: ", ""),
-        ("FAIL    secret qualys-password: ", "(`QUALYS_PASSWORD`); to do: put the secret there"),
+        ("FAIL    secret qualys-password: ", "(`QUALYS_PASSWORD`); to do: store the secret"),
         ("FAIL    ARM, subscription aaaaaaaa-0000-0000-0000-000000000001: ", "; to do: give the identity"),
         ("FAIL    ARM, management group sandbox: ", "; to do: give the identity the role Reader"),
         ("ok      ARM, management group platform: ", ""),
@@ -137,10 +137,10 @@ async fn a_secret_that_expires_soon_is_a_warning_and_an_expired_one_fails() {
     let of = |name: &str| line(&findings, &format!("secret {name}"));
     assert_eq!(
         of("qualys-username"),
-        "ok      secret qualys-username: it is there until 2026-12-24T04:00:00Z"
+        "ok      secret qualys-username: it exists and expires at 2026-12-24T04:00:00Z"
     );
     assert!(of("qualys-password").ends_with(
-        "it is there, and expires in 29 days, at 2026-12-22T04:00:00Z (warning: add a new version before then)"
+        "it exists, and expires in 29 days, at 2026-12-22T04:00:00Z (warning: add a new version before then)"
     ));
     assert!(of("connector-client-secret").contains("expired at 2026-11-22T04:00:00Z: add a new version"));
     assert!(line(&findings, "Qualys sign-in").starts_with("ok"), "the secrets that it needs are there");

@@ -85,7 +85,7 @@ async fn whatever_arrives_on_any_route_there_is_an_answer_and_the_process_lives(
         ("", "{\"snapshot\":", "the body is not JSON (line 1, column 12)"),
         ("", "[]", "not a JSON object"),
         ("", "{\"plan_only\":\"yes\"}", "`plan_only` has a value of the wrong type"),
-        ("", "{\"subscription\":[1]}", "`subscription` must be a text or a list of texts"),
+        ("", "{\"subscription\":[1]}", "`subscription` must be a string or a list of strings"),
         ("", "{\"x\":1}", "unknown parameter; the parameters are"),
     ] {
         let answer = http.post(format!("{sync}{query}")).body(body).send().await.unwrap();

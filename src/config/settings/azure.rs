@@ -20,8 +20,8 @@ pub(in crate::config) static AZURE_IDENTITY: Setting<Text> = Setting {
     name: "AZURE_IDENTITY",
     meaning: "The identity that reads Azure.",
     details: "`managed`: the managed identity. `client-secret`: the application that the next three settings name. \
-              `developer-tools`: whoever is signed in with the Azure CLI or the Azure Developer CLI; sign in to the right \
-              directory.",
+              `developer-tools`: whoever is signed in with the Azure CLI or the Azure Developer CLI; sign in to the \
+              right directory.",
     values: Text {
         default: TextDefault::Value("managed"),
         allowed: "`managed`, `client-secret`, `developer-tools`",
@@ -45,13 +45,13 @@ pub(in crate::config) static AZURE_TENANT_ID: Setting<Text> = Setting {
 pub(in crate::config) static AZURE_CLIENT_SECRET: Setting<Secret> = Setting {
     name: "AZURE_CLIENT_SECRET",
     meaning: "The application's client secret.",
-    details: "Required with `client-secret`. Always from the environment, with a key vault too.",
+    details: "Required with `client-secret`. Always from the environment, even if there is a key vault.",
     values: Secret { needed: "none" },
 };
 
 pub(in crate::config) static AZURE_CLOUD: Setting<Text> = Setting {
     name: "AZURE_CLOUD",
-    meaning: "The Azure cloud: the address of ARM, and what tokens are asked for.",
+    meaning: "The Azure cloud. It decides the address of ARM and the scope of tokens.",
     details: "",
     values: Text { default: TextDefault::Value("public"), allowed: "`public`, `us-government`, `china`" },
 };

@@ -50,7 +50,7 @@ pub(in crate::config) static CONNECTOR_MODULES: Setting<List> = Setting {
 
 pub(in crate::config) static CONNECTOR_TAGS: Setting<List> = Setting {
     name: "CONNECTOR_TAGS",
-    meaning: "The tags to put on what is found.",
+    meaning: "The tags to put on the assets found.",
     details: "By the ids that Qualys gave them.",
     values: List { default: TextDefault::Words("none"), allowed: "tag ids" },
 };

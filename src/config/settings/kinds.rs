@@ -1,4 +1,4 @@
-//! The kinds of settings: what values they take, and what holds without one.
+//! The kinds of settings: the values that they take, and their defaults.
 
 use crate::config::values;
 use std::fmt;
@@ -23,11 +23,11 @@ pub(in crate::config) enum Kind {
     Secret,
 }
 
-/// What holds where a text or a list is not set.
+/// The default of a text or a list.
 pub(in crate::config) enum TextDefault {
     /// This value, as one would write it.
     Value(&'static str),
-    /// What these words say; the program works it out.
+    /// The program computes it; these words describe it.
     Words(&'static str),
     /// Nothing: it must be set.
     Required,
@@ -59,7 +59,7 @@ pub(in crate::config) struct Bounded<T, D = T> {
     pub(in crate::config) unit: &'static str,
 }
 
-/// A default that the program works out, in words.
+/// A default that the program computes, described in words.
 pub(in crate::config) struct Computed(pub(in crate::config) &'static str);
 
 /// A type whose values have an order and a written form.

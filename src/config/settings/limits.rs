@@ -31,15 +31,16 @@ pub(in crate::config) static MAX_CREATES: Setting<Bounded<usize>> = Setting {
 pub(in crate::config) static MAX_REMOVALS: Setting<Bounded<usize, Computed>> = Setting {
     name: "MAX_REMOVALS",
     meaning: "How many connectors may be disabled in 24 hours.",
-    details: "Where the plan has more, all its removals are refused. The default is the greater of 5 and 1 % of our enabled \
-              connectors.",
+    details: "If a plan would exceed it, all of its removals are withheld. The default is the greater of 5 and 1 % of \
+              our enabled connectors.",
     values: Bounded { default: Computed("the greater of 5 and 1 %"), range: 0..=10_000, unit: "connectors" },
 };
 
 pub(in crate::config) static SYNC_MAX_AGE: Setting<Bounded<Duration, Computed>> = Setting {
     name: "SYNC_MAX_AGE",
     meaning: "A connector whose last sync is older than this is due for one.",
-    details: "Below `RUN_FREQUENCY` we start all syncs, and Qualys's own schedule is the safety net.",
+    details: "If it is shorter than `RUN_FREQUENCY`, the program starts all syncs, and Qualys's own schedule is the \
+              safety net.",
     values: Bounded {
         default: Computed("`RUN_FREQUENCY` + 1 h"),
         range: Duration::from_mins(15)..=Duration::from_hours(31 * 24),
@@ -60,7 +61,7 @@ pub(in crate::config) static SNAPSHOT_EVERY: Setting<Bounded<Duration>> = Settin
 
 pub(in crate::config) static SNAPSHOT_GAP: Setting<Bounded<Duration>> = Setting {
     name: "SNAPSHOT_GAP",
-    meaning: "The shortest time between two snapshots that ended syncs ask for.",
+    meaning: "The shortest time between two snapshots that are taken because syncs have ended.",
     details: "A snapshot that a person asks for does not wait for it.",
     values: Bounded { default: HOUR, range: Duration::ZERO..=Duration::from_hours(24), unit: "" },
 };
@@ -78,21 +79,22 @@ pub(in crate::config) static CYCLE_BUDGET: Setting<Bounded<Duration>> = Setting 
 
 pub(in crate::config) static CYCLE_GAP: Setting<Bounded<Duration>> = Setting {
     name: "CYCLE_GAP",
-    meaning: "The shortest time between two cycles that wake-ups start.",
+    meaning: "The shortest time between two cycles that are started by wake-ups.",
     details: "",
     values: Bounded { default: MINUTE, range: Duration::ZERO..=HOUR, unit: "" },
 };
 
 pub(in crate::config) static FOLLOW_UP: Setting<Bounded<Duration>> = Setting {
     name: "FOLLOW_UP",
-    meaning: "How soon the next cycle looks at what has not ended.",
-    details: "It is also how long a new connector may wait for Qualys to start its first sync.",
+    meaning: "How soon the next cycle checks on work that has not ended.",
+    details: "It is also how long Qualys has to start the first sync of a new connector itself.",
     values: Bounded { default: Duration::from_mins(2), range: Duration::from_millis(50)..=HOUR, unit: "" },
 };
 
 pub(in crate::config) static LEASE: Setting<Bounded<Duration>> = Setting {
     name: "LEASE",
     meaning: "How long the lease on the Qualys account lasts.",
-    details: "A write to Qualys may take half of it. A tenant that waits for the account tries again when it has passed.",
+    details: "A write to Qualys may take at most half of it. A tenant that waits for the account tries again after \
+              this time.",
     values: Bounded { default: MINUTE, range: Duration::from_secs(15)..=MINUTE, unit: "" },
 };

@@ -21,7 +21,7 @@ pub(super) static GROUP: Group = Group {
 
 static SYNC_SCHEDULE: Setting<Text> = Setting {
     name: "SYNC_SCHEDULE",
-    meaning: "When the timer fires, such as `0 */15 * * * *`.",
+    meaning: "When the timer fires, for example `0 */15 * * * *`.",
     details: "Required by the Functions host. Without a host the timer fires at start and every 15 minutes.",
     values: Text { default: TextDefault::Words("required by the host"), allowed: "a schedule" },
 };
@@ -42,7 +42,7 @@ static IDENTITY_ENDPOINT: Setting<Text> = Setting {
 
 static IDENTITY_HEADER: Setting<Text> = Setting {
     name: "IDENTITY_HEADER",
-    meaning: "What proves to that endpoint that the program may ask.",
+    meaning: "The secret that this endpoint asks for.",
     details: "",
     values: Text { default: TextDefault::Words("set by Azure"), allowed: "a text" },
 };
@@ -50,7 +50,8 @@ static IDENTITY_HEADER: Setting<Text> = Setting {
 static SSL_CERT_FILE: Setting<Text> = Setting {
     name: "SSL_CERT_FILE",
     meaning: "The certificates to trust in place of the system's.",
-    details: "For example that of a TLS-inspecting proxy. With `SSL_CERT_DIR=/etc/ssl/certs` the system's are trusted too.",
+    details: "For example those of a TLS-inspecting proxy. With `SSL_CERT_DIR=/etc/ssl/certs` the system's are trusted \
+              too.",
     values: Text { default: TextDefault::Words("those of the system"), allowed: "a path" },
 };
 

@@ -35,7 +35,7 @@ pub(in crate::config) static QUALYS_API_URL: Setting<Text> = Setting {
 pub(in crate::config) static QUALYS_CALLS_PER_HOUR: Setting<Bounded<u32>> = Setting {
     name: "QUALYS_CALLS_PER_HOUR",
     meaning: "How many calls an hour the account may make to one endpoint.",
-    details: "Where Qualys sends limit headers, they win.",
+    details: "If Qualys sends limit headers, they win over this setting.",
     values: Bounded { default: 300, range: 1..=1_000_000, unit: "calls" },
 };
 

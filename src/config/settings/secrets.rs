@@ -30,15 +30,15 @@ pub(in crate::config) static BY_NAME: [(&str, &Setting<Secret>); 4] = [
 pub(in crate::config) static KEY_VAULT_URL: Setting<Text> = Setting {
     name: "KEY_VAULT_URL",
     meaning: "The key vault that holds the secrets.",
-    details: "Such as `https://name.vault.azure.net`. Each cycle reads the newest version of each secret once; a secret that \
-              is disabled or has expired is named.",
+    details: "For example `https://name.vault.azure.net`. Each cycle reads the newest version of each secret once, and \
+              reports a secret that is disabled or has expired.",
     values: Text { default: TextDefault::Words("required, or `SECRETS`"), allowed: "an `https://` address" },
 };
 
 pub(in crate::config) static SECRETS: Setting<Text> = Setting {
     name: "SECRETS",
     meaning: "Where secrets come from without a key vault.",
-    details: "`env`: the variables below. `file:<path>`: a JSON object of names and texts.",
+    details: "`env`: the variables below. `file:<path>`: a JSON object of names and strings.",
     values: Text {
         default: TextDefault::Words("required, or `KEY_VAULT_URL`"),
         allowed: "`env` or `file:<path>`",
@@ -68,7 +68,7 @@ pub(in crate::config) static CONNECTOR_CLIENT_SECRET: Setting<Secret> = Setting 
 
 pub(in crate::config) static API_TOKEN: Setting<Secret> = Setting {
     name: "API_TOKEN",
-    meaning: "The token that callers of `/api/*` must show.",
+    meaning: "The token that callers of `/api/*` must send.",
     details: "Needed only where `serve` listens beyond this machine without a Functions host.",
     values: Secret { needed: "none" },
 };

@@ -20,13 +20,13 @@ pub(in crate::config) static CONFIG: Setting<Text> = Setting {
 pub(in crate::config) static FUNCTIONS_CUSTOMHANDLER_PORT: Setting<Bounded<u16, Computed>> = Setting {
     name: "FUNCTIONS_CUSTOMHANDLER_PORT",
     meaning: "The port on 127.0.0.1 at which the Functions host expects the program.",
-    details: "The host sets it. Where it is set, a host drives the program and delivers the queue.",
+    details: "The host sets it. If it is set, the host calls the functions and delivers the queue's messages.",
     values: Bounded { default: Computed("set by the host"), range: 1..=u16::MAX, unit: "" },
 };
 
 pub(in crate::config) static LISTEN: Setting<Text> = Setting {
     name: "LISTEN",
-    meaning: "Where to serve without a host. Beyond this machine `API_TOKEN` is required.",
+    meaning: "Where to serve without a host. An address beyond this machine requires `API_TOKEN`.",
     details: "",
     // 7071 is where `func start` serves, so examples work unchanged.
     values: Text { default: TextDefault::Value("127.0.0.1:7071"), allowed: "an address and a port" },
@@ -34,8 +34,8 @@ pub(in crate::config) static LISTEN: Setting<Text> = Setting {
 
 pub(in crate::config) static LOG: Setting<Text> = Setting {
     name: "LOG",
-    meaning: "What to log: levels, and levels of modules.",
-    details: "`info,qualys_azure_inventory=debug` shows each request to Qualys and ARM. The form is a \
+    meaning: "What to log: a level, and levels for single modules.",
+    details: "`info,qualys_azure_inventory=debug` shows each request to Qualys and ARM. It is written as a \
               [filter](https://docs.rs/tracing-subscriber/latest/tracing_subscriber/filter/struct.EnvFilter.html).",
     values: Text { default: TextDefault::Value(telemetry::DEFAULT), allowed: "a filter" },
 };

@@ -1,4 +1,4 @@
-//! The name that was meant by a misspelt one.
+//! The setting that a misspelt name probably means.
 
 use super::{Read, all};
 

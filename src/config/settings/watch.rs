@@ -26,16 +26,17 @@ pub(in crate::config) static CONNECTOR_APP_ID: Setting<Text> = Setting {
 pub(in crate::config) static MODE: Setting<Text> = Setting {
     name: "MODE",
     meaning: "What a cycle may do.",
-    details: "`observe` plans, reports and takes snapshots, and writes nothing to Qualys. `enforce` carries the plan out as \
-              well. `paused` calls neither Qualys nor Azure; inbox items stay.",
+    details: "`observe` plans, reports and takes snapshots, and writes nothing to Qualys. `enforce` carries the plan \
+              out as well. `paused` calls neither Qualys nor Azure; inbox items stay.",
     values: Text { default: TextDefault::Value("observe"), allowed: "`observe`, `enforce`, `paused`" },
 };
 
 pub(in crate::config) static SCOPE: Setting<List> = Setting {
     name: "SCOPE",
     meaning: "The management groups and subscriptions to watch.",
-    details: "A group is `mg:NAME` or `NAME`, a subscription `sub:GUID` or `GUID`. The name of the root group is a GUID, so \
-              it needs `mg:`. Without `SCOPE`, all subscriptions of `TENANT_ID` that the identity sees are watched.",
+    details: "A group is `mg:NAME` or `NAME`, a subscription `sub:GUID` or `GUID`. The name of the root group is a \
+              GUID, so it needs `mg:`. Without `SCOPE`, all subscriptions of `TENANT_ID` that the identity sees are \
+              watched.",
     values: List {
         default: TextDefault::Words("all that the identity sees"),
         allowed: "groups and subscriptions",
@@ -52,14 +53,14 @@ pub(in crate::config) static EXCLUDE: Setting<List> = Setting {
 pub(in crate::config) static DEPLOYMENT: Setting<Text> = Setting {
     name: "DEPLOYMENT",
     meaning: "The name of this deployment in the ownership mark of its connectors.",
-    details: "A name has 1 to 64 letters, digits, `.`, `_` or `-`, and begins with a letter or a digit. \
-              [Do not change it later](#pause-stop-change).",
+    details: "A name has 1 to 64 letters, digits, `.`, `_` or `-`, and begins with a letter or a digit. [Do not change \
+              it later](#pause-stop-change).",
     values: Text { default: TextDefault::Value("default"), allowed: "a name" },
 };
 
 pub(in crate::config) static EVENT_SOURCES: Setting<List> = Setting {
     name: "EVENT_SOURCES",
-    meaning: "The topics and sources whose events count. Without it every event is ignored.",
+    meaning: "The topics and sources of accepted events. Without it every event is ignored.",
     details: "See [Events](#events).",
     values: List { default: TextDefault::Words("none"), allowed: "topics and sources" },
 };

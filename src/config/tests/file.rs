@@ -86,18 +86,18 @@ fn everything_that_is_wrong_with_a_file_is_named_at_once() {
       settings.toml: azurewebjobsstorage: is read from the environment alone, never from this file
       settings.toml: config: is read from the environment alone, never from this file
       settings.toml: connector: is a table: settings must be at the top of the file, before any table
-      settings.toml: exclude: a list may hold only texts and whole numbers
-      settings.toml: follow_up: must be a text, a whole number, true or false, or a list of texts
-      settings.toml: lease: `60` is not a duration such as 90s, 15m or 24h
+      settings.toml: exclude: a list may contain only strings and whole numbers
+      settings.toml: follow_up: must be a string, a whole number, true or false, or a list of strings
+      settings.toml: lease: `60` is not a duration (examples: 90s, 15m, 24h)
       settings.toml: listen: is read from the environment alone, never from this file
       settings.toml: unknown setting `max_create` (did you mean `max_creates`?)
       settings.toml: max_creates: `many` is not a whole number from 0 to 10000
-      settings.toml: max_removals: must be a text, a whole number, true or false, or a list of texts
+      settings.toml: max_removals: must be a string, a whole number, true or false, or a list of strings
       settings.toml: qualys_concurrency: `true` is not a whole number from 1 to 10
       settings.toml: scope: an entry of a list must not contain a comma
       settings.toml: storage: takes one value, not a list
       settings.toml: tenant: several tenants in one file are not supported yet: give each tenant a file and a deployment of its own
-      settings.toml: tenant_id: `contoso` is not a directory id (a GUID such as 11111111-2222-3333-4444-555555555555)
+      settings.toml: tenant_id: `contoso` is not a directory id (a GUID, for example 11111111-2222-3333-4444-555555555555)
     ");
 }
 

@@ -12,11 +12,11 @@ fn connectors_made_by_others_are_never_touched_and_never_doubled() {
     case.foreign(14, 5).last_sync = Some(at(0));
     insta::assert_snapshot!(case.lines(400), @r"
       nothing to do
-    = leave …1: connector 10 (not ours) should cover it, but it last synced at 2026-11-23T04:00:00Z; no second connector is made beside it
-    = leave …2: connector 11 (not ours) should cover it, but it is disabled; no second connector is made beside it
-    = leave …3: connector 12 (not ours) should cover it, but its last sync failed (FINISHED_ERRORS); no second connector is made beside it
-    = leave …4: connector 13 (a member of a tenant connector) should cover it, but it last synced at 2026-11-23T04:00:00Z; no second connector is made beside it
-    = leave …5: connector 14 (not ours) should cover it, but it last synced at 2026-11-23T04:00:00Z; no second connector is made beside it
+    = leave …1: connector 10 (not ours) should cover it, but it last synced at 2026-11-23T04:00:00Z; no second connector is created
+    = leave …2: connector 11 (not ours) should cover it, but it is disabled; no second connector is created
+    = leave …3: connector 12 (not ours) should cover it, but its last sync failed (FINISHED_ERRORS); no second connector is created
+    = leave …4: connector 13 (a member of a tenant connector) should cover it, but it last synced at 2026-11-23T04:00:00Z; no second connector is created
+    = leave …5: connector 14 (not ours) should cover it, but it last synced at 2026-11-23T04:00:00Z; no second connector is created
     0 to create, 0 to run, 0 to disable, 0 withheld; 0 calls to Qualys
     0 of 5 subscriptions in use are covered
     ");
@@ -46,5 +46,5 @@ fn a_connector_that_lost_our_mark_is_named_and_left_alone() {
     let mut case = Case::new(1);
     case.foreign(10, 1);
     case.state.connectors.insert(ConnectorId(10), SyncState { made: Some(at(0)), ..SyncState::default() });
-    assert!(case.lines(1).contains("= keep connector 10 of …1: we made it, and it has lost our mark"));
+    assert!(case.lines(1).contains("= keep connector 10 of …1: it had our mark and lost it"));
 }

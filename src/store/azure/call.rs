@@ -6,8 +6,9 @@ use azure_core::http::StatusCode;
 use std::io;
 use std::time::Duration;
 
-/// Blobs are small and parts go in blocks of a megabyte, so a call that takes longer, retries included, has met an outage.
-/// Storage answers in milliseconds: an attempt without an answer after 8 s has lost it, and is made again.
+/// Blobs are small and parts go in blocks of a megabyte, so a call that takes longer, retries included, has met an
+/// outage. Storage answers in milliseconds, so if there is no answer after 8 s, it is lost, and the attempt is
+/// repeated.
 const LIMITS: Limits = Limits { call: Duration::from_secs(30), attempt: Duration::from_secs(8) };
 
 /// Why a call failed, by what a caller can do about it; with the error for one who can do nothing.

@@ -82,7 +82,7 @@ pub(super) fn holds(file: &Path, condition: &Condition) -> io::Result<bool> {
     })
 }
 
-/// The container's lock, until the file is dropped. It is held for one rename, so nobody waits long.
+/// The container's lock, until the file is dropped. It is held for one rename, so no writer waits long.
 pub(super) fn lock(container: &Path) -> io::Result<File> {
     fs::create_dir_all(container)?;
     let file = File::options().create(true).append(true).open(container.join(format!("{HIDDEN}lock")))?;

@@ -28,7 +28,7 @@ async fn a_bad_request_for_a_sync_says_what_to_do_and_asks_for_nothing() {
             "",
             b"snapshot=true&plan_only=1".to_vec(),
             400,
-            "send an object such as {\"snapshot\": true}, or nothing",
+            "send an object, for example {\"snapshot\": true}, or nothing",
         ),
         ("", many.into_bytes(), 400, "at most 1000 subscriptions; name none to sync all of them"),
         ("?snapshot=true&snapshot=false", vec![], 400, "`snapshot` is given twice, with different values"),

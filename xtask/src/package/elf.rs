@@ -20,7 +20,7 @@ const GLIBC: [&str; 7] = [
 pub(super) struct Needs {
     /// The shared libraries, by file name.
     libraries: BTreeSet<String>,
-    /// The versions of their symbols, such as `GLIBC_2.28`.
+    /// The versions of their symbols, for example `GLIBC_2.28`.
     versions: BTreeSet<String>,
 }
 
@@ -54,7 +54,7 @@ impl Needs {
     /// The newest glibc that is needed. An error if that is newer than `limit`, or if any other library is needed.
     pub(super) fn glibc(&self, limit: (u32, u32)) -> Result<(u32, u32)> {
         let others = self.libraries.iter().filter(|name| !GLIBC.contains(&name.as_str()));
-        // A name without a number, such as GLIBC_ABI_DT_RELR, exists only in newer versions.
+        // A name without a number, for example GLIBC_ABI_DT_RELR, exists only in newer versions.
         let (fine, newer): (Vec<_>, Vec<_>) = self
             .versions
             .iter()

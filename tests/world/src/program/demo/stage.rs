@@ -78,7 +78,7 @@ impl Stage {
             if let Some(found) = found {
                 return Ok(found);
             }
-            ensure!(begun.elapsed() < limit, "waited {limit:?} in vain for: {what}");
+            ensure!(begun.elapsed() < limit, "waited {limit:?} for this, and it did not happen: {what}");
             if let Some(why) = self.host.stopped() {
                 bail!("the host has stopped: {why}");
             }

@@ -131,7 +131,7 @@ pub(super) async fn a_person_asks(stage: &mut Stage) -> Result<()> {
 }
 
 pub(super) async fn qualys_asks_to_wait(stage: &mut Stage) -> Result<()> {
-    heading("Step 4: another tool has used up the account's calls, and Qualys asks to wait");
+    heading("Step 4: another tool has used up almost all calls of the account, and Qualys asks to wait");
     let (first, second) = (
         stage.world.subscription("lab-1").with_machines(1),
         stage.world.subscription("lab-2").with_machines(1),
@@ -144,7 +144,7 @@ pub(super) async fn qualys_asks_to_wait(stage: &mut Stage) -> Result<()> {
     );
     tick(stage).await?;
     let wake_up = stage
-        .wait("a cycle that was told to wait, and a wake-up for later", LIMIT, async |stage| {
+        .wait("a cycle that Qualys asked to wait, and a wake-up for later", LIMIT, async |stage| {
             let refused = stage.qualys_calls().iter().any(|call| call.status == Some(409));
             let idle =
                 stage.host.open_invocations().is_empty() && stage.host.queue("cycles").messages()?.len() == 1;
@@ -213,7 +213,7 @@ pub(super) async fn nothing_is_new(stage: &mut Stage) -> Result<()> {
 
 /// What must be true of the whole demo.
 pub(super) fn after(stage: &Stage) -> Result<()> {
-    heading("After: what was true the whole time");
+    heading("After: what was checked over the whole demo");
     let findings = stage.host.findings();
     ensure!(findings.is_empty(), "the host found faults:\n{}", findings.join("\n"));
     stage.tell(&format!(
@@ -226,7 +226,7 @@ pub(super) fn after(stage: &Stage) -> Result<()> {
     ensure!(most <= 2, "{most} calls to Qualys ran at the same time");
     stage.tell(&format!("The program never made more than {} to Qualys at a time.", count(most, "call")));
     let (covered, needs) = coverage(stage)?;
-    stage.tell(&format!("Covered: {covered}. {needs}"));
+    stage.tell(&format!("At the end, {covered} are covered. {needs}"));
     Ok(())
 }
 
