@@ -120,12 +120,7 @@ async fn by_hand(app: &App, plan_only: bool, json: bool) -> anyhow::Result<ExitC
         (_, _, true) => serde_json::to_string_pretty(&ran.report)?,
         (plan, _, false) => {
             let plan = plan.as_ref().map(|plan| format!("{plan}\n\n")).unwrap_or_default();
-            let needs = ran.report.needs_a_person().iter().fold(String::new(), |text, line| {
-                format!(
-                    "{text}
-! {line}"
-                )
-            });
+            let needs: String = ran.report.needs_a_person().iter().map(|line| format!("\n! {line}")).collect();
             format!("{plan}{}{needs}", ran.report)
         }
     };

@@ -11,7 +11,7 @@ pub use account::{AccountState, BookedCalls, Breaker, Endpoint, Used, without_re
 pub use pending_run::PendingRun;
 pub use sync::{SyncEnd, SyncState};
 
-use crate::model::{Connector, ConnectorId, CycleId, SnapshotId, SubscriptionId, after, elapsed};
+use crate::model::{Connector, ConnectorId, CycleId, Observed, SnapshotId, SubscriptionId, after, elapsed};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -115,6 +115,15 @@ pub struct LastSnapshot {
 }
 
 impl TenantState {
+    /// Takes in what a cycle observed: the subscriptions in scope, those that some connector covers, and our connectors.
+    pub fn take_in(&mut self, observed: &Observed, is_ours: impl Fn(&Connector) -> bool, now: Timestamp) {
+        let in_scope = |id: &SubscriptionId| observed.subscriptions.contains_key(id);
+        let connectors = observed.connectors.values();
+        self.observed.extend(observed.subscriptions.keys());
+        self.covered.extend(connectors.clone().filter_map(Connector::covers).filter(in_scope));
+        self.update_from(connectors.filter(|connector| is_ours(connector)), now);
+    }
+
     /// Updates the state from the connectors with our mark that a cycle observed, and drops what is over.
     pub fn update_from<'a>(&mut self, ours: impl Iterator<Item = &'a Connector>, now: Timestamp) {
         let mut known = std::mem::take(&mut self.connectors);

@@ -124,7 +124,7 @@ impl<'a> Cycle<'a> {
         }
     }
 
-    /// Reads both sides, and takes what they say of our connectors into the state.
+    /// Reads both sides, and takes them into the state.
     pub(super) async fn observe(
         &self,
         access: &Access<'_>,
@@ -145,12 +145,8 @@ impl<'a> Cycle<'a> {
         };
         let observed = observe::observe(&tenant.arm, session.qualys(), targets).await;
         let observed = observed.map_err(|error| Problem::new(CycleStage::Observe, &error, error.advice()))?;
-        let state = &mut stored.state;
-        let connectors = observed.connectors.values();
-        state.observed.extend(observed.subscriptions.keys());
-        state.update_from(connectors.clone().filter(|c| tenant.policy.is_ours(c)), self.time().now());
-        let in_scope = |id: &_| observed.subscriptions.contains_key(id);
-        state.covered.extend(connectors.filter_map(Connector::covers).filter(in_scope));
+        let is_ours = |connector: &Connector| tenant.policy.is_ours(connector);
+        stored.state.take_in(&observed, is_ours, self.time().now());
         Ok(Some(observed))
     }
 
