@@ -119,9 +119,10 @@ async fn by_hand(app: &App, plan_only: bool, json: bool) -> anyhow::Result<ExitC
         (Some(plan), true, true) => serde_json::to_string_pretty(plan)?,
         (_, _, true) => serde_json::to_string_pretty(&ran.report)?,
         (plan, _, false) => {
-            let plan = plan.as_ref().map(|plan| format!("{plan}\n\n")).unwrap_or_default();
-            let needs: String = ran.report.needs_a_person().iter().map(|line| format!("\n! {line}")).collect();
-            format!("{plan}{}{needs}", ran.report)
+            let mut parts: Vec<String> = plan.iter().map(|plan| format!("{plan}\n")).collect();
+            parts.push(ran.report.to_string());
+            parts.extend(ran.report.needs_a_person().iter().map(|line| format!("! {line}")));
+            parts.join("\n")
         }
     };
     say(&text);
