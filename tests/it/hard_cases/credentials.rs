@@ -168,6 +168,24 @@ async fn refused_credentials_stop_the_cycle_that_met_them() {
 }
 
 #[tokio::test]
+async fn a_refusal_opens_the_breaker_even_when_the_cycle_cannot_save_its_state() {
+    let stage = Stage::still();
+    stage.world.subscription("new");
+    let app = stage.app().await;
+    let refusal = Kind::ErrorUnder200("INVALID_CREDENTIALS".into());
+    stage.world.fault(Fault::new(CallKind::ConnectorCreate, refusal).always());
+    // Another writer changes the state while the create is under way, so that the cycle's own write conflicts.
+    let state = stage.control("state.json");
+    stage.world.on_answer_to(CallKind::ConnectorCreate, "", 1, move |_| {
+        std::fs::write(&state, std::fs::read_to_string(&state).unwrap() + "\n").unwrap();
+    });
+    let by_hand = StartedBy::Command { plan_only: false };
+    let error = cycle::run(&app.tenant, by_hand, stage.now()).await.unwrap_err();
+    assert!(error.to_string().contains("outcome could not be written down"), "{error}");
+    assert_eq!(breakers(&stage), 1, "the next cycle must not sign in with these credentials");
+}
+
+#[tokio::test]
 async fn a_key_that_qualys_repeats_in_an_error_is_not_stored() {
     let stage = Stage::still();
     let secret = stage.world.app_secret();

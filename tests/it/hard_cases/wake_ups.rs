@@ -10,6 +10,18 @@ use qualys_azure_inventory::store::ItemName;
 use world::CallKind;
 
 #[tokio::test]
+async fn an_inbox_item_that_cannot_be_left_is_named_as_such_and_books_nothing() {
+    let stage = Stage::still();
+    let app = stage.app().await;
+    std::fs::create_dir_all(stage.control("")).unwrap();
+    std::fs::write(stage.control("inbox"), "a file where the folder should be").unwrap();
+    let item = ItemContent::new(stage.now(), "schedule");
+    let error = app.leave(app.tenant.id(), ItemName::Timer, &item, stage.now()).await.unwrap_err();
+    assert_eq!(error.to_string(), "the inbox item could not be left");
+    assert_eq!(stage.queued(), 0);
+}
+
+#[tokio::test]
 async fn an_unreadable_item_does_not_wake_up_every_minute() {
     let stage = Stage::still();
     let sub = stage.world.subscription("a");
