@@ -243,7 +243,7 @@ pub(super) async fn status(State(app): State<Arc<App>>) -> Result<Response, Prob
     let tenant = match status {
         Some((status, _)) => json!(Status { next_wake_up: wake_up.due, ..status }),
         None => {
-            json!({ "tenant": policy.tenant, "mode": policy.mode, "next_wake_up": wake_up.due, "note": "no cycle has ended yet" })
+            json!({ "tenant": policy.tenant, "mode": policy.mode, "next_wake_up": wake_up.due, "message": "no cycle has ended yet" })
         }
     };
     Ok(Json(json!({ "tenants": [tenant] })).into_response())
