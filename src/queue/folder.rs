@@ -54,7 +54,11 @@ impl FolderQueue {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             entries => entries.map_err(failed)?,
         };
-        let mut names: Vec<String> = entries.filter_map(|e| e.ok()?.file_name().into_string().ok()).collect();
+        let mut names = Vec::new();
+        for entry in entries {
+            // A name that is not UTF-8 is not a message's.
+            names.extend(entry.map_err(failed)?.file_name().into_string().ok());
+        }
         names.sort();
         for old in names {
             let Some((visible, id, count)) = parse(&old) else { continue };
