@@ -3,6 +3,8 @@
 //! Guarantees: creations come first, removals last; an action that fails stops no other and is kept with its error; a
 //! write with an unclear answer is looked up, never repeated; nothing is written without the lease or past the deadline.
 
+mod disable;
+
 use crate::account::Session;
 use crate::model::{AppId, Connector, ConnectorId, SubscriptionId, SyncClass, TenantId};
 use crate::outcome::{ActionResult, NotStarted, Outcome};
@@ -61,10 +63,12 @@ pub async fn act(
     session: &Session<'_>,
     actions: &[Action],
     connectors: &BTreeMap<ConnectorId, Connector>,
+    policy: &Policy,
     template: &Template,
     deadline: Instant,
 ) -> Vec<Outcome> {
-    let execution = Execution { session, connectors, template, deadline, stop: Mutex::default() };
+    let stop = Mutex::default();
+    let execution = Execution { session, connectors, policy, template, deadline, stop };
     let mut sorted = actions.to_vec();
     sorted.sort_by_key(Action::kind);
     let mut outcomes = Vec::with_capacity(sorted.len());
@@ -84,6 +88,7 @@ pub async fn act(
 struct Execution<'a> {
     session: &'a Session<'a>,
     connectors: &'a BTreeMap<ConnectorId, Connector>,
+    policy: &'a Policy,
     template: &'a Template,
     deadline: Instant,
     /// Why no further action begins.
@@ -111,7 +116,14 @@ impl Execution<'_> {
                 }
             }
             Action::Run { connector, subscription: _, awaited: _ } => self.run(*connector).await,
-            Action::Disable { connector, subscription: _ } => self.disable(*connector).await,
+            Action::Disable { connector, subscription, proof } => {
+                match self.stop_before_disable(*connector, *subscription, proof).await {
+                    Ok(None) => self.disable(*connector).await,
+                    Ok(Some(stopped)) => stopped,
+                    // Unknown is not proved. Nothing was sent.
+                    Err(error) => self.failed(&error, false),
+                }
+            }
         }
     }
 
@@ -207,20 +219,6 @@ impl Execution<'_> {
         }
         self.failed(&error, error.is_unclear())
     }
-
-    async fn disable(&self, id: ConnectorId) -> ActionResult {
-        let error = match self.session.qualys().set_disabled(id, true).await {
-            Ok(()) => return ActionResult::Done { id, found_after: None },
-            Err(error) => error,
-        };
-        if error.is_unclear()
-            && let Ok(connector) = self.session.qualys().connector(id).await
-            && connector.disabled
-        {
-            return ActionResult::Done { id, found_after: Some(error.code()) };
-        }
-        self.failed(&error, error.is_unclear())
-    }
 }
 
 fn log(action: &Action, result: &ActionResult) {
@@ -237,6 +235,10 @@ fn log(action: &Action, result: &ActionResult) {
         ActionResult::Unclear { code: _, error } => warn!(
             subscription.id = %subscription, error,
             "It is unclear whether Qualys could {} the connector of subscription `{subscription}`", action.verb
+        ),
+        ActionResult::Stopped { because } => warn!(
+            subscription.id = %subscription, because = %because,
+            "Did not {} the connector of subscription `{subscription}`: {because}", action.verb
         ),
         ActionResult::AlreadyThere { .. } | ActionResult::NotStarted { .. } => {}
     }

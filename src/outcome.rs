@@ -5,12 +5,14 @@
 mod effect;
 mod intent;
 mod result;
+mod unproved;
 
 #[cfg(test)]
 mod tests;
 
 pub use intent::Intent;
 pub use result::{ActionResult, NotStarted};
+pub use unproved::Unproved;
 
 use crate::model::{ConnectorId, SubscriptionId};
 use crate::plan::{Action, ActionKind};

@@ -131,7 +131,7 @@ impl Report {
                 ActionResult::Done { .. } | ActionResult::AlreadyThere { .. } => counts.done += 1,
                 ActionResult::Failed { .. } => counts.failed += 1,
                 ActionResult::Unclear { .. } => counts.unclear += 1,
-                ActionResult::NotStarted { .. } => counts.not_started += 1,
+                ActionResult::Stopped { .. } | ActionResult::NotStarted { .. } => counts.not_started += 1,
             }
         }
         counts
@@ -149,6 +149,7 @@ impl Report {
         let withheld = self.withheld.iter().filter(is_for_a_person).map(ToString::to_string);
         let failed = self.outcomes.iter().filter_map(|outcome| match &outcome.result {
             ActionResult::Failed { error, .. } => Some(format!("{} failed: {error}", outcome.action)),
+            ActionResult::Stopped { because } => Some(format!("{} was stopped: {because}", outcome.action)),
             ActionResult::Done { .. }
             | ActionResult::AlreadyThere { .. }
             | ActionResult::Unclear { .. }

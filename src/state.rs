@@ -4,10 +4,12 @@
 //! only *delays* or *brakes* what the observation alone would ask for.
 
 mod account;
+mod disabled;
 mod pending_run;
 mod sync;
 
 pub use account::{AccountState, BookedCalls, Breaker, Endpoint, Used, without_reserve};
+pub use disabled::{DisableProof, DisabledByUs};
 pub use pending_run::PendingRun;
 pub use sync::{SyncEnd, SyncState};
 
@@ -69,6 +71,9 @@ pub struct TenantState {
     /// Our connectors.
     #[serde(default)]
     pub connectors: BTreeMap<ConnectorId, SyncState>,
+    /// Connectors that we disabled, or were about to disable. Others that are disabled are left so.
+    #[serde(default)]
+    pub disabled: BTreeMap<ConnectorId, DisabledByUs>,
     /// When we disabled or deleted connectors in the last 24 hours, newest last.
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "Vec<String>"))]
@@ -128,6 +133,7 @@ impl TenantState {
     pub fn update_from<'a>(&mut self, ours: impl Iterator<Item = &'a Connector>, now: Timestamp) {
         let mut known = std::mem::take(&mut self.connectors);
         for connector in ours {
+            disabled::update(&mut self.disabled, connector, now);
             let mut sync = known.remove(&connector.id).unwrap_or_default();
             sync.subscription = connector.covers();
             sync.seen = Some(now);
@@ -146,6 +152,7 @@ impl TenantState {
                 self.connectors.insert(id, sync);
             }
         }
+        disabled::forget_gone(&mut self.disabled, now);
         self.removals.retain(|at| elapsed(now, *at) < REMOVAL_WINDOW);
         self.creates.retain(|_, at| elapsed(now, *at) < CREATE_SETTLES);
     }

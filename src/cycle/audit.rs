@@ -17,7 +17,7 @@ use tracing::error;
 pub(super) async fn intend(
     tenant: &Tenant,
     cycle: &CycleId,
-    intents: impl Iterator<Item = Intent>,
+    intents: impl Iterator<Item = &Intent>,
 ) -> Result<(), CycleError> {
     let key = BlobKey::Intent(tenant.id(), cycle.clone());
     tenant.store.put(&key, json_lines(intents), Condition::New).await?;

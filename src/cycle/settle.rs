@@ -123,7 +123,9 @@ impl Settlement<'_> {
                 | Why::ReadFailed { .. }
                 | Why::ExclusionUnknown
                 | Why::Fresh { .. }
-                | Why::FailedWaits { .. },
+                | Why::FailedWaits { .. }
+                | Why::TwinUnhealthy { .. }
+                | Why::TwinNotStated { .. },
             ) => SyncProgress::Pending,
             // A step is planned for it.
             None if observed.subscriptions.contains_key(&id) => SyncProgress::Pending,
@@ -140,6 +142,7 @@ impl Settlement<'_> {
                 | Why::FailedTooOften { .. }
                 | Why::DisabledTwin { .. }
                 | Why::Disabled
+                | Why::DisabledByUs { .. }
                 | Why::RunNotPossible
                 | Why::UnknownState { .. }
                 | Why::SubscriptionNotSeen

@@ -194,12 +194,21 @@ impl<'a> Cycle<'a> {
         let connectors = &observed.connectors;
         let now = self.time().now();
         let wanted = plan.steps.iter().filter(|step| step.withheld.is_none());
-        let intents = wanted.map(|step| Intent::new(step, connectors, now));
-        audit::intend(self.tenant, &self.id, intents).await?;
+        let intents: Vec<_> = wanted.map(|step| Intent::new(step, connectors, now)).collect();
+        audit::intend(self.tenant, &self.id, intents.iter()).await?;
+        // What is needed to enable a connector again is in the state before it is disabled. The outcomes then say which of
+        // these records stay.
+        let disabled_before = stored.state.disabled.clone();
+        stored.state.disabled.extend(intents.iter().filter_map(Intent::disabled));
+        if stored.state.disabled != disabled_before {
+            self.save(stored).await?;
+        }
         let actions: Vec<_> = plan.wanted().cloned().collect();
-        let template = Template::new(&self.tenant.policy, signed_in.secrets.connector.value.clone());
+        let policy = &self.tenant.policy;
+        let template = Template::new(policy, signed_in.secrets.connector.value.clone());
         let deadline = self.time().deadline;
-        let outcomes = act::act(&signed_in.session, &actions, connectors, &template, deadline).await;
+        let outcomes = act::act(&signed_in.session, &actions, connectors, policy, &template, deadline).await;
+        stored.state.disabled = disabled_before;
         for outcome in &outcomes {
             outcome.record(&mut stored.state, connectors);
         }

@@ -3,7 +3,7 @@
 use super::{ActionResult, Outcome};
 use crate::model::{Connector, ConnectorId, SubscriptionId};
 use crate::plan::Action;
-use crate::state::{PendingRun, SyncState, TenantState};
+use crate::state::{DisabledByUs, PendingRun, SyncState, TenantState};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
@@ -16,7 +16,10 @@ impl Outcome {
             Action::Run { connector, awaited, .. } => {
                 record_run(state, (*connector, connectors.get(connector)), *awaited, result, at);
             }
-            Action::Disable { .. } => record_removal(state, result, at),
+            Action::Disable { connector, subscription, proof } => {
+                let record = DisabledByUs::new(*subscription, at, proof.clone());
+                record_disable(state, *connector, record, result);
+            }
         }
     }
 }
@@ -48,7 +51,7 @@ fn record_create(
             state.refused.remove(&subscription);
             state.create_sent(subscription, at);
         }
-        ActionResult::NotStarted { .. } => {}
+        ActionResult::Stopped { .. } | ActionResult::NotStarted { .. } => {}
     }
 }
 
@@ -60,7 +63,7 @@ fn record_run(
     at: Timestamp,
 ) {
     let is_unclear = match result {
-        ActionResult::NotStarted { .. } => return,
+        ActionResult::Stopped { .. } | ActionResult::NotStarted { .. } => return,
         ActionResult::Failed { .. } => {
             state.connectors.entry(id).or_default().run_refused(at);
             return;
@@ -74,12 +77,22 @@ fn record_run(
     }
 }
 
-fn record_removal(state: &mut TenantState, result: &ActionResult, at: Timestamp) {
+fn record_disable(
+    state: &mut TenantState,
+    connector: ConnectorId,
+    record: DisabledByUs,
+    result: &ActionResult,
+) {
     match result {
         // Rule *removals brake*: what may have been removed counts.
-        ActionResult::Done { .. } | ActionResult::AlreadyThere { .. } | ActionResult::Unclear { .. } => {
-            state.removals.push(at);
+        ActionResult::Done { .. } | ActionResult::Unclear { .. } => {
+            state.removals.push(record.at);
+            state.disabled.insert(connector, record);
         }
-        ActionResult::Failed { .. } | ActionResult::NotStarted { .. } => {}
+        // Somebody else disabled it.
+        ActionResult::AlreadyThere { .. }
+        | ActionResult::Failed { .. }
+        | ActionResult::Stopped { .. }
+        | ActionResult::NotStarted { .. } => {}
     }
 }

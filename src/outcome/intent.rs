@@ -2,7 +2,7 @@
 
 use crate::model::{Connector, ConnectorId};
 use crate::plan::{Action, Step};
-use crate::state::{PendingRun, SCHEMA_VERSION, TenantState};
+use crate::state::{DisabledByUs, PendingRun, SCHEMA_VERSION, TenantState};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -75,7 +75,21 @@ impl Intent {
                     sync.run_sent(self.unclear_run(now), *awaited);
                 }
             }
-            Action::Disable { .. } => state.removals.push(now),
+            Action::Disable { connector, subscription, proof } => {
+                state.removals.push(now);
+                let record = DisabledByUs::new(*subscription, now, proof.clone());
+                state.disabled.insert(*connector, record);
+            }
+        }
+    }
+
+    /// The record of a connector that is about to be disabled; none for other actions.
+    pub fn disabled(&self) -> Option<(ConnectorId, DisabledByUs)> {
+        match &self.action {
+            Action::Disable { connector, subscription, proof } => {
+                Some((*connector, DisabledByUs::new(*subscription, self.at, proof.clone())))
+            }
+            Action::Create { .. } | Action::Run { .. } => None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! The result of an action.
 
+use super::Unproved;
 use crate::model::{ConnectorId, ResponseCode};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -16,7 +17,7 @@ pub enum ActionResult {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         found_after: Option<ResponseCode>,
     },
-    /// Qualys has such a connector already; nothing was sent.
+    /// Qualys has such a connector already, or it is disabled already; nothing was sent.
     AlreadyThere { id: ConnectorId },
     /// Qualys refused it, or the request did not reach Qualys: nothing was changed.
     Failed {
@@ -29,6 +30,11 @@ pub enum ActionResult {
         code: ResponseCode,
         /// The error and its causes.
         error: String,
+    },
+    /// What allowed it no longer held just before the write; nothing was sent.
+    Stopped {
+        #[serde(flatten)]
+        because: Unproved,
     },
     /// It was not begun; a later cycle plans it again.
     NotStarted {
@@ -69,7 +75,9 @@ impl ActionResult {
     pub fn connector(&self) -> Option<ConnectorId> {
         match self {
             Self::Done { id, found_after: _ } | Self::AlreadyThere { id } => Some(*id),
-            Self::Failed { .. } | Self::Unclear { .. } | Self::NotStarted { .. } => None,
+            Self::Failed { .. } | Self::Unclear { .. } | Self::Stopped { .. } | Self::NotStarted { .. } => {
+                None
+            }
         }
     }
 
@@ -77,7 +85,9 @@ impl ActionResult {
     pub fn is_open(&self) -> bool {
         match self {
             Self::Unclear { .. } | Self::NotStarted { .. } => true,
-            Self::Done { .. } | Self::AlreadyThere { .. } | Self::Failed { .. } => false,
+            Self::Done { .. } | Self::AlreadyThere { .. } | Self::Failed { .. } | Self::Stopped { .. } => {
+                false
+            }
         }
     }
 

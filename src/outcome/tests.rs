@@ -3,7 +3,7 @@
 use super::*;
 use crate::model::{Connector, ConnectorState, ResponseCode, after};
 use crate::plan::{Reason, Step};
-use crate::state::{PendingRun, TenantState};
+use crate::state::{DisableProof, DisabledByUs, PendingRun, TenantState};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use uuid::Uuid;
@@ -28,10 +28,14 @@ fn run() -> Action {
 }
 
 fn disable() -> Action {
-    Action::Disable { connector: CONNECTOR, subscription: subscription() }
+    Action::Disable { connector: CONNECTOR, subscription: subscription(), proof: proof() }
 }
 
-fn results() -> [ActionResult; 5] {
+fn proof() -> DisableProof {
+    DisableProof::Twin { stays: ConnectorId(6) }
+}
+
+fn results() -> [ActionResult; 6] {
     let (code, error) = (ResponseCode::Http(500), String::from("e"));
     [
         ActionResult::Done { id: CONNECTOR, found_after: None },
@@ -39,6 +43,7 @@ fn results() -> [ActionResult; 5] {
         ActionResult::Failed { code: code.clone(), error: error.clone() },
         ActionResult::Unclear { code, error },
         ActionResult::NotStarted { because: NotStarted::TimeOver },
+        Unproved::SubscriptionNotStated { checked: CONNECTOR }.into(),
     ]
 }
 
@@ -60,8 +65,8 @@ fn connectors() -> BTreeMap<ConnectorId, Connector> {
     [(CONNECTOR, connector)].into()
 }
 
-/// The state after each of the five results of an action.
-fn states(action: &Action, before: &TenantState) -> [TenantState; 5] {
+/// The state after each of the results of an action.
+fn states(action: &Action, before: &TenantState) -> [TenantState; 6] {
     results().map(|result| {
         let mut state = before.clone();
         Outcome { action: action.clone(), at: at(1), result }.record(&mut state, &connectors());
@@ -73,7 +78,7 @@ fn states(action: &Action, before: &TenantState) -> [TenantState; 5] {
 fn a_create_that_may_have_made_a_connector_is_not_repeated_and_one_that_was_refused_waits() {
     let mut before = TenantState::default();
     before.create_refused(subscription(), at(0));
-    let [done, there, failed, unclear, not_started] = states(&create(), &before);
+    let [done, there, failed, unclear, not_started, _] = states(&create(), &before);
     let under_way = |state: &TenantState| state.create_under_way(subscription(), at(2));
     assert!(under_way(&done) && under_way(&unclear) && !under_way(&there) && !under_way(&failed));
     assert!(done.covered.contains(&subscription()) && unclear.covered.contains(&subscription()));
@@ -88,7 +93,7 @@ fn a_create_that_may_have_made_a_connector_is_not_repeated_and_one_that_was_refu
 #[test]
 fn a_run_that_may_have_begun_is_pending_and_one_that_was_refused_waits() {
     let before = TenantState::default();
-    let [done, _, failed, unclear, not_started] = states(&run(), &before);
+    let [done, _, failed, unclear, not_started, _] = states(&run(), &before);
     let pending = |state: &TenantState| state.connectors[&CONNECTOR].pending_run.clone();
     let expected = |unclear| Some(PendingRun::new(&connectors()[&CONNECTOR], at(1), unclear));
     assert_eq!((pending(&done), pending(&unclear)), (expected(false), expected(true)));
@@ -98,13 +103,48 @@ fn a_run_that_may_have_begun_is_pending_and_one_that_was_refused_waits() {
 }
 
 #[test]
-fn a_removal_counts_unless_it_certainly_did_not_happen() {
+fn a_removal_counts_and_stays_in_the_state_unless_it_certainly_did_not_happen() {
     let before = TenantState::default();
-    let [done, there, failed, unclear, not_started] = states(&disable(), &before);
-    for counted in [done, there, unclear] {
+    let [done, there, failed, unclear, not_started, stopped] = states(&disable(), &before);
+    for counted in [done, unclear] {
         assert_eq!(counted.removals, [at(1)]);
+        let record = DisabledByUs::new(subscription(), at(1), proof());
+        assert_eq!(counted.disabled, [(CONNECTOR, record)].into());
     }
-    assert_eq!((failed, not_started), (before.clone(), before));
+    for not_ours in [there, failed, not_started, stopped] {
+        assert!(not_ours.removals.is_empty() && not_ours.disabled.is_empty(), "{not_ours:?}");
+    }
+}
+
+#[test]
+fn a_disable_is_recorded_from_the_intent_after_a_kill() {
+    let mut state = TenantState::default();
+    intent(disable()).recover(&mut state, at(9));
+    let record = DisabledByUs::new(subscription(), at(9), proof());
+    assert_eq!((&state.removals[..], state.disabled), (&[at(9)][..], [(CONNECTOR, record)].into()));
+    let mut line = serde_json::to_value(intent(disable())).unwrap();
+    line.as_object_mut().unwrap().remove("proof");
+    let (older, unreadable) = Intent::read_lines(line.to_string().as_bytes());
+    assert_eq!((older.len(), unreadable), (1, 0), "an older version recorded no proof");
+}
+
+#[test]
+fn the_record_of_a_disabled_connector_ends_when_it_is_seen_enabled_or_long_gone() {
+    let mut state = TenantState::default();
+    let record = DisabledByUs::new(subscription(), at(0), proof());
+    state.disabled.insert(CONNECTOR, record);
+    let mut connector = connectors().remove(&CONNECTOR).unwrap();
+    state.update_from([&connector].into_iter(), at(9));
+    assert_eq!(state.disabled.len(), 1, "a list may be late");
+    connector.disabled = true;
+    state.update_from([&connector].into_iter(), at(20));
+    state.update_from(std::iter::empty(), at(20 + 29 * 24 * 60));
+    assert_eq!(state.disabled.len(), 1, "a connector that a list lacks is not gone");
+    let (mut enabled, mut gone) = (state.clone(), state);
+    connector.disabled = false;
+    enabled.update_from([&connector].into_iter(), at(30));
+    gone.update_from(std::iter::empty(), at(20 + 30 * 24 * 60));
+    assert!(enabled.disabled.is_empty() && gone.disabled.is_empty());
 }
 
 fn intent(action: Action) -> Intent {

@@ -1,6 +1,7 @@
 //! Actions: the changes that a plan may ask for, and the one table that says what each is called and costs.
 
 use crate::model::{ConnectorId, SubscriptionId};
+use crate::state::DisableProof;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -30,7 +31,13 @@ pub enum Action {
         awaited: bool,
     },
     /// Switch a connector off.
-    Disable { connector: ConnectorId, subscription: SubscriptionId },
+    Disable {
+        connector: ConnectorId,
+        subscription: SubscriptionId,
+        /// Why it may be: checked once more just before the write.
+        #[serde(default)]
+        proof: DisableProof,
+    },
 }
 
 /// The kinds of action, in the order in which a cycle carries them out.
@@ -95,7 +102,7 @@ impl Action {
                 sets: Vec::new(),
                 calls: 1,
             },
-            Self::Disable { connector, subscription } => Summary {
+            Self::Disable { connector, subscription, proof: _ } => Summary {
                 kind: ActionKind::Removal,
                 sign: '-',
                 verb: "disable",
@@ -103,7 +110,8 @@ impl Action {
                 target: Target::Existing(*connector),
                 subscription: *subscription,
                 sets: Vec::new(),
-                calls: 1,
+                // Both connectors are read before the write.
+                calls: 3,
             },
         }
     }
@@ -178,7 +186,8 @@ mod tests {
         let (connector, subscription) = (ConnectorId(7), SubscriptionId::new(Uuid::from_u128(1)));
         let run = |awaited| Action::Run { connector, subscription, awaited };
         assert_eq!(line(run(true)), line(run(false)));
-        assert_ne!(line(run(true)), line(Action::Disable { connector, subscription }));
+        let proof = DisableProof::Twin { stays: ConnectorId(6) };
+        assert_ne!(line(run(true)), line(Action::Disable { connector, subscription, proof }));
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl Policy {
     ///
     /// # Errors
     /// When it is not: the first reason that applies. Whether a sync is stuck is not known here.
-    pub(super) fn health(&self, connector: &Connector, now: Timestamp) -> Result<(), Unhealthy> {
+    pub fn health(&self, connector: &Connector, now: Timestamp) -> Result<(), Unhealthy> {
         if connector.disabled {
             return Err(Unhealthy::Disabled);
         }

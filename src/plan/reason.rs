@@ -35,9 +35,11 @@ pub enum Reason {
         /// Failures in a row.
         failures: u32,
     },
-    /// An older connector of ours covers the same subscription.
+    /// Another connector of ours covers the same subscription, and is enabled, healthy and fresh.
     Duplicate {
-        older: ConnectorId,
+        // `older` in a plan of an older version.
+        #[serde(alias = "older")]
+        stays: ConnectorId,
     },
 }
 
@@ -53,7 +55,9 @@ impl fmt::Display for Reason {
             Self::LastSyncFailed { failures } => {
                 write!(f, "its last sync failed ({failures} in a row), and the wait is over")
             }
-            Self::Duplicate { older } => write!(f, "connector {older} of ours is older and covers it too"),
+            Self::Duplicate { stays } => {
+                write!(f, "connector {stays} of ours is healthy and covers it too")
+            }
         }
     }
 }

@@ -43,12 +43,15 @@ impl Planner<'_> {
             }
             Some(_) => {}
         }
-        if self.older_twin(connector, subscription).is_some() {
+        if self.stays_instead_of(connector, subscription).is_some() {
             return None;
         }
         let enabled_twin = self.ours_of(subscription).find(|c| !c.disabled);
         if let Some(twin) = enabled_twin.filter(|_| connector.disabled) {
             return Some(Decision::Keep(Why::DisabledTwin { of: twin.id }));
+        }
+        if let Some(record) = self.state.disabled.get(&connector.id).filter(|_| connector.disabled) {
+            return Some(Decision::Keep(Why::DisabledByUs { at: record.at }));
         }
         let requested =
             self.observed.requests.iter().filter(|r| r.asked.wants(subscription)).map(|r| r.at).max();

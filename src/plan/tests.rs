@@ -12,7 +12,7 @@ use crate::model::{
     AppId, Asked, Connector, ConnectorId, ConnectorState, Mark, RequestId, Subscription, SubscriptionId,
     SubscriptionState, SyncRequest, TenantId, Unreadable, after,
 };
-use crate::state::{PendingRun, SyncState};
+use crate::state::{DisableProof, DisabledByUs, PendingRun, SyncState};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use uuid::Uuid;

@@ -93,8 +93,25 @@ pub enum Why {
         /// The connector that covers it.
         of: ConnectorId,
     },
+    /// Rule *one connector per subscription*: another connector of ours covers its subscription too, and neither is
+    /// healthy, so neither is disabled.
+    TwinUnhealthy {
+        /// The other; the lowest id if there are several.
+        with: ConnectorId,
+        #[serde(flatten)]
+        health: Unhealthy,
+    },
+    /// Another connector of ours covers the subscription of its mark. It may be a second one, but Qualys does not say which
+    /// subscription it covers, so it is not disabled.
+    TwinNotStated { of: ConnectorId },
     /// It was disabled, and not by us: it stays disabled.
     Disabled,
+    /// We disabled it because another connector of ours covered its subscription, and none does now.
+    DisabledByUs {
+        #[serde(rename = "disabled")]
+        #[cfg_attr(test, schemars(with = "String"))]
+        at: Timestamp,
+    },
     /// Qualys says that it cannot run.
     RunNotPossible,
     /// This version does not know its state; it counts as a sync in progress.
@@ -125,7 +142,10 @@ impl Why {
             | Self::Stuck { .. }
             | Self::FailedWaits { .. }
             | Self::FailedTooOften { .. }
+            | Self::TwinUnhealthy { .. }
+            | Self::TwinNotStated { .. }
             | Self::Disabled
+            | Self::DisabledByUs { .. }
             | Self::RunNotPossible
             | Self::UnknownState { .. }
             | Self::SubscriptionNotSeen
@@ -191,7 +211,20 @@ impl fmt::Display for Why {
             Self::FailedTooOften { failures } => {
                 write!(f, "its syncs fail ({failures} in a row), and today's tries are used up")
             }
+            Self::TwinUnhealthy { with, health } => write!(
+                f,
+                "{health}, and connector {with} of ours, which covers the subscription too, is not healthy either: \
+                 neither is disabled"
+            ),
+            Self::TwinNotStated { of } => write!(
+                f,
+                "connector {of} of ours covers the subscription that its mark names, but Qualys does not say which subscription \
+                 it covers itself: it is not disabled"
+            ),
             Self::Disabled => write!(f, "it is disabled, and not by us"),
+            Self::DisabledByUs { at } => {
+                write!(f, "we disabled it at {at} beside another connector of ours, and none is enabled now")
+            }
             Self::RunNotPossible => write!(f, "Qualys says that it cannot run"),
             Self::UnknownState { state } => {
                 write!(f, "this version does not know its state `{state}`; it counts as a sync in progress")

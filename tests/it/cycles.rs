@@ -2,6 +2,8 @@
 
 mod answers;
 mod limits;
+
+mod removals;
 mod scope;
 
 use crate::stage::Stage;

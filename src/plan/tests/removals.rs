@@ -3,18 +3,100 @@
 use super::*;
 
 #[test]
-fn of_two_connectors_of_ours_the_older_stays_and_the_newer_is_disabled() {
+fn of_two_healthy_connectors_of_ours_the_older_stays_and_the_newer_is_disabled() {
     let mut case = Case::new(1);
     case.ours(10, 1);
     case.ours(11, 1);
     insta::assert_snapshot!(case.lines(1), @r"
-    - disable connector 11 of …1: connector 10 of ours is older and covers it too
+    - disable connector 11 of …1: connector 10 of ours is healthy and covers it too
     = keep connector 10 of …1: it last synced at 2026-11-23T04:00:00Z
-    0 to create, 0 to run, 1 to disable, 0 withheld; 1 calls to Qualys
+    0 to create, 0 to run, 1 to disable, 0 withheld; 3 calls to Qualys
     1 of 1 subscriptions in use are covered
     ");
     case.connector(10).disabled = true;
     assert!(case.plan(1).is_empty(), "a disabled one covers nothing, so the newer stays");
+}
+
+/// The connectors that a plan disables, and those that stay instead.
+fn disabled(plan: &Plan) -> Vec<(i64, i64)> {
+    let ids = |action: &Action| match action {
+        Action::Disable { connector, proof: DisableProof::Twin { stays }, .. } => {
+            Some((connector.0, stays.0))
+        }
+        _ => None,
+    };
+    plan.wanted().filter_map(ids).collect()
+}
+
+#[test]
+fn of_several_connectors_of_ours_the_healthy_one_stays() {
+    type Change = fn(&mut Connector);
+    let changes: [Change; 6] = [
+        |one| one.state = ConnectorState::FinishedErrors,
+        |one| one.state = ConnectorState::Disabled,
+        |one| one.state = ConnectorState::Other("ODD".into()),
+        |one| one.last_sync = None,
+        |one| one.last_sync = Some(at(0)),
+        |one| (one.state, one.last_sync) = (ConnectorState::Queued, None),
+    ];
+    for change in changes {
+        let mut case = Case::new(1);
+        for id in [10, 11, 12] {
+            case.ours(id, 1).last_sync = Some(at(300));
+        }
+        change(case.connector(10));
+        assert_eq!(disabled(&case.plan(301)), [(10, 11), (12, 11)]);
+    }
+    let mut case = Case::new(1);
+    case.ours(10, 1).state = ConnectorState::Running;
+    case.ours(11, 1);
+    case.plan(0);
+    for id in [10, 11] {
+        case.connector(id).last_sync = Some(at(300));
+    }
+    assert_eq!(disabled(&case.plan(301)), [(10, 11)], "a stuck one is not healthy");
+}
+
+#[test]
+fn while_no_connector_of_ours_is_healthy_none_is_disabled_and_all_are_named() {
+    let mut case = Case::new(1);
+    case.ours(10, 1).state = ConnectorState::FinishedErrors;
+    case.ours(11, 1).last_sync = None;
+    insta::assert_snapshot!(case.lines(1), @r"
+    ~ run connector 11 of …1: it has never synced
+    = keep connector 10 of …1: its last sync failed or was refused (1 in a row); the next try is at 2026-11-23T04:16:00Z
+    = keep connector 10 of …1: its last sync failed (FINISHED_ERRORS), and connector 11 of ours, which covers the subscription too, is not healthy either: neither is disabled
+    = keep connector 11 of …1: it has never finished a sync, and connector 10 of ours, which covers the subscription too, is not healthy either: neither is disabled
+    0 to create, 1 to run, 0 to disable, 0 withheld; 1 calls to Qualys
+    0 of 1 subscriptions in use are covered
+    ");
+}
+
+#[test]
+fn a_connector_that_states_no_subscription_is_never_disabled_on_its_mark_alone() {
+    for unstated in [&[11][..], &[10], &[10, 11]] {
+        let mut case = Case::new(1);
+        case.ours(10, 1);
+        case.ours(11, 1);
+        for id in unstated {
+            case.connector(*id).subscription = None;
+        }
+        let text = case.lines(1);
+        assert!(case.plan(1).is_empty(), "{text}");
+        for id in unstated {
+            let name = format!("= keep connector {id} of …1: connector {} of ours covers", 21 - id);
+            assert!(text.contains(&name), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_connector_that_we_disabled_is_not_taken_for_one_that_others_disabled() {
+    let mut case = Case::new(1);
+    case.ours(10, 1).disabled = true;
+    let record = DisabledByUs::new(sub(1), at(0), DisableProof::Twin { stays: ConnectorId(11) });
+    case.state.disabled.insert(ConnectorId(10), record);
+    assert!(case.lines(1).contains("= keep connector 10 of …1: we disabled it at 2026-11-23T04:00:00Z"));
 }
 
 #[test]

@@ -51,6 +51,8 @@ pub enum Kind {
     DropRow,
     /// A page has its first row twice.
     DuplicateRow,
+    /// The rows of the answer lack this field (the schema lets almost every field be missing).
+    WithoutField(&'static str),
 }
 
 impl Kind {
@@ -66,6 +68,7 @@ impl Kind {
                 | Self::WrongCount(_)
                 | Self::DropRow
                 | Self::DuplicateRow
+                | Self::WithoutField(_)
         )
     }
 }

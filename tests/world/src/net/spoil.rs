@@ -105,9 +105,21 @@ pub(super) fn after(service: Service, kind: &Kind, mut reply: Reply) -> Reply {
                 }
             });
         }),
+        Kind::WithoutField(field) => edit(&mut reply, |value| {
+            rows(value, |rows| rows.iter_mut().for_each(|row| without_field(row, field)));
+        }),
         _ => {}
     }
     reply
+}
+
+/// Removes a field from a row, which may be inside an object with the row's type as its only key.
+fn without_field(row: &mut Value, field: &str) {
+    let Some(row) = row.as_object_mut() else { return };
+    row.remove(field);
+    for inner in row.values_mut().filter_map(Value::as_object_mut) {
+        inner.remove(field);
+    }
 }
 
 fn edit(reply: &mut Reply, change: impl FnOnce(&mut Value)) {
