@@ -32,8 +32,8 @@ pub use azure::{Access, ArmManners, AzureSubscription, Machine, SubscriptionStat
 pub use calls::{Call, CallKind, Service};
 pub use faults::{Fault, Kind};
 pub use qualys::{
-    ActivationShape, App, Connector, ErrorName, Host, LastSyncName, LimitBody, Manners, OnDisabled,
-    OnDuplicate, OnRunning, Rate, Source, ToWait,
+    ActivationShape, App, Connector, DateHeader, ErrorName, Host, LastSyncForm, LastSyncName, LimitBody,
+    Manners, OnDisabled, OnDuplicate, OnRunning, Rate, Source, ToWait,
 };
 pub use subscription::Subscription;
 pub use vault::{VaultManners, VaultPermissions};

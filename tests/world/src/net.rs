@@ -77,7 +77,10 @@ pub(crate) async fn connection(
         answer(shared, door, origin, request)
     });
     // An error means that the client went away, or that a fault was requested.
-    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+    let mut http = hyper::server::conn::http1::Builder::new();
+    // Qualys has a clock of its own, so its answers get their `Date` there.
+    http.auto_date_header(!matches!(door, Door::Qualys));
+    let _ = http.serve_connection(TokioIo::new(stream), service).await;
 }
 
 async fn answer(
@@ -161,6 +164,10 @@ async fn handle(shared: &Arc<Shared>, service: Service, ask: &Ask) -> (End, Opti
     let reply = match (&kind, reply) {
         (Some(kind), Some(reply)) => Some(spoil::after(service, kind, reply)),
         (_, reply) => reply,
+    };
+    let reply = match service {
+        Service::Qualys => reply.map(|reply| shared.lock().dated(reply)),
+        _ => reply,
     };
     let sent = reply.filter(|_| !matches!(kind, Some(Kind::ResetAfter | Kind::TimeoutAfter)));
     if let (Some(reply), Some(number)) = (&sent, number) {

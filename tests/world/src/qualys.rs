@@ -20,6 +20,7 @@ mod request;
 mod seed;
 mod sync;
 mod tag_calls;
+mod times;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -39,6 +40,7 @@ pub use manners::{
     ActivationShape, ErrorName, LastSyncName, LimitBody, Manners, OnDisabled, OnDuplicate, OnRunning, Rate,
     ToWait,
 };
+pub use times::{DateHeader, LastSyncForm};
 
 /// The state of the account.
 #[derive(Debug)]

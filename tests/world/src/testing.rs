@@ -9,6 +9,7 @@ mod hosts;
 mod limits;
 mod switches;
 mod syncs;
+mod times;
 mod whole;
 
 use std::time::Duration;

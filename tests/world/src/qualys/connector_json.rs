@@ -31,7 +31,7 @@ pub(super) fn full(
             LastSyncName::LastSync => "lastSync",
             LastSyncName::LastSyncedOn => "lastSyncedOn",
         };
-        object.maybe(last_sync, one.last_sync.map(seconds));
+        object.maybe(last_sync, one.last_sync.and_then(|at| manners.last_sync_form.state(at)));
         object.maybe("nextSync", one.next_sync().map(seconds));
         object.put("connectorState", state(one, manners, now));
         object.put("type", "AZURE");

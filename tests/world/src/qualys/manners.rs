@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
+use super::times::{DateHeader, LastSyncForm};
+
 /// The answer to a second connector for a subscription, or to a name that is taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnDuplicate {
@@ -159,6 +161,12 @@ pub struct Manners {
     pub sparse: bool,
     /// The name of the field with the time of the last sync.
     pub last_sync_name: LastSyncName,
+    /// How the time of the last sync is stated. [`crate::World::last_sync_form`] sets it.
+    pub last_sync_form: LastSyncForm,
+    /// How far Qualys's clock is ahead; behind if negative. Default none. [`crate::World::qualys_clock_off_by`] sets it.
+    pub clock_off_by: SignedDuration,
+    /// The `Date` header of answers. [`crate::World::date_header`] sets it.
+    pub date_header: DateHeader,
     /// The name of the field with the last error.
     pub error_name: ErrorName,
     /// The name of the object around an error row. Not observed in JSON; default the class name in the schema.
@@ -214,6 +222,9 @@ impl Default for Manners {
             search_lists_deleted: false,
             sparse: false,
             last_sync_name: LastSyncName::LastSync,
+            last_sync_form: LastSyncForm::Zoned,
+            clock_off_by: SignedDuration::ZERO,
+            date_header: DateHeader::Own,
             error_name: ErrorName::LastError,
             error_row_name: "AssetDataConnectorErrors",
             sync_error_text: None,

@@ -75,7 +75,7 @@ impl World {
             one.authentication_key = key;
             one.cloudview_uuid = state.ids.guid(GuidKind::CloudView);
             "FINISHED_SUCCESS".clone_into(&mut one.state);
-            one.last_sync = Some(state.now());
+            one.last_sync = Some(state.qualys_now());
             let id = one.id;
             state.qualys.connectors.insert(id, one);
             id

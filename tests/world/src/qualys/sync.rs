@@ -19,7 +19,7 @@ impl State {
     pub(crate) fn progress(&mut self) {
         let now = self.now();
         if self.qualys.manners.own_schedule {
-            self.start_scheduled(now);
+            self.start_scheduled(now, self.qualys_now());
         }
         let due = |state: &Self, id: &i64| {
             let run = state.qualys.connectors.get(id).and_then(|one| one.run);
@@ -33,10 +33,10 @@ impl State {
         }
     }
 
-    fn start_scheduled(&mut self, now: Timestamp) {
+    fn start_scheduled(&mut self, now: Timestamp, by_its_clock: Timestamp) {
         let qualys = &mut self.qualys;
         for one in qualys.connectors.values_mut() {
-            if !one.deleted && one.run.is_none() && one.next_sync().is_some_and(|next| next <= now) {
+            if !one.deleted && one.run.is_none() && one.next_sync().is_some_and(|next| next <= by_its_clock) {
                 one.run = Some(Run::asked(now, SignedDuration::ZERO, qualys.manners.sync_duration));
                 qualys.pending.insert(one.id);
             }
@@ -71,6 +71,7 @@ impl State {
         let Some(one) = self.qualys.connectors.get(&id) else { return };
         let obstacle = self.obstacle(one, at);
         let (subscription, tags) = (one.subscription_id.to_ascii_lowercase(), one.default_tags.clone());
+        let at = later(at, self.qualys.manners.clock_off_by);
         if obstacle.is_none() {
             self.collect(&subscription, &tags, at);
         }
@@ -79,8 +80,10 @@ impl State {
         one.run = None;
         one.syncs += 1;
         if moves {
-            // Answers show whole seconds, and two quick syncs must not look like one.
-            let next = one.last_sync.map_or(at, |last| later(last, SignedDuration::from_secs(1)).max(at));
+            // Answers show whole seconds, and two quick syncs must not look like one. A clock that was set back is another thing.
+            let quick =
+                one.last_sync.filter(|last| at.duration_since(*last).abs() < SignedDuration::from_mins(1));
+            let next = quick.map_or(at, |last| later(last, SignedDuration::from_secs(1)).max(at));
             one.last_sync = Some(next);
         }
         "FINISHED_SUCCESS".clone_into(&mut one.state);
