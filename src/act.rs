@@ -58,13 +58,13 @@ impl Template {
 /// Carries the actions out, one kind after another. Returns their outcomes in that order, and in the plan's order within a
 /// kind.
 ///
-/// `connectors`: as they were observed, by id.
+/// `connectors`: as they were observed, by id. `template`: none while no connector can be created, for want of the secret.
 pub async fn act(
     session: &Session<'_>,
     actions: &[Action],
     connectors: &BTreeMap<ConnectorId, Connector>,
     policy: &Policy,
-    template: &Template,
+    template: Option<&Template>,
     deadline: Instant,
 ) -> Vec<Outcome> {
     let stop = Mutex::default();
@@ -89,7 +89,7 @@ struct Execution<'a> {
     session: &'a Session<'a>,
     connectors: &'a BTreeMap<ConnectorId, Connector>,
     policy: &'a Policy,
-    template: &'a Template,
+    template: Option<&'a Template>,
     deadline: Instant,
     /// Why no further action begins.
     stop: Mutex<Option<NotStarted>>,
@@ -108,9 +108,12 @@ impl Execution<'_> {
     async fn send(&self, action: &Action) -> ActionResult {
         match action {
             Action::Create { subscription, name, description, look_first, known } => {
+                let Some(template) = self.template else {
+                    return ActionResult::NotStarted { because: NotStarted::NoConnectorSecret };
+                };
                 match self.existing(*subscription, *look_first, *known).await {
                     Ok(Some(id)) => ActionResult::AlreadyThere { id },
-                    Ok(None) => self.create(*subscription, name, description).await,
+                    Ok(None) => self.create(template, *subscription, name, description).await,
                     // If the search failed, nothing is created, because unknown is not absent. Nothing was sent.
                     Err(error) => self.failed(&error, false),
                 }
@@ -177,18 +180,24 @@ impl Execution<'_> {
         Ok(None)
     }
 
-    async fn create(&self, subscription: SubscriptionId, name: &str, description: &str) -> ActionResult {
+    async fn create(
+        &self,
+        template: &Template,
+        subscription: SubscriptionId,
+        name: &str,
+        description: &str,
+    ) -> ActionResult {
         let new = NewConnector {
             name: name.to_owned(),
             description: description.to_owned(),
-            application: self.template.application,
-            directory: self.template.directory,
+            application: template.application,
+            directory: template.directory,
             subscription,
-            secret: self.template.secret.clone(),
-            apps: self.template.apps.clone(),
-            modules: self.template.modules.clone(),
-            tags: self.template.tags.clone(),
-            run_frequency_minutes: self.template.run_frequency_minutes,
+            secret: template.secret.clone(),
+            apps: template.apps.clone(),
+            modules: template.modules.clone(),
+            tags: template.tags.clone(),
+            run_frequency_minutes: template.run_frequency_minutes,
         };
         let error = match self.session.qualys().create(&new).await {
             Ok(id) => return ActionResult::Done { id, found_after: None },

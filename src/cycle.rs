@@ -139,9 +139,12 @@ impl Cycle<'_> {
         let steps = async {
             let observed = problems.take_from(self.observe(&access, &inbox, &mut state).await);
             let plan = problems.take_from(self.plan(observed.as_ref(), allowed, &state).await?);
+            let secret = problems.take_from(self.connector_secret(&access, allowed).await);
             let planned = observed.as_ref().zip(plan.as_ref());
-            let outcomes = self.act(&access, planned, allowed, &mut state).await?;
-            let snapshot = self.snapshot(&access, planned, &outcomes, allowed, &inbox, &mut state).await;
+            let outcomes = self.act(&access, planned, secret, allowed, &mut state).await?;
+            let asked = self.settlement(&state, observed.as_ref(), plan.as_ref(), &outcomes);
+            let asked = asked.snapshot_requested(&inbox);
+            let snapshot = self.snapshot(&access, observed.as_ref(), asked, allowed, &mut state).await;
             Ok::<_, CycleError>((observed, plan, outcomes, snapshot))
         };
         let steps = steps.await;

@@ -8,11 +8,12 @@ mod qualys;
 
 use crate::account::Login;
 use crate::app::App;
-use crate::cycle::secrets::{NEEDED, read_each};
+use crate::cycle::secrets::{LOGIN, read_connector, read_login};
 use crate::model::{after, elapsed};
 use crate::plan::Mode;
 use crate::qualys::QualysError;
 use crate::report::chain;
+use crate::secrets::{CONNECTOR_CLIENT_SECRET, Secret, SecretError};
 use crate::state::SCHEMA_VERSION;
 use crate::store::{BlobKey, Condition, Container, StoreError};
 use jiff::Timestamp;
@@ -61,7 +62,8 @@ pub async fn examine(app: &App, now: Timestamp) -> Findings {
     let mode = format!("{:?}", app.tenant.policy.mode).to_lowercase();
     findings.ok("settings", format!("complete; MODE is {mode}"));
     let stored = findings.storage(app).await;
-    let login = findings.secrets(app, now).await;
+    let login = findings.login(app, now).await;
+    findings.connector_secret(app, now).await;
     if app.tenant.policy.mode == Mode::Paused {
         let why = "MODE is paused, which calls neither Azure Resource Manager nor Qualys";
         findings.skipped("ARM", why.to_owned());
@@ -132,33 +134,47 @@ impl Findings {
         control.is_ok()
     }
 
-    /// Checks each secret that a cycle needs. Returns those for Qualys, if both can be used.
-    async fn secrets(&mut self, app: &App, now: Timestamp) -> Option<Login> {
-        let read = read_each(&app.tenant.secrets, now).await;
-        for (name, secret) in NEEDED.iter().zip(&read) {
-            let check = format!("secret {name}");
-            match secret {
-                Err(error) => self.failed(
-                    &check,
-                    error,
-                    "store the secret under that name, or correct KEY_VAULT_URL or SECRETS",
-                ),
-                Ok(secret) => match secret.expires {
-                    None => self.ok(&check, "it exists".into()),
-                    Some(at) if at >= after(now, SOON) => {
-                        self.ok(&check, format!("it exists and expires at {at}"));
-                    }
-                    Some(at) => {
-                        let days = elapsed(at, now).as_secs() / (24 * 3600);
-                        let to_do = "add a new version before then".to_owned();
-                        let found = format!("it exists, and expires in {days} days, at {at}");
-                        self.add(&check, Verdict::Ok, found, Some(to_do));
-                    }
-                },
-            }
+    /// Checks the two secrets for Qualys. Returns them, if both can be used.
+    async fn login(&mut self, app: &App, now: Timestamp) -> Option<Login> {
+        let [username, password] = read_login(&app.tenant.secrets, now).await;
+        for (name, secret) in LOGIN.into_iter().zip([&username, &password]) {
+            self.secret(name, secret, now);
         }
-        let [username, password, _] = read;
         Some(Login { username: username.ok()?, password: password.ok()? })
+    }
+
+    /// Checks the secret of new connectors, in the one mode that creates some.
+    async fn connector_secret(&mut self, app: &App, now: Timestamp) {
+        let mode = app.tenant.policy.mode;
+        if mode == Mode::Enforce {
+            let read = read_connector(&app.tenant.secrets, now).await;
+            return self.secret(CONNECTOR_CLIENT_SECRET, &read, now);
+        }
+        let mode = format!("{mode:?}").to_lowercase();
+        let why = format!("MODE is {mode}, which never reads it. MODE=enforce needs it, and checks it here");
+        self.skipped(&format!("secret {CONNECTOR_CLIENT_SECRET}"), why);
+    }
+
+    fn secret(&mut self, name: &str, secret: &Result<Secret, SecretError>, now: Timestamp) {
+        let check = format!("secret {name}");
+        match secret {
+            Err(error) => {
+                let to_do = "store the secret under that name, or correct KEY_VAULT_URL or SECRETS";
+                self.failed(&check, error, to_do);
+            }
+            Ok(secret) => match secret.expires {
+                None => self.ok(&check, "it exists".into()),
+                Some(at) if at >= after(now, SOON) => {
+                    self.ok(&check, format!("it exists and expires at {at}"));
+                }
+                Some(at) => {
+                    let days = elapsed(at, now).as_secs() / (24 * 3600);
+                    let to_do = "add a new version before then".to_owned();
+                    let found = format!("it exists, and expires in {days} days, at {at}");
+                    self.add(&check, Verdict::Ok, found, Some(to_do));
+                }
+            },
+        }
     }
 
     async fn qualys(&mut self, app: &App, login: &Login, now: Timestamp) {

@@ -8,6 +8,8 @@ use super::steps::SnapshotStep;
 use super::{Cycle, CycleError, Ran, Results};
 use crate::inbox::InboxItem;
 use crate::manifest::Latest;
+use crate::model::Observed;
+use crate::outcome::Outcome;
 use crate::plan::{Plan, Step};
 use crate::queue::Booked;
 use crate::report::{Counts, InboxLine, Report, Status};
@@ -27,7 +29,7 @@ impl Cycle<'_> {
         allowed: Allowed,
         results: Results,
     ) -> Result<Ran, CycleError> {
-        let settled = self.settled(&stored.state, inbox, allowed, &results);
+        let settled = self.settled(&stored, inbox, allowed, &results);
         let next_wake_up = self.book_next(&stored.state, allowed, &results).await?;
         let now = self.time().now();
         let report = self.report(&settled, &results, next_wake_up, now);
@@ -44,20 +46,27 @@ impl Cycle<'_> {
         Ok(Ran { report, plan: results.plan })
     }
 
+    /// What decides which items are settled, from the results so far.
+    pub(super) fn settlement<'r>(
+        &'r self,
+        state: &'r StoredState,
+        observed: Option<&'r Observed>,
+        plan: Option<&'r Plan>,
+        outcomes: &'r [Outcome],
+    ) -> Settlement<'r> {
+        let (policy, state) = (&self.tenant.policy, &state.state);
+        Settlement { policy, state, observed, plan, outcomes, now: self.time().start }
+    }
+
     fn settled<'i>(
         &self,
-        state: &TenantState,
+        state: &StoredState,
         inbox: &'i [InboxItem],
         allowed: Allowed,
         results: &Results,
     ) -> Vec<Settled<'i>> {
-        let settlement = Settlement {
-            policy: &self.tenant.policy,
-            state,
-            planned: results.observed.as_ref().zip(results.plan.as_ref()),
-            outcomes: &results.outcomes,
-            now: self.time().start,
-        };
+        let Results { observed, plan, outcomes, .. } = results;
+        let settlement = self.settlement(state, observed.as_ref(), plan.as_ref(), outcomes);
         inbox.iter().map(|item| (item, settlement.of(item).filter(|_| allowed.settles()))).collect()
     }
 

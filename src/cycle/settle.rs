@@ -15,8 +15,10 @@ use std::collections::BTreeSet;
 pub(super) struct Settlement<'a> {
     pub(super) policy: &'a Policy,
     pub(super) state: &'a TenantState,
-    /// None where the cycle did not get that far.
-    pub(super) planned: Option<(&'a Observed, &'a Plan)>,
+    /// None where Qualys could not be read.
+    pub(super) observed: Option<&'a Observed>,
+    /// None where no plan could be made, for example because Azure could not be read.
+    pub(super) plan: Option<&'a Plan>,
     pub(super) outcomes: &'a [Outcome],
     pub(super) now: Timestamp,
 }
@@ -33,7 +35,7 @@ impl Settlement<'_> {
     }
 
     fn subscription(&self, id: SubscriptionId) -> Option<String> {
-        let (observed, plan) = self.planned?;
+        let observed = self.observed?;
         if let Some(Direct::OutOfScope(why)) = observed.direct.get(&id) {
             return Some(format!("out of scope: {why}"));
         }
@@ -48,17 +50,16 @@ impl Settlement<'_> {
         if let Some(connector) = observed.connectors.values().find(|c| c.covers() == Some(id)) {
             return Some(format!("connector {} is there", connector.id));
         }
-        if plan.mode != Mode::Enforce {
-            return Some("planned; this mode writes nothing".to_owned());
+        if self.policy.mode != Mode::Enforce {
+            return self.plan.map(|_| "planned; this mode writes nothing".to_owned());
         }
         let connector = self.outcomes.iter().find_map(|outcome| outcome.connector_for(id))?;
         Some(format!("connector {connector} is there"))
     }
 
     fn request(&self, request: &SyncRequest) -> Option<String> {
-        let (_, plan) = self.planned?;
         if request.asked.plan_only {
-            return Some(format!("planned: {}", plan.hash));
+            return self.plan.map(|plan| format!("planned: {}", plan.hash));
         }
         let syncs = self.syncs(request)?;
         if !request.asked.snapshot {
@@ -81,14 +82,15 @@ impl Settlement<'_> {
 
     /// How the syncs of a request ended; none while one of them has not.
     fn syncs(&self, request: &SyncRequest) -> Option<String> {
-        let (observed, plan) = self.planned?;
         let asked = &request.asked;
         if !asked.all && asked.subscriptions.is_empty() {
             return Some("no sync was asked for".to_owned());
         }
-        if plan.mode != Mode::Enforce {
+        if self.policy.mode != Mode::Enforce {
             return Some("syncs refused: this mode starts none".to_owned());
         }
+        // Without a plan it is not known which syncs are to come.
+        let (observed, plan) = (self.observed?, self.plan?);
         let (mut ended, mut left_alone) = (0, 0);
         let all: BTreeSet<_> = observed.subscriptions.keys().chain(&asked.subscriptions).collect();
         for id in all.into_iter().filter(|id| asked.wants(**id)) {

@@ -4,9 +4,7 @@ use super::allowed::Allowed;
 use super::begin::StoredState;
 use super::due::{self, Due};
 use super::own::OwnSubscriptions;
-use super::secrets::CycleSecrets;
-use super::settle::Settlement;
-use super::{Cycle, CycleError, audit};
+use super::{Cycle, CycleError, audit, secrets};
 use crate::account::{CallsMade, Session, SignIn};
 use crate::act::{self, Template};
 use crate::inbox::InboxItem;
@@ -18,6 +16,7 @@ use crate::plan::{self, Plan};
 use crate::qualys::QualysError;
 use crate::report::{CycleStage, Problem};
 use crate::retry::chance;
+use crate::secrets::Secret;
 use crate::snapshot::{self, SnapshotError, SnapshotJob};
 use crate::state::{Endpoint, LastSnapshot};
 use crate::store::{BlobKey, Condition, StoreError, Summary};
@@ -34,24 +33,18 @@ pub(super) enum Access<'a> {
     None,
     /// Qualys asked the account to wait until then.
     Waits(Timestamp),
-    Open(SignedIn<'a>),
-}
-
-/// A session, and the secrets that the pass may send in it.
-pub(super) struct SignedIn<'a> {
-    session: Box<Session<'a>>,
-    secrets: CycleSecrets,
+    Open(Box<Session<'a>>),
 }
 
 impl Access<'_> {
     fn session(&self) -> Option<&Session<'_>> {
-        if let Self::Open(signed_in) = self { Some(&signed_in.session) } else { None }
+        if let Self::Open(session) = self { Some(session) } else { None }
     }
 
     /// Ends the session. Returns its calls, and the waits that it met.
     pub(super) async fn end(self) -> Result<CallsMade, StoreError> {
         match self {
-            Self::Open(signed_in) => signed_in.session.end().await,
+            Self::Open(session) => session.end().await,
             Self::Waits(until) => Ok(CallsMade { paused_until: Some(until), ..CallsMade::default() }),
             Self::None => Ok(CallsMade::default()),
         }
@@ -94,20 +87,20 @@ impl SnapshotStep {
 }
 
 impl<'a> Cycle<'a> {
-    /// Reads the secrets and signs in. Nothing is sent yet.
+    /// Reads the user name and the password and signs in. Nothing is sent yet.
     pub(super) async fn sign_in(&self, allowed: Allowed) -> Result<Result<Access<'a>, Problem>, CycleError> {
         if !allowed.calls() {
             return Ok(Ok(Access::None));
         }
-        let secrets = match CycleSecrets::read(&self.tenant.secrets, self.time().start).await {
-            Ok(secrets) => secrets,
+        let login = match secrets::login(&self.tenant.secrets, self.time().start).await {
+            Ok(login) => login,
             Err(error) => {
                 let advice = "store the secret under that name, or correct SECRETS";
                 return Ok(Err(Problem::new(CycleStage::Secrets, &error, advice)));
             }
         };
-        match self.visit.sign_in(&secrets.login).await {
-            Ok(SignIn::Open(session)) => Ok(Ok(Access::Open(SignedIn { session, secrets }))),
+        match self.visit.sign_in(&login).await {
+            Ok(SignIn::Open(session)) => Ok(Ok(Access::Open(session))),
             Ok(SignIn::Refused) => {
                 let error = QualysError::BadCredentials { endpoint: Endpoint::ConnectorSearch };
                 Ok(Err(Problem::new(CycleStage::Qualys, &error, error.advice())))
@@ -176,16 +169,32 @@ impl<'a> Cycle<'a> {
         Ok(Ok(Some(plan)))
     }
 
+    /// Reads the secret of new connectors, for a pass that may create some. It is read even if none is planned, so that one
+    /// that has expired is named before it is missed.
+    pub(super) async fn connector_secret(
+        &self,
+        access: &Access<'_>,
+        allowed: Allowed,
+    ) -> Result<Option<Secret>, Problem> {
+        if !allowed.acts() || access.session().is_none() {
+            return Ok(None);
+        }
+        let read = secrets::read_connector(&self.tenant.secrets, self.time().now()).await;
+        let advice = "store a valid secret under that name. Until then no connector is created; everything else goes on";
+        read.map(Some).map_err(|error| Problem::new(CycleStage::Secrets, &error, advice))
+    }
+
     /// Carries the plan out: first the intent is written to the audit, then the actions are taken, then their outcomes go
     /// into the state and the audit.
     pub(super) async fn act(
         &self,
         access: &Access<'_>,
         planned: Option<(&Observed, &Plan)>,
+        secret: Option<Secret>,
         allowed: Allowed,
         stored: &mut StoredState,
     ) -> Result<Vec<Outcome>, CycleError> {
-        let (Access::Open(signed_in), Some((observed, plan))) = (access, planned) else {
+        let (Some(session), Some((observed, plan))) = (access.session(), planned) else {
             return Ok(Vec::new());
         };
         if !allowed.acts() || plan.is_empty() {
@@ -205,9 +214,9 @@ impl<'a> Cycle<'a> {
         }
         let actions: Vec<_> = plan.wanted().cloned().collect();
         let policy = &self.tenant.policy;
-        let template = Template::new(policy, signed_in.secrets.connector.value.clone());
+        let template = secret.map(|secret| Template::new(policy, secret.value));
         let deadline = self.time().deadline;
-        let outcomes = act::act(&signed_in.session, &actions, connectors, policy, &template, deadline).await;
+        let outcomes = act::act(session, &actions, connectors, policy, template.as_ref(), deadline).await;
         stored.state.disabled = disabled_before;
         for outcome in &outcomes {
             outcome.record(&mut stored.state, connectors);
@@ -219,17 +228,17 @@ impl<'a> Cycle<'a> {
         Ok(outcomes)
     }
 
-    /// Takes a snapshot, if one is due.
+    /// Takes a snapshot, if one is due. Of what was observed it needs the connectors alone: what Azure does not say, the
+    /// state remembers. `requested`: when the latest request for one was made whose syncs are over.
     pub(super) async fn snapshot(
         &self,
         access: &Access<'_>,
-        planned: Option<(&Observed, &Plan)>,
-        outcomes: &[Outcome],
+        observed: Option<&Observed>,
+        requested: Option<Timestamp>,
         allowed: Allowed,
-        inbox: &[InboxItem],
         stored: &mut StoredState,
     ) -> SnapshotStep {
-        let (Some(session), Some((observed, _))) = (access.session(), planned) else {
+        let (Some(session), Some(observed)) = (access.session(), observed) else {
             return SnapshotStep::NotDue;
         };
         // Refused credentials are not tried again.
@@ -238,8 +247,6 @@ impl<'a> Cycle<'a> {
         }
         let Self { tenant, .. } = self;
         let now = self.time().now();
-        let settlement = Settlement { policy: &tenant.policy, state: &stored.state, planned, outcomes, now };
-        let requested = settlement.snapshot_requested(inbox);
         let why =
             match due::snapshot(&stored.state, requested, tenant.snapshot_every, tenant.snapshot_gap, now) {
                 Due::No => return SnapshotStep::NotDue,

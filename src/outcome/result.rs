@@ -52,6 +52,9 @@ pub enum NotStarted {
     LeaseLost,
     /// The cycle's time is over.
     TimeOver,
+    /// A connector cannot be created without the client secret of its service principal. The report's problem says what is
+    /// wrong with the secret.
+    NoConnectorSecret,
     /// A call failed in a way that every further call would: a limit, a lost lease, wrong credentials, no account state.
     CallsStopped {
         code: ResponseCode,
@@ -65,6 +68,7 @@ impl fmt::Display for NotStarted {
         match self {
             Self::LeaseLost => write!(f, "the account's lease was lost"),
             Self::TimeOver => write!(f, "the cycle's time is over"),
+            Self::NoConnectorSecret => write!(f, "the secret of new connectors cannot be used"),
             Self::CallsStopped { code: _, error } => f.write_str(error),
         }
     }
@@ -81,10 +85,11 @@ impl ActionResult {
         }
     }
 
-    /// Whether a later cycle must find out about it, or begin it.
+    /// Whether a cycle soon must find out about it, or begin it. Without the connectors' secret a person must act first.
     pub fn is_open(&self) -> bool {
         match self {
-            Self::Unclear { .. } | Self::NotStarted { .. } => true,
+            Self::NotStarted { because } => *because != NotStarted::NoConnectorSecret,
+            Self::Unclear { .. } => true,
             Self::Done { .. } | Self::AlreadyThere { .. } | Self::Failed { .. } | Self::Stopped { .. } => {
                 false
             }

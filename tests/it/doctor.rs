@@ -148,6 +148,21 @@ async fn a_secret_that_expires_soon_is_a_warning_and_an_expired_one_fails() {
 }
 
 #[tokio::test]
+async fn the_connector_secret_is_not_asked_for_in_a_mode_that_does_not_need_it() {
+    for mode in ["observe", "paused"] {
+        let mut stage = Stage::new().set("MODE", mode);
+        stage.settings.remove("CONNECTOR_CLIENT_SECRET");
+        stage.world.subscription("a");
+        let findings = examined(&stage).await;
+        let secret = line(&findings, "secret connector-client-secret");
+        let expected = format!(
+            "skipped secret connector-client-secret: MODE is {mode}, which never reads it. MODE=enforce needs it, and checks it here"
+        );
+        assert_eq!((secret, findings.exit_code()), (expected, 0));
+    }
+}
+
+#[tokio::test]
 async fn an_identity_that_azure_does_not_accept_or_that_sees_nothing_is_named() {
     let stage = Stage::new();
     let nothing = line(&examined(&stage).await, "ARM, subscriptions");

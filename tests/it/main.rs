@@ -37,6 +37,7 @@ mod rivals;
 mod settings;
 mod snapshots;
 mod stage;
+mod stages;
 mod stored_garbage;
 mod stores;
 mod tenants;

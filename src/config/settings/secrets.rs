@@ -62,8 +62,8 @@ pub(in crate::config) static QUALYS_PASSWORD: Setting<Secret> = Setting {
 pub(in crate::config) static CONNECTOR_CLIENT_SECRET: Setting<Secret> = Setting {
     name: "CONNECTOR_CLIENT_SECRET",
     meaning: "The client secret of `CONNECTOR_APP_ID`, sent when a connector is created.",
-    details: "Needed in every mode but `paused`; sent at no other time.",
-    values: Secret { needed: "required" },
+    details: "Only `MODE=enforce` reads it. Without it, or once it has expired, no connector is created, and everything else goes on.",
+    values: Secret { needed: "required in `enforce`" },
 };
 
 pub(in crate::config) static API_TOKEN: Setting<Secret> = Setting {
