@@ -14,6 +14,10 @@ use std::time::Duration;
 /// either visible in the lists or will never be.
 pub const ITEM_LASTS: Duration = Duration::from_hours(24);
 
+/// Items that are read, written or removed at the same time. A blob takes some 10 ms, so 5,000 items take a few seconds; a
+/// storage account serves [20,000 calls a second](https://learn.microsoft.com/azure/storage/common/scalability-targets-standard-account).
+pub const AT_ONCE: usize = 32;
+
 /// The content of an inbox item, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

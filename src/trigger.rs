@@ -12,17 +12,15 @@ mod events;
 mod functions;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod leave;
 mod message;
 mod problem;
 mod rejected;
 
 pub use drain::drain;
+pub use leave::LeaveError;
 
 use crate::app::App;
-use crate::inbox::ItemContent;
-use crate::model::{Asked, RequestId, TenantId};
-use crate::queue::{Booked, WakeUpError};
-use crate::store::{ItemName, StoreError};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, Uri, header};
@@ -133,47 +131,4 @@ async fn refuse_pages(request: Request, next: Next) -> Response {
 fn panicked(_cause: Box<dyn std::any::Any + Send + 'static>) -> Response<Body> {
     error!("A handler panicked: this is a bug in the program");
     crate::host::Answer::Failed("internal error: see the log".into()).into_response()
-}
-
-/// Why a trigger could not leave what it was given.
-#[derive(Debug, thiserror::Error)]
-pub enum LeaveError {
-    #[error("the inbox item could not be left")]
-    Inbox(#[from] StoreError),
-    /// The item is in the inbox, and the next wake-up finds it.
-    #[error("the wake-up could not be booked")]
-    WakeUp(#[from] WakeUpError),
-}
-
-impl App {
-    /// Leaves an inbox item, then books a wake-up: if the wake-up is lost, the next one finds the item.
-    ///
-    /// # Errors
-    /// When the item cannot be written or the wake-up cannot be booked.
-    pub async fn leave(
-        &self,
-        tenant: TenantId,
-        name: ItemName,
-        content: &ItemContent,
-        now: Timestamp,
-    ) -> Result<Booked, LeaveError> {
-        self.tenant.inbox.put(tenant, name, content).await?;
-        Ok(self.tenant.wake_ups.book(tenant, now, now).await?)
-    }
-
-    /// Leaves a request's inbox item and its page, then books a wake-up.
-    ///
-    /// # Errors
-    /// As [`App::leave`].
-    pub async fn leave_request(
-        &self,
-        tenant: TenantId,
-        id: &RequestId,
-        asked: &Asked,
-        by: &str,
-        now: Timestamp,
-    ) -> Result<Booked, LeaveError> {
-        self.tenant.inbox.put_request(tenant, id, asked, by, now).await?;
-        Ok(self.tenant.wake_ups.book(tenant, now, now).await?)
-    }
 }

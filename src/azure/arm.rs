@@ -26,8 +26,9 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 /// A token comes from an endpoint on this machine or from Entra within seconds.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(20);
 /// A list with more pages is taken for one without an end: ARM returns 100 to 1,000 entries a page, and a tenant has some
-/// ten thousand subscriptions at most.
-const MOST_PAGES: usize = 1000;
+/// ten thousand subscriptions at most, so 100 pages. More than 250 calls would also empty ARM's
+/// [token bucket](https://learn.microsoft.com/azure/azure-resource-manager/management/request-limits-and-throttling).
+const MOST_PAGES: usize = 250;
 /// <https://learn.microsoft.com/rest/api/resources/subscriptions/list>
 const SUBSCRIPTIONS_API: &str = "2022-12-01";
 /// <https://learn.microsoft.com/rest/api/managementgroups/management-groups/get-descendants>
@@ -138,8 +139,11 @@ impl Arm {
         deadline: Instant,
     ) -> Result<Vec<T>, ArmError> {
         let mut url = self.join(path, what)?;
-        let mut found = Vec::new();
+        let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
         for _ in 0..MOST_PAGES {
+            if !seen.insert(url.as_str().to_owned()) {
+                return Err(malformed(what, "its next link leads back to a page that was read before"));
+            }
             let bytes = self.get(&url, what, deadline).await?;
             let page: Page<T> = parse(&bytes, what)?;
             found.extend(page.value);
@@ -148,7 +152,7 @@ impl Arm {
                 Some(next) => url = next,
             }
         }
-        Err(malformed(what, "the list does not end"))
+        Err(malformed(what, &format!("it has more than {MOST_PAGES} pages, so it does not seem to end")))
     }
 
     async fn get(&self, url: &Url, what: &str, deadline: Instant) -> Result<Bytes, ArmError> {

@@ -1,6 +1,7 @@
 //! The HTTP functions. The Functions host forwards requests unchanged, so the same routes serve without a host.
 
 use super::body::FullBody;
+use super::leave::LeaveError;
 use super::now;
 use super::problem::ProblemDocument;
 use crate::app::App;
@@ -278,6 +279,9 @@ fn unavailable(cause: &(dyn std::error::Error + 'static)) -> ProblemDocument {
     let detail = match cause.downcast_ref::<StoreError>() {
         // These name the blob and what to do, and do not repeat its content.
         Some(known @ (StoreError::Unreadable { .. } | StoreError::Newer { .. })) => known.to_string(),
+        _ if matches!(cause.downcast_ref(), Some(LeaveError::TimedOut)) => {
+            format!("{cause}. Then send the request again: doing it twice does no harm")
+        }
         _ => "the storage could not be used; the log says why".to_owned(),
     };
     ProblemDocument::new(StatusCode::SERVICE_UNAVAILABLE, detail)

@@ -93,14 +93,17 @@ async fn events(
 /// Leaves inbox items. Only storage that cannot be reached is a failure.
 async fn leave(app: &App, function: &str, items: Vec<(ItemName, String)>) -> Answer {
     let now = now();
-    let count = items.len();
-    for (name, by) in items {
-        match app.leave(app.tenant.id(), name.clone(), &ItemContent::new(now, by), now).await {
-            Ok(_) => info!(item = %name, "Left inbox item `{name}`"),
-            Err(error) => return failed(function, &error),
-        }
+    let with_content = |(name, by)| (name, ItemContent::new(now, by));
+    let items: Vec<_> = items.into_iter().map(with_content).collect();
+    if !items.is_empty()
+        && let Err(error) = app.leave_all(app.tenant.id(), &items, now).await
+    {
+        return failed(function, &error);
     }
-    Answer::Ok(format!("inbox items left: {count}"))
+    for (name, _) in &items {
+        info!(item = %name, "Left inbox item `{name}`");
+    }
+    Answer::Ok(format!("inbox items left: {}", items.len()))
 }
 
 fn failed(function: &str, error: &LeaveError) -> Answer {

@@ -1,6 +1,7 @@
 //! What a function cannot use, and the record of it. All functions record such input here.
 
 use super::body::{BodyDigest, BodyError, LIMIT};
+use super::leave::in_time;
 use super::now;
 use crate::app::App;
 use crate::host::Answer;
@@ -38,7 +39,8 @@ impl Rejected {
             sha256,
         };
         let key = BlobKey::Poison(app.tenant.id(), RequestId::new(now, chance()));
-        match app.tenant.store.write(&key, &poison, Condition::New).await {
+        let written = in_time(async { Ok(app.tenant.store.write(&key, &poison, Condition::New).await?) });
+        match written.await {
             Ok(_) => Answer::Ok(format!("recorded: {why}")),
             Err(error) => {
                 let text = chain(&error);

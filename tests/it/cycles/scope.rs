@@ -3,7 +3,7 @@
 use super::{MINUTE, until_quiet};
 use crate::stage::Stage;
 use qualys_azure_inventory::report::CycleStage;
-use world::{Access, CallKind, Fault, Kind};
+use world::{Access, CallKind, Fault, Kind, LastLink};
 
 #[tokio::test]
 async fn a_management_group_that_cannot_be_read_is_named_and_the_others_go_on() {
@@ -86,4 +86,31 @@ async fn a_token_that_arm_does_not_accept_is_named_with_what_to_check() {
         "{report}"
     );
     assert!(stage.world.connectors().is_empty());
+}
+
+/// The first reading of the list of subscriptions by a cycle: its calls, and why the list counts as unreadable.
+async fn list_with(last_link: LastLink, page_size: usize) -> (usize, String) {
+    let stage = Stage::still();
+    stage.world.subscriptions("s", 3);
+    stage.world.arm_manners(|manners| (manners.last_link, manners.page_size) = (last_link, page_size));
+    let ran = stage.cycle(&stage.app().await).await;
+    assert!(stage.world.connectors().is_empty(), "a list that failed is no list");
+    let calls = stage.world.calls().into_iter().filter(|call| call.call == CallKind::ArmList).count();
+    (calls, ran.report.unreadable[0].why.clone())
+}
+
+#[tokio::test]
+async fn a_list_that_leads_back_to_a_page_already_read_has_failed() {
+    for (page_size, expected) in [(1000, 2), (1, 4)] {
+        let (calls, why) = list_with(LastLink::Back, page_size).await;
+        assert_eq!(calls, expected, "{why}");
+        assert!(why.contains("its next link leads back to a page that was read before"), "{why}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_never_ends_has_failed_after_250_pages() {
+    let (calls, why) = list_with(LastLink::Onward, 1000).await;
+    assert_eq!(calls, 250);
+    assert!(why.contains("more than 250 pages"), "{why}");
 }

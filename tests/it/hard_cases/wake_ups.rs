@@ -2,12 +2,71 @@
 
 use super::MINUTE;
 use crate::stage::{Hold, Stage, names_in};
+use axum::body::Body;
+use axum::http::Request;
+use qualys_azure_inventory::app::App;
+use qualys_azure_inventory::config::Config;
 use qualys_azure_inventory::cycle::{self, CycleResult, StartedBy};
 use qualys_azure_inventory::doctor;
 use qualys_azure_inventory::inbox::ItemContent;
 use qualys_azure_inventory::queue::{REDELIVERY, Start};
 use qualys_azure_inventory::store::ItemName;
+use qualys_azure_inventory::trigger::{Caller, router};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use tower::ServiceExt;
 use world::CallKind;
+
+/// An app whose `setting` (STORAGE or QUEUE) is an account that takes connections and never says a word; with what keeps
+/// it listening.
+async fn hung(setting: &str) -> (Stage, App, tokio::net::TcpListener) {
+    #[derive(Debug)]
+    struct Token;
+    #[async_trait::async_trait]
+    impl azure_core::credentials::TokenCredential for Token {
+        async fn get_token(
+            &self,
+            _: &[&str],
+            _: Option<azure_core::credentials::TokenRequestOptions<'_>>,
+        ) -> azure_core::Result<azure_core::credentials::AccessToken> {
+            let expires_on =
+                azure_core::time::OffsetDateTime::now_utc() + azure_core::time::Duration::hours(1);
+            Ok(azure_core::credentials::AccessToken { token: "token".into(), expires_on })
+        }
+    }
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stage = Stage::still().set(setting, "https://hung.core.windows.net");
+    let http = reqwest::Client::builder().resolve("hung.core.windows.net", silent.local_addr().unwrap());
+    let config = Config::from_lookup(|name| stage.settings.get(name).cloned()).unwrap();
+    let app = App::with_client(config, http.build().unwrap(), Arc::new(Token)).unwrap();
+    (stage, app, silent)
+}
+
+/// Event Grid waits 30 s for an answer. Time is virtual here.
+#[tokio::test(start_paused = true)]
+async fn a_trigger_answers_within_20_seconds_when_storage_or_the_queue_hangs() {
+    for setting in ["STORAGE", "QUEUE"] {
+        let (stage, app, _silent) = hung(setting).await;
+        let begun = Instant::now();
+        let item = ItemContent::new(stage.now(), "schedule");
+        app.leave(app.tenant.id(), ItemName::Timer, &item, stage.now()).await.unwrap_err();
+        assert!(begun.elapsed() <= Duration::from_millis(20_100), "{setting}: {:?}", begun.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_storage_keeps_waiting_is_answered_503_and_says_what_to_do() {
+    let (_stage, app, _silent) = hung("STORAGE").await;
+    let begun = Instant::now();
+    let ask = Request::post("/api/sync").body(Body::empty()).unwrap();
+    let answer = router(Arc::new(app), &Caller::Host).oneshot(ask).await.unwrap();
+    assert!(begun.elapsed() <= Duration::from_millis(20_100), "{:?}", begun.elapsed());
+    assert_eq!(answer.status(), 503);
+    let body = axum::body::to_bytes(answer.into_body(), 10_000).await.unwrap();
+    let body = String::from_utf8_lossy(&body);
+    assert!(body.contains("within 20 s") && body.contains("send the request again"), "{body}");
+}
 
 #[tokio::test]
 async fn an_inbox_item_that_cannot_be_left_is_named_as_such_and_books_nothing() {

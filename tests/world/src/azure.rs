@@ -57,6 +57,18 @@ pub enum Access {
     NotFound,
 }
 
+/// Where the `nextLink` of a list's last page leads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LastLink {
+    /// The last page has none.
+    #[default]
+    None,
+    /// Back to the first page, so that the list goes round for ever. Never observed.
+    Back,
+    /// On to an empty page, and from there to another one, for ever. Never observed.
+    Onward,
+}
+
 /// The switches of Resource Manager.
 #[derive(Clone, Debug)]
 pub struct ArmManners {
@@ -72,6 +84,8 @@ pub struct ArmManners {
     pub graph_lag: SignedDuration,
     /// A base address for every `nextLink`, to prove that a client does not follow a link to another host; default none.
     pub foreign_next_link: Option<String>,
+    /// Where the last page of a list leads; default nowhere.
+    pub last_link: LastLink,
     /// What `Resource Graph` answers to the managed identity; default readable.
     pub graph_access: Access,
 }
@@ -84,6 +98,7 @@ impl Default for ArmManners {
             list_lag: SignedDuration::ZERO,
             graph_lag: SignedDuration::ZERO,
             foreign_next_link: None,
+            last_link: LastLink::None,
             graph_access: Access::Readable,
         }
     }

@@ -28,7 +28,7 @@ mod tls;
 mod vault;
 mod world;
 
-pub use azure::{Access, ArmManners, AzureSubscription, Machine, SubscriptionState};
+pub use azure::{Access, ArmManners, AzureSubscription, LastLink, Machine, SubscriptionState};
 pub use calls::{Call, CallKind, Service};
 pub use faults::{Fault, Kind};
 pub use qualys::{

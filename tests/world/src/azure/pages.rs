@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::azure::ArmManners;
+use crate::azure::{ArmManners, LastLink};
 use crate::net::ask::{Ask, encoded};
 use crate::net::reply::Reply;
 
@@ -16,9 +16,15 @@ pub(super) fn page(ask: &Ask, rows: &[Value], base: &str, manners: &ArmManners) 
         .map_or(manners.page_size, |top| top.min(manners.page_size))
         .max(1);
     let here = rows.iter().skip(skip).take(size).cloned().collect::<Vec<_>>();
-    let next = skip + here.len();
+    let end = skip + here.len();
+    let next = match manners.last_link {
+        _ if end < rows.len() => Some(end),
+        LastLink::None => None,
+        LastLink::Back => Some(0),
+        LastLink::Onward => Some(skip.max(end) + 1),
+    };
     let mut body = json!({ "value": here });
-    if next < rows.len() {
+    if let Some(next) = next {
         let base = manners.foreign_next_link.as_deref().unwrap_or(base);
         let version = ask.query("api-version").unwrap_or_default();
         let top = ask.query("$top").map(|top| format!("&$top={}", encoded(top))).unwrap_or_default();
