@@ -36,7 +36,8 @@ impl App {
     /// When the HTTP client or the credential cannot be built, for example without system certificates.
     pub fn new(config: Config) -> anyhow::Result<Self> {
         let http = Self::http()?;
-        let credential = config.identity.credential(&http).context("cannot build the Azure identity")?;
+        let credential =
+            config.identity.credential(&http, config.cloud).context("cannot build the Azure identity")?;
         Self::with_client(config, http, credential)
     }
 
@@ -98,7 +99,7 @@ impl App {
             inbox,
             wake_ups,
             secrets,
-            arm: Arm::new(http, config.arm, credential, config.arm_scope),
+            arm: Arm::new(http, config.arm, credential, config.cloud.arm_scope()),
             account,
         };
         Ok(Self { tenant, event_sources: config.event_sources })

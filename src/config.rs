@@ -17,6 +17,7 @@ pub use reader::ConfigError;
 pub use serve::{ServeConfig, logging};
 pub use settings::help;
 
+use crate::azure::cloud::{Cloud, PUBLIC};
 use crate::azure::identity::Identity;
 use crate::model::{Name, Scope};
 use crate::plan::Policy;
@@ -75,8 +76,8 @@ pub struct Config {
     pub lease: Duration,
     /// `ARM_URL`, or the address of `AZURE_CLOUD`.
     pub arm: Url,
-    /// What tokens for ARM are asked for; from `AZURE_CLOUD`.
-    pub arm_scope: String,
+    /// `AZURE_CLOUD`.
+    pub cloud: Cloud,
     /// `AZURE_IDENTITY` and what it needs.
     pub identity: Identity,
 }
@@ -144,7 +145,7 @@ impl Config {
         let budget = r.bounded(&limits::CYCLE_BUDGET);
         let gap = r.bounded(&limits::CYCLE_GAP);
         let lease = r.bounded(&limits::LEASE);
-        let cloud = r.parsed(&azure::AZURE_CLOUD, platform::cloud).unwrap_or(platform::PUBLIC);
+        let cloud = r.parsed(&azure::AZURE_CLOUD, platform::cloud).unwrap_or(PUBLIC);
         let arm = r.parsed(&azure::ARM_URL, values::url).unwrap_or_else(|| cloud.arm());
         let identity = identity(r);
         let event_sources = r.list(&watch::EVENT_SOURCES);
@@ -182,7 +183,7 @@ impl Config {
             gap,
             lease,
             arm,
-            arm_scope: cloud.arm_scope(),
+            cloud,
             identity,
         })
     }

@@ -3,10 +3,10 @@
 //! What only looks like a contradiction is accepted: a `SYNC_MAX_AGE` below `RUN_FREQUENCY` (we start the syncs, and Qualys's
 //! schedule is the safety net), or a `LEASE` above `CYCLE_BUDGET` (the lease ends with its cycle).
 
-use super::platform::{Cloud, cloud_of};
 use super::reader::Reader;
 use super::settings::{azure, places, secrets, watch};
 use super::values::url;
+use crate::azure::cloud::Cloud;
 use crate::model::Scope;
 
 /// The same group or subscription in `SCOPE` and in `EXCLUDE`.
@@ -28,7 +28,7 @@ pub(super) fn other_cloud(r: &mut Reader<'_>, cloud: Cloud) {
     for setting in [&azure::ARM_URL, &places::STORAGE, &places::QUEUE, &secrets::KEY_VAULT_URL] {
         let Some(address) = r.text(setting).and_then(|text| url(&text).ok()) else { continue };
         let host = address.host_str().unwrap_or_default();
-        if let Some(other) = cloud_of(host).filter(|other| *other != cloud) {
+        if let Some(other) = Cloud::of_host(host).filter(|other| *other != cloud) {
             let problem =
                 format!("`{host}` is in the cloud `{}`, but AZURE_CLOUD is `{}`", other.name, cloud.name);
             r.wrong(setting, problem);

@@ -1,5 +1,6 @@
-//! The addresses of Qualys's platforms and of Azure's clouds.
+//! The names of Qualys's platforms and of Azure's clouds.
 
+use crate::azure::cloud::{CLOUDS, Cloud};
 use url::Url;
 
 /// Qualys's API servers, as its own scripts list them
@@ -29,58 +30,9 @@ pub(super) fn api_server(name: &str) -> Result<Url, String> {
     })
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Cloud {
-    /// As in `AZURE_CLOUD`.
-    pub(super) name: &'static str,
-    arm: &'static str,
-    /// The domains of its ARM, storage and vaults.
-    domains: [&'static str; 3],
-}
-
-pub(super) const PUBLIC: Cloud = Cloud {
-    name: "public",
-    arm: "https://management.azure.com",
-    domains: ["management.azure.com", "core.windows.net", "vault.azure.net"],
-};
-
-/// The clouds (<https://learn.microsoft.com/azure/azure-government/compare-azure-government-global-azure>,
-/// <https://learn.microsoft.com/azure/china/resources-developer-guide>).
-const CLOUDS: [Cloud; 3] = [
-    PUBLIC,
-    Cloud {
-        name: "us-government",
-        arm: "https://management.usgovcloudapi.net",
-        domains: ["management.usgovcloudapi.net", "core.usgovcloudapi.net", "vault.usgovcloudapi.net"],
-    },
-    Cloud {
-        name: "china",
-        arm: "https://management.chinacloudapi.cn",
-        domains: ["management.chinacloudapi.cn", "core.chinacloudapi.cn", "vault.azure.cn"],
-    },
-];
-
 pub(super) fn cloud(name: &str) -> Result<Cloud, String> {
     let found = CLOUDS.into_iter().find(|cloud| cloud.name == name);
     found.ok_or_else(|| "is not one of public, us-government, china".into())
-}
-
-/// The cloud whose domain a host is in; none for a host that could be in any.
-pub(super) fn cloud_of(host: &str) -> Option<Cloud> {
-    let is_in =
-        |domain: &&str| host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    CLOUDS.into_iter().find(|cloud| cloud.domains.iter().any(is_in))
-}
-
-impl Cloud {
-    pub(super) fn arm(self) -> Url {
-        // A test reads each.
-        Url::parse(self.arm).unwrap_or_else(|_| unreachable!("a constant"))
-    }
-
-    pub(super) fn arm_scope(self) -> String {
-        format!("{}/.default", self.arm)
-    }
 }
 
 #[cfg(test)]
@@ -91,9 +43,6 @@ mod tests {
     fn every_address_can_be_read() {
         for (name, _) in API_SERVERS {
             assert_eq!(api_server(name).unwrap().scheme(), "https");
-        }
-        for cloud in CLOUDS {
-            assert_eq!(cloud_of(cloud.arm().host_str().unwrap()), Some(cloud));
         }
     }
 }

@@ -25,6 +25,7 @@ mod doctor;
 mod envelopes;
 mod faults;
 mod hard_cases;
+mod identities;
 mod kills;
 mod leases;
 mod lost_answers;

@@ -51,8 +51,9 @@ pub(in crate::config) static AZURE_CLIENT_SECRET: Setting<Secret> = Setting {
 
 pub(in crate::config) static AZURE_CLOUD: Setting<Text> = Setting {
     name: "AZURE_CLOUD",
-    meaning: "The Azure cloud. It decides the address of ARM and the scope of tokens.",
-    details: "",
+    meaning: "The Azure cloud: where to sign in, the address of ARM, and for what tokens are asked.",
+    details: "One for the whole deployment: an address of another cloud is an error. With `developer-tools` the Azure CLI is \
+              told it too; for the Azure Developer CLI, set it there (`azd config set cloud.name`).",
     values: Text { default: TextDefault::Value("public"), allowed: "`public`, `us-government`, `china`" },
 };
 

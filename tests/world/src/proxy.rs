@@ -18,8 +18,13 @@ use crate::world::World;
 /// The longest request head that is read.
 const HEAD: u64 = 16 * 1024;
 
-/// The sign-in hosts of the public, US Government and China clouds (as in `azure_identity`).
-const ENTRA: [&str; 3] = ["login.microsoftonline.com", "login.microsoftonline.us", "login.chinacloudapi.cn"];
+/// The sign-in hosts of the public, US Government and China clouds, and the older one of China, which `azure_identity` has.
+const ENTRA: [&str; 4] = [
+    "login.microsoftonline.com",
+    "login.microsoftonline.us",
+    "login.partner.microsoftonline.cn",
+    "login.chinacloudapi.cn",
+];
 
 /// The hosts of Resource Manager in the same clouds.
 const ARM: [&str; 3] =

@@ -13,8 +13,14 @@ use jiff::Timestamp;
 use crate::azure::Access;
 use crate::world::World;
 
-/// The suffix in the public cloud.
-const SUFFIX: &str = ".vault.azure.net";
+/// The domains of vaults in the public, US Government and China clouds. A vault of the world has its name in each.
+const DOMAINS: [&str; 3] = ["vault.azure.net", "vault.usgovcloudapi.net", "vault.azure.cn"];
+
+/// A vault's host name, taken apart: the vault's name, and the domain of its cloud.
+pub(crate) fn parts_of(host: &str) -> Option<(&str, &'static str)> {
+    let named = |domain: &'static str| Some((host.strip_suffix(domain)?.strip_suffix('.')?, domain));
+    DOMAINS.into_iter().find_map(named)
+}
 
 /// One version of a secret.
 #[derive(Clone, Debug)]
@@ -69,7 +75,7 @@ impl Vaults {
     /// Whether `host` is a vault's name.
     pub(crate) fn has_host(&self, host: &str) -> bool {
         let host = host.to_ascii_lowercase();
-        host.strip_suffix(SUFFIX).is_some_and(|name| self.by_name.contains_key(name))
+        parts_of(&host).is_some_and(|(name, _)| self.by_name.contains_key(name))
     }
 
     fn versions(&self, vault: &str, name: &str) -> Option<&Vec<Version>> {
@@ -103,12 +109,13 @@ impl Vaults {
 }
 
 impl World {
-    /// Creates a vault unless it exists, and returns its host name, which the world's proxy accepts from now on.
+    /// Creates a vault unless it exists, and returns its host name in the public cloud. The world's proxy accepts that from
+    /// now on, and the names in the other clouds.
     pub fn vault(&self, name: &str) -> String {
         self.with(|state| {
             state.vaults.by_name.entry(name.to_ascii_lowercase()).or_default();
         });
-        format!("{}{SUFFIX}", name.to_ascii_lowercase())
+        format!("{}.{}", name.to_ascii_lowercase(), DOMAINS[0])
     }
 
     /// Sets a secret, as a new version if it exists, and returns the version. Creates the vault if necessary.

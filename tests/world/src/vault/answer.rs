@@ -11,8 +11,7 @@ use crate::entra::Token;
 use crate::net::ask::{Ask, encoded};
 use crate::net::reply::Reply;
 use crate::state::{Shared, State};
-use crate::vault::refusal::{self, AUDIENCE};
-use crate::vault::{SUFFIX, Version};
+use crate::vault::{Version, parts_of, refusal};
 
 pub(crate) use crate::vault::refusal::error;
 
@@ -32,10 +31,10 @@ pub(crate) fn answer(shared: &Shared, ask: &Ask) -> Reply {
     shared.with(|state| {
         let host = ask.header("host").unwrap_or_default().to_ascii_lowercase();
         let host = host.split(':').next().unwrap_or_default();
-        let Some(vault) = host.strip_suffix(SUFFIX).filter(|_| state.vaults.has_host(host)) else {
+        let Some((vault, domain)) = parts_of(host).filter(|_| state.vaults.has_host(host)) else {
             return refusal::error(400, "BadRequest", None, "No such vault.");
         };
-        let token = match token(state, ask) {
+        let token = match token(state, ask, &format!("https://{domain}")) {
             Ok(token) => token,
             Err(refusal) => return refusal,
         };
@@ -66,9 +65,9 @@ pub(crate) fn answer(shared: &Shared, ask: &Ask) -> Reply {
     })
 }
 
-fn token(state: &State, ask: &Ask) -> Result<Token, Reply> {
+fn token(state: &State, ask: &Ask, audience: &str) -> Result<Token, Reply> {
     let tenant = &state.azure.tenants[0];
-    let refuse = |message: &str| Err(refusal::unauthorized(tenant, &state.vaults.manners, message));
+    let refuse = |message: &str| Err(refusal::unauthorized(tenant, audience, &state.vaults.manners, message));
     let Some(header) = ask.header("authorization") else {
         return refuse("AKV10000: Request is missing a Bearer or PoP token.");
     };
@@ -79,9 +78,9 @@ fn token(state: &State, ask: &Ask) -> Result<Token, Reply> {
         return refuse("[TokenExpired] Error validating token: 'S2S12086'.");
     }
     // No slash at the end: the service refused one in 2020.
-    if token.audience != AUDIENCE {
+    if token.audience != audience {
         return refuse(&format!(
-            "AKV10022: Invalid audience. Expected {AUDIENCE}, found: {}.",
+            "AKV10022: Invalid audience. Expected {audience}, found: {}.",
             token.audience
         ));
     }

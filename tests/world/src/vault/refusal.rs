@@ -8,9 +8,6 @@ use crate::entra::{Principal, Token};
 use crate::net::reply::Reply;
 use crate::vault::{VaultManners, VaultPermissions};
 
-/// The only audience in the public cloud.
-pub(super) const AUDIENCE: &str = "https://vault.azure.net";
-
 /// An error in the form of Key Vault's, with or without an inner code.
 pub(crate) fn error(status: u16, code: &str, inner: Option<&str>, message: &str) -> Reply {
     let mut body = json!({ "error": { "code": code, "message": message } });
@@ -22,11 +19,16 @@ pub(crate) fn error(status: u16, code: &str, inner: Option<&str>, message: &str)
 }
 
 /// 401 with the challenge that tells a client where to sign in, and for which audience.
-pub(super) fn unauthorized(tenant: &str, manners: &VaultManners, message: &str) -> Reply {
-    let host = manners.challenge_host.as_deref().unwrap_or("login.microsoftonline.com");
+pub(super) fn unauthorized(tenant: &str, audience: &str, manners: &VaultManners, message: &str) -> Reply {
+    let of_cloud = match audience {
+        "https://vault.usgovcloudapi.net" => "login.microsoftonline.us",
+        "https://vault.azure.cn" => "login.partner.microsoftonline.cn",
+        _ => "login.microsoftonline.com",
+    };
+    let host = manners.challenge_host.as_deref().unwrap_or(of_cloud);
     error(401, "Unauthorized", None, message).header(
         "www-authenticate",
-        format!("Bearer authorization=\"https://{host}/{tenant}\", resource=\"{AUDIENCE}\""),
+        format!("Bearer authorization=\"https://{host}/{tenant}\", resource=\"{audience}\""),
     )
 }
 
