@@ -7,6 +7,7 @@
 
 mod api;
 mod body;
+mod delivery;
 mod drain;
 mod events;
 mod functions;
@@ -15,8 +16,10 @@ pub(crate) mod fuzz;
 mod message;
 mod problem;
 mod rejected;
+mod serving;
 
 pub use drain::drain;
+pub use serving::serve;
 
 use crate::app::App;
 use crate::inbox::ItemContent;
