@@ -7,7 +7,7 @@ use crate::doctor;
 use crate::report::chain;
 use crate::secrets;
 use crate::telemetry::{self, To};
-use crate::trigger::{Caller, drain, now, router};
+use crate::trigger::{self, Caller, drain, now, router};
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -150,13 +150,13 @@ async fn serve(app: Arc<App>, config: ServeConfig) -> anyhow::Result<ExitCode> {
     };
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     info!(%address, "Serving on http://{address}");
-    let server = axum::serve(listener, router(Arc::clone(&app), &caller));
+    let server = trigger::serve(listener, router(Arc::clone(&app), &caller), &caller);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::select! {
         // Work is safe to stop anywhere, so nothing is waited for.
         _ = terminate.recv() => info!("Stopped by SIGTERM"),
         _ = interrupt.recv() => info!("Stopped by SIGINT"),
-        result = server.into_future() => result?,
+        never = server => match never {},
         never = drain(&app), if config.host_port.is_none() => match never {},
     }
     Ok(ExitCode::SUCCESS)

@@ -5,54 +5,85 @@
 //! newer.)
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::json;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::fmt;
 
 /// One call of a function that is not an HTTP function.
+///
+/// It borrows from the body and keeps nothing else: an envelope of millions of small values needs no more memory than its
+/// text.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Invocation {
-    /// For the log.
-    #[serde(skip)]
-    pub id: String,
-    #[serde(rename = "Data")]
-    data: Map<String, Value>,
-    #[serde(rename = "Metadata")]
-    metadata: Map<String, Value>,
+pub struct Invocation<'a> {
+    #[serde(rename = "Data", borrow)]
+    data: Data<'a>,
+    #[serde(rename = "Metadata", borrow)]
+    metadata: Metadata<'a>,
 }
 
-impl Invocation {
+/// The value of the first binding: a trigger that we have sends no other.
+#[derive(Debug, Default)]
+struct Data<'a>(Option<&'a RawValue>);
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Metadata<'a> {
+    #[serde(rename = "DequeueCount", borrow)]
+    dequeue_count: Option<&'a RawValue>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Data<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct First;
+        impl<'de> Visitor<'de> for First {
+            type Value = Option<&'de RawValue>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+                let first = map.next_entry::<IgnoredAny, &RawValue>()?.map(|(_, value)| value);
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(first)
+            }
+        }
+        from.deserialize_map(First).map(Self)
+    }
+}
+
+impl<'a> Invocation<'a> {
     /// Reads the body of a request.
     ///
     /// # Errors
     /// When it is not an envelope. The text says what is wrong and does not repeat the content.
-    pub fn parse(headers: &HeaderMap, body: &Bytes) -> Result<Self, String> {
-        let invocation: Self = serde_json::from_slice(body).map_err(|error| {
+    pub fn parse(body: &'a [u8]) -> Result<Self, String> {
+        serde_json::from_slice(body).map_err(|error| {
             format!(
                 "a body that is not an invocation ({:?} error at line {}, column {})",
                 error.classify(),
                 error.line(),
                 error.column()
             )
-        })?;
-        Ok(Self { id: invocation_id(headers), ..invocation })
+        })
     }
 
-    /// What triggered the function, whatever its binding is called: the innermost object or list, otherwise the text.
-    pub fn payload(&self) -> Option<Value> {
-        self.data.values().next().map(unwrap)
+    /// What triggered the function, whatever its binding is called, as JSON: the innermost object or list, otherwise the text
+    /// in quotes.
+    pub fn payload(&self) -> Option<Cow<'a, str>> {
+        self.data.0.map(|value| unwrap(value.get()))
     }
 
     /// How often the queue has delivered this message.
     pub fn dequeue_count(&self) -> Option<i64> {
-        match unwrap(self.metadata.get("DequeueCount")?) {
-            Value::Number(number) => number.as_i64(),
-            Value::String(text) => text.trim().parse().ok(),
-            _ => None,
-        }
+        let count = unwrap(self.metadata.dequeue_count?.get());
+        count.trim_matches('"').trim().parse().ok()
     }
 }
 
@@ -64,17 +95,17 @@ pub fn invocation_id(headers: &HeaderMap) -> String {
 }
 
 /// Removes the layers of text: an object may come as it is, in a text, or in a text in a text.
-fn unwrap(value: &Value) -> Value {
+fn unwrap(json: &str) -> Cow<'_, str> {
     const LAYERS: usize = 3;
-    let mut value = value.clone();
+    let mut innermost = Cow::Borrowed(json);
     for _ in 0..LAYERS {
-        let Value::String(text) = &value else { break };
-        match serde_json::from_str(text) {
-            Ok(inner) => value = inner,
-            Err(_) => break,
+        let Ok(text) = serde_json::from_str::<String>(&innermost) else { break };
+        if serde_json::from_str::<IgnoredAny>(&text).is_err() {
+            break;
         }
+        innermost = Cow::Owned(text);
     }
-    value
+    innermost
 }
 
 /// The answer of a function.
@@ -99,9 +130,11 @@ impl IntoResponse for Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::Value;
 
     fn payload(body: &str) -> Option<Value> {
-        Invocation::parse(&HeaderMap::new(), &Bytes::copy_from_slice(body.as_bytes())).unwrap().payload()
+        let payload = Invocation::parse(body.as_bytes()).unwrap().payload();
+        payload.map(|json| serde_json::from_str(&json).unwrap())
     }
 
     #[test]
@@ -122,9 +155,8 @@ mod tests {
         let files: Vec<_> = files.filter(|file| file.extension().is_some_and(|e| e == "json")).collect();
         assert!(files.len() > 15);
         for file in files {
-            let body = Bytes::from(std::fs::read(&file).unwrap());
-            let payload = Invocation::parse(&HeaderMap::new(), &body).unwrap().payload();
-            assert!(payload.is_some(), "{}", file.display());
+            let body = std::fs::read(&file).unwrap();
+            assert!(Invocation::parse(&body).unwrap().payload().is_some(), "{}", file.display());
         }
     }
 
@@ -132,7 +164,7 @@ mod tests {
     fn the_dequeue_count_comes_in_three_forms() {
         for form in [r"2", r#""2""#, r#""\"2\"""#] {
             let body = format!(r#"{{"Data":{{}},"Metadata":{{"DequeueCount":{form}}}}}"#);
-            let invocation = Invocation::parse(&HeaderMap::new(), &Bytes::from(body)).unwrap();
+            let invocation = Invocation::parse(body.as_bytes()).unwrap();
             assert_eq!(invocation.dequeue_count(), Some(2), "{form}");
         }
     }
@@ -141,8 +173,7 @@ mod tests {
     fn a_body_that_is_not_an_envelope_is_reported_without_its_content() {
         let deep = "[".repeat(100_000);
         for body in ["", "s3cret", "[1]", "null", deep.as_str(), "{\"Data\":\"s3cret\"}"] {
-            let error =
-                Invocation::parse(&HeaderMap::new(), &Bytes::copy_from_slice(body.as_bytes())).unwrap_err();
+            let error = Invocation::parse(body.as_bytes()).unwrap_err();
             assert!(!error.contains("s3cret"), "{error}");
         }
     }

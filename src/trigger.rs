@@ -7,6 +7,7 @@
 
 mod api;
 mod body;
+mod delivery;
 mod drain;
 mod events;
 mod functions;
@@ -16,9 +17,11 @@ mod leave;
 mod message;
 mod problem;
 mod rejected;
+mod serving;
 
 pub use drain::drain;
 pub use leave::LeaveError;
+pub use serving::serve;
 
 use crate::app::App;
 use axum::body::Body;

@@ -80,7 +80,9 @@ impl AzureQueue {
         let Some(ReceivedMessage { message_id, pop_receipt, message_text, .. }) = call(receive).await? else {
             return Ok(None);
         };
-        let text = BASE64_STANDARD.decode(message_text.unwrap_or_default()).unwrap_or_default();
+        let message_text = message_text.unwrap_or_default();
+        // A message that is not base64 is none of ours. It is recorded by its own text, not as an empty one.
+        let text = BASE64_STANDARD.decode(&message_text).unwrap_or(message_text.into_bytes());
         Ok(Some(AzureMessage {
             text: String::from_utf8_lossy(&text).into_owned(),
             id: message_id.unwrap_or_default(),

@@ -25,6 +25,8 @@ use tracing::error;
 
 /// The most subscriptions in one request. For more, ask for all of them.
 const MOST_SUBSCRIPTIONS: usize = 1000;
+/// The largest body of `POST /api/sync`: that many subscriptions take 40 kB.
+const MOST_BYTES: usize = 256 * 1024;
 
 /// The parameters of `POST /api/sync`, from its query and its body.
 #[derive(Debug, Default)]
@@ -39,10 +41,10 @@ pub(super) struct SyncParameters {
 pub(super) async fn sync(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,
-    FullBody(body): FullBody,
+    body: FullBody<MOST_BYTES>,
 ) -> Result<Response, ProblemDocument> {
     let tenant = app.tenant.id();
-    let asked = SyncParameters::read(&query.unwrap_or_default(), &body)?.asked(tenant)?;
+    let asked = SyncParameters::read(&query.unwrap_or_default(), &body.bytes)?.asked(tenant)?;
     let now = now();
     let id = RequestId::new(now, chance());
     app.leave_request(tenant, &id, &asked, "manual-sync", now).await.map_err(|error| unavailable(&error))?;

@@ -4,7 +4,14 @@
 //! `topic`) and `CloudEvents` (`type`, `source`). Events contain personal data (`claims`), so no event is ever logged.
 
 use crate::model::{SubscriptionId, TenantId};
-use serde_json::Value;
+use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use std::fmt;
+
+/// The most events of one delivery. Event Grid batches at most 5,000, or 1 MB of them
+/// (<https://learn.microsoft.com/azure/event-grid/delivery-and-retry>), and the Functions host passes them on one by one.
+pub(super) const MOST_EVENTS: usize = 10_000;
 
 /// ARM operations on subscriptions, in lower case, since their case varies.
 /// <https://learn.microsoft.com/azure/role-based-access-control/resource-provider-operations>
@@ -32,34 +39,92 @@ pub(super) enum EventSubject {
 
 /// The part of an event that we read.
 #[derive(Debug)]
-pub(super) struct Event<'a> {
-    pub(super) kind: &'a str,
-    source: &'a str,
-    subject: &'a str,
-    data: &'a Value,
+pub(super) struct Event {
+    kind: String,
+    source: String,
+    subject: String,
+    data: EventData,
 }
 
-/// The events of a delivery, which holds one or a list; none for an entry that is not an event.
-pub(super) fn all(payload: &Value) -> Vec<Option<Event<'_>>> {
-    match payload {
-        Value::Array(events) => events.iter().map(Event::of).collect(),
-        event => vec![Event::of(event)],
+/// The part of an event's data that we read. Names are compared without case, and trimmed: a published sample has spaces
+/// around some.
+#[derive(Debug, Default)]
+struct EventData {
+    operation_name: Option<String>,
+    tenant_id: Option<String>,
+    subscription_id: Option<String>,
+    resource_uri: Option<String>,
+}
+
+/// A delivery of more than [`MOST_EVENTS`] events.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a delivery of more than {MOST_EVENTS} events: send it in smaller batches")]
+pub(super) struct TooManyEvents;
+
+/// Gives the events of a delivery, which holds one or a list, to `take`, one by one; none for an entry that is not an event.
+/// It stops at the first event too many, so that no list takes long or needs memory. `json` is JSON.
+///
+/// # Errors
+/// When there are too many. Those before have been given to `take`.
+pub(super) fn read(json: &str, take: &mut dyn FnMut(Option<Event>)) -> Result<(), TooManyEvents> {
+    struct Events<'t>(&'t mut dyn FnMut(Option<Event>));
+    impl<'de> Visitor<'de> for Events<'_> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list")
+        }
+
+        fn visit_seq<S: SeqAccess<'de>>(self, mut list: S) -> Result<(), S::Error> {
+            let mut count = 0;
+            while let Some(event) = list.next_element::<&RawValue>()? {
+                count += 1;
+                if count > MOST_EVENTS {
+                    return Err(S::Error::custom(TooManyEvents));
+                }
+                (self.0)(Event::of(event.get()));
+            }
+            Ok(())
+        }
     }
+    if !json.starts_with('[') {
+        take(Event::of(json));
+        return Ok(());
+    }
+    serde_json::Deserializer::from_str(json).deserialize_seq(Events(take)).map_err(|_| TooManyEvents)
 }
 
-impl<'a> Event<'a> {
-    fn of(value: &'a Value) -> Option<Self> {
-        let text = |name: &str| value.get(name).and_then(Value::as_str);
-        let (kind, source) = if value.get("specversion").is_some() {
-            (text("type")?, text("source")?)
+impl Event {
+    fn of(json: &str) -> Option<Self> {
+        /// Of both schemas. A member of the wrong type does not spoil the others.
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Members<'a> {
+            #[serde(borrow)]
+            specversion: Option<&'a RawValue>,
+            #[serde(rename = "type")]
+            kind: Option<&'a RawValue>,
+            source: Option<&'a RawValue>,
+            #[serde(rename = "eventType")]
+            grid_kind: Option<&'a RawValue>,
+            topic: Option<&'a RawValue>,
+            subject: Option<&'a RawValue>,
+            data: Option<&'a RawValue>,
+        }
+        // A list would be read as the members in their order.
+        let members: Members<'_> =
+            json.starts_with('{').then(|| serde_json::from_str(json).ok()).flatten()?;
+        let (kind, source) = if members.specversion.is_some() {
+            (members.kind, members.source)
         } else {
-            (text("eventType")?, text("topic")?)
+            (members.grid_kind, members.topic)
         };
+        let data = members.data.and_then(|data| serde_json::from_str(data.get()).ok());
         Some(Self {
-            kind,
-            source,
-            subject: text("subject").unwrap_or_default(),
-            data: value.get("data").unwrap_or(&Value::Null),
+            kind: text(kind)?,
+            source: text(source)?,
+            subject: text(members.subject).unwrap_or_default(),
+            data: data.unwrap_or_default(),
         })
     }
 
@@ -80,22 +145,51 @@ impl<'a> Event<'a> {
             source.strip_prefix(&allowed).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         })
     }
+}
 
-    /// A text of the event's data. Names are compared without case, and trimmed: a published sample has spaces around some.
-    fn text(&self, name: &str) -> Option<&'a str> {
-        let data = self.data.as_object()?;
-        data.iter()
-            .find(|(key, _)| key.trim().eq_ignore_ascii_case(name))
-            .and_then(|(_, value)| value.as_str())
+fn text(value: Option<&RawValue>) -> Option<String> {
+    serde_json::from_str(value?.get()).ok()
+}
+
+impl<'de> Deserialize<'de> for EventData {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = EventData;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<EventData, M::Error> {
+                let mut data = EventData::default();
+                while let Some(name) = map.next_key::<String>()? {
+                    let place = match name.trim().to_ascii_lowercase().as_str() {
+                        "operationname" => &mut data.operation_name,
+                        "tenantid" => &mut data.tenant_id,
+                        "subscriptionid" => &mut data.subscription_id,
+                        "resourceuri" => &mut data.resource_uri,
+                        _ => {
+                            map.next_value::<IgnoredAny>()?;
+                            continue;
+                        }
+                    };
+                    let value = map.next_value::<&RawValue>()?;
+                    *place = place.take().or_else(|| text(Some(value)));
+                }
+                Ok(data)
+            }
+        }
+        from.deserialize_map(Members)
     }
 }
 
-pub(super) fn about_subscriptions(event: &Event<'_>, tenant: TenantId) -> EventSubject {
+pub(super) fn about_subscriptions(event: &Event, tenant: TenantId) -> EventSubject {
     let kind = event.kind.to_lowercase();
     let known = if kind.starts_with("microsoft.policyinsights.policystate") {
         true
     } else if kind.starts_with("microsoft.resources.resource") {
-        let operation = event.text("operationName").unwrap_or_default().to_lowercase();
+        let operation = event.data.operation_name.as_deref().unwrap_or_default().to_lowercase();
         if !OPERATIONS.contains(&operation.as_str()) {
             return EventSubject::Ignored("its operation is not about subscriptions");
         }
@@ -112,14 +206,14 @@ pub(super) fn about_subscriptions(event: &Event<'_>, tenant: TenantId) -> EventS
     if !known {
         return EventSubject::Ignored("its type is not about subscriptions");
     }
-    if event.text("tenantId").and_then(|id| id.parse::<TenantId>().ok()).is_some_and(|other| other != tenant)
-    {
+    let of = event.data.tenant_id.as_ref().and_then(|id| id.parse::<TenantId>().ok());
+    if of.is_some_and(|other| other != tenant) {
         return EventSubject::Ignored("it comes from another directory");
     }
-    let named = event.text("subscriptionId").and_then(|id| id.parse().ok());
+    let named = event.data.subscription_id.as_ref().and_then(|id| id.parse().ok());
     match named
-        .or_else(|| in_path(event.subject))
-        .or_else(|| in_path(event.text("resourceUri").unwrap_or_default()))
+        .or_else(|| in_path(&event.subject))
+        .or_else(|| in_path(event.data.resource_uri.as_deref().unwrap_or_default()))
     {
         Some(subscription) => EventSubject::Subscription(subscription),
         None => EventSubject::Ignored("it names no subscription"),
@@ -127,7 +221,7 @@ pub(super) fn about_subscriptions(event: &Event<'_>, tenant: TenantId) -> EventS
 }
 
 /// The cycle itself reads when a secret expires.
-pub(super) fn about_secrets(event: &Event<'_>, _tenant: TenantId) -> EventSubject {
+pub(super) fn about_secrets(event: &Event, _tenant: TenantId) -> EventSubject {
     let known = ["secretnewversioncreated", "secretnearexpiry", "secretexpired"];
     let kind = event.kind.to_lowercase();
     match kind.strip_prefix("microsoft.keyvault.") {
@@ -150,13 +244,19 @@ fn in_path(path: &str) -> Option<SubscriptionId> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
     use uuid::Uuid;
 
     const SUBSCRIPTION: &str = "aaaaaaaa-0000-0000-0000-000000000001";
 
     fn tenant() -> TenantId {
         TenantId::new(Uuid::from_u128(1))
+    }
+
+    fn all(delivery: &Value) -> Vec<Option<Event>> {
+        let mut events = Vec::new();
+        read(&delivery.to_string(), &mut |event| events.push(event)).unwrap();
+        events
     }
 
     fn said(event: &Value) -> EventSubject {
@@ -206,8 +306,32 @@ mod tests {
         ] {
             assert_eq!(said(&event), EventSubject::Ignored(why), "{event}");
         }
-        assert!(all(&json!({ "hello": 1 }))[0].is_none());
-        assert!(all(&json!("text"))[0].is_none());
+        let list = json!(["1.0", "a", "b", "c", "d", "e", {}]);
+        for entry in [json!({ "hello": 1 }), json!("text"), json!(null), json!([list])] {
+            assert!(all(&entry)[0].is_none(), "{entry}");
+        }
+    }
+
+    #[test]
+    fn a_delivery_of_more_events_than_event_grid_sends_is_stopped_early() {
+        let mut seen = 0;
+        let mut list = |count: usize| {
+            seen = 0;
+            read(&format!("[{}]", vec!["{}"; count].join(",")), &mut |_| seen += 1)
+        };
+        assert_eq!(list(MOST_EVENTS), Ok(()));
+        assert_eq!(list(MOST_EVENTS + 1), Err(TooManyEvents));
+        assert_eq!(list(1_000_000), Err(TooManyEvents));
+        assert_eq!(seen, MOST_EVENTS, "the rest is not even read");
+    }
+
+    #[test]
+    fn members_of_the_wrong_type_spoil_only_themselves() {
+        let event = json!({ "eventType": "Microsoft.PolicyInsights.PolicyStateCreated", "topic": "/t", "subject": 7,
+            "data": { " SubscriptionID ": SUBSCRIPTION, "tenantId": [1], "operationName": { "a": null } } });
+        assert_eq!(said(&event), EventSubject::Subscription(SUBSCRIPTION.parse().unwrap()));
+        let event = json!({ "eventType": "Microsoft.PolicyInsights.PolicyStateCreated", "topic": "/t", "data": "text" });
+        assert_eq!(said(&event), EventSubject::Ignored("it names no subscription"));
     }
 
     #[test]

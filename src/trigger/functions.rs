@@ -1,7 +1,8 @@
 //! The functions that speak the host's envelope.
 
 use super::body::{BodyDigest, BodyError, FullBody};
-use super::events::{self, EventSubject};
+use super::delivery::{Delivery, Wanted};
+use super::events::{self, Event, EventSubject};
 use super::rejected::Rejected;
 use super::{LeaveError, message, now};
 use crate::app::App;
@@ -12,10 +13,12 @@ use crate::report::chain;
 use crate::store::ItemName;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use tracing::{Instrument, error, info, info_span, warn};
+use tracing::{Instrument, error, info, info_span};
+
+/// Names of items in a log line.
+const NAMES_SHOWN: usize = 5;
 
 /// A body is read even where it says nothing, and its errors are handled by the function.
 type BodyResult = Result<FullBody, BodyError>;
@@ -28,7 +31,7 @@ fn span(function: &'static str, headers: &HeaderMap) -> tracing::Span {
 /// A tick of the timer. Its body says nothing, but an answer before its end would close the connection while the host is
 /// still writing to it.
 pub(super) async fn schedule(State(app): State<Arc<App>>, headers: HeaderMap, _body: BodyResult) -> Answer {
-    leave(&app, "schedule", vec![(ItemName::Timer, "schedule".to_owned())])
+    leave(&app, "schedule", BTreeMap::from([(ItemName::Timer, "schedule".to_owned())]))
         .instrument(span("schedule", &headers))
         .await
 }
@@ -54,56 +57,43 @@ async fn events(
     function: &'static str,
     headers: &HeaderMap,
     body: BodyResult,
-    read: fn(&events::Event<'_>, TenantId) -> EventSubject,
+    about: fn(&Event, TenantId) -> EventSubject,
 ) -> Answer {
+    let sources = app.event_sources.clone();
+    let wanted = Wanted { function, tenant: app.tenant.id(), sources, about };
     let work = async {
-        let payload = match invocation(headers, body) {
-            Ok((invocation, _)) => invocation.payload().unwrap_or(Value::Null),
-            Err(rejected) => return rejected.record(app, function).await,
+        let delivery = match body {
+            Ok(body) => body.decode(move |body| Delivery::read(body, &wanted)).await,
+            Err(error) => Err(error.into()),
         };
-        let mut items = BTreeSet::new();
-        for event in events::all(&payload) {
-            let Some(event) = event else {
-                warn!("Ignored an input that is not an event");
-                continue;
-            };
-            let kind = event.kind_for_log();
-            let subject = if event.is_from(&app.event_sources) {
-                read(&event, app.tenant.id())
-            } else {
-                EventSubject::Ignored("EVENT_SOURCES does not name its source")
-            };
-            match subject {
-                EventSubject::Subscription(id) => {
-                    items.insert((ItemName::Subscription(id), format!("{function}: {kind}")));
-                }
-                EventSubject::Secret => {
-                    items.insert((ItemName::Secret, format!("{function}: {kind}")));
-                }
-                EventSubject::Ignored(why) => {
-                    info!(event.kind = kind, "Ignored an event of type `{kind}`: {why}");
-                }
+        match delivery {
+            Ok(delivery) => {
+                delivery.ignored.log();
+                leave(app, function, delivery.items).await
             }
+            Err(rejected) => rejected.record(app, function).await,
         }
-        leave(app, function, items.into_iter().collect()).await
     };
     work.instrument(span(function, headers)).await
 }
 
-/// Leaves inbox items. Only storage that cannot be reached is a failure.
-async fn leave(app: &App, function: &str, items: Vec<(ItemName, String)>) -> Answer {
-    let now = now();
-    let with_content = |(name, by)| (name, ItemContent::new(now, by));
-    let items: Vec<_> = items.into_iter().map(with_content).collect();
+/// Leaves inbox items, each with who asks for it. Only storage that cannot be reached is a failure.
+async fn leave(app: &App, function: &str, items: BTreeMap<ItemName, String>) -> Answer {
+    let (now, count) = (now(), items.len());
+    let shown = items.keys().take(NAMES_SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let items: Vec<_> = items.into_iter().map(|(name, by)| (name, ItemContent::new(now, by))).collect();
     if !items.is_empty()
         && let Err(error) = app.leave_all(app.tenant.id(), &items, now).await
     {
         return failed(function, &error);
     }
-    for (name, _) in &items {
-        info!(item = %name, "Left inbox item `{name}`");
+    match count {
+        0 => {}
+        1 => info!(items = count, "Left inbox item {shown}"),
+        2..=NAMES_SHOWN => info!(items = count, "Left inbox items {shown}"),
+        _ => info!(items = count, "Left {count} inbox items: {shown} and others"),
     }
-    Answer::Ok(format!("inbox items left: {}", items.len()))
+    Answer::Ok(format!("inbox items left: {count}"))
 }
 
 fn failed(function: &str, error: &LeaveError) -> Answer {
@@ -115,24 +105,30 @@ fn failed(function: &str, error: &LeaveError) -> Answer {
 /// A message of the queue.
 pub(super) async fn cycle(State(app): State<Arc<App>>, headers: HeaderMap, body: BodyResult) -> Answer {
     let work = async {
-        match invocation(&headers, body) {
-            Ok((invocation, body)) => {
-                let text = invocation.payload().unwrap_or(Value::Null).to_string();
-                message::serve(&app, &text, &body.0).await
-            }
+        match received(body).await {
+            Ok(Message { text, .. }) => message::serve(&app, &text, text.as_bytes()).await,
             Err(rejected) => rejected.record(&app, "cycle").await,
         }
     };
     work.instrument(span("cycle", &headers)).await
 }
 
-/// The invocation in a body, and the body.
-fn invocation(headers: &HeaderMap, body: BodyResult) -> Result<(Invocation, FullBody), Rejected> {
-    let body = body?;
-    match Invocation::parse(headers, &body.0) {
-        Ok(invocation) => Ok((invocation, body)),
-        Err(why) => Err(Rejected { why, body: Some(BodyDigest::of(&body.0)) }),
-    }
+/// A message of the queue, as the host delivered it.
+struct Message {
+    /// As it was in the queue. What a record says of it can be compared with the queue, and is the same in each delivery.
+    text: String,
+    dequeue_count: Option<i64>,
+}
+
+async fn received(body: BodyResult) -> Result<Message, Rejected> {
+    let read = |body: &[u8]| {
+        let invocation =
+            Invocation::parse(body).map_err(|why| Rejected { why, body: Some(BodyDigest::of(body)) })?;
+        let payload = invocation.payload().unwrap_or_default();
+        let text = serde_json::from_str(&payload).unwrap_or_else(|_| payload.into_owned());
+        Ok(Message { text, dequeue_count: invocation.dequeue_count() })
+    };
+    body?.decode(read).await
 }
 
 /// A message whose delivery failed too often. The answer is always 200: a poison queue has no poison queue.
@@ -142,8 +138,8 @@ pub(super) async fn cycle_poison(
     body: BodyResult,
 ) -> Answer {
     let work = async {
-        let (count, body) = match invocation(&headers, body) {
-            Ok((invocation, body)) => (invocation.dequeue_count(), Some(BodyDigest::of(&body.0))),
+        let (count, body) = match received(body).await {
+            Ok(Message { text, dequeue_count }) => (dequeue_count, Some(BodyDigest::of(text.as_bytes()))),
             Err(rejected) => (None, rejected.body),
         };
         error!(

@@ -1,6 +1,6 @@
 //! What a function cannot use, and the record of it. All functions record such input here.
 
-use super::body::{BodyDigest, BodyError, LIMIT};
+use super::body::{BodyDigest, BodyError};
 use super::leave::in_time;
 use super::now;
 use crate::app::App;
@@ -15,12 +15,16 @@ use tracing::{error, warn};
 /// A body or a message that a function cannot use.
 pub(super) struct Rejected {
     pub(super) why: String,
-    /// None where the body was cut short: its sender sends it again.
+    /// None where the body is not there as a whole: its sender sends it again.
     pub(super) body: Option<BodyDigest>,
 }
 
 impl Rejected {
-    /// Records it below `poison/`, without its content, and answers so that it is not delivered again. Where it was cut short
+    fn again(why: &str) -> Self {
+        Self { why: why.to_owned(), body: None }
+    }
+
+    /// Records it below `poison/`, without its content, and answers so that it is not delivered again. Where it is not whole
     /// or cannot be recorded, the answer asks for another delivery.
     pub(super) async fn record(self, app: &App, function: &str) -> Answer {
         let Self { why, body } = self;
@@ -58,12 +62,14 @@ impl Rejected {
 impl From<BodyError> for Rejected {
     fn from(error: BodyError) -> Self {
         match error {
-            BodyError::TooLarge(body) => {
+            BodyError::TooLarge { body, limit } => {
                 let why =
-                    format!("a body of {} bytes, which is more than the {LIMIT} allowed", body.size_bytes);
+                    format!("a body of {} bytes, which is more than the {limit} allowed", body.size_bytes);
                 Self { why, body: Some(body) }
             }
-            BodyError::CutShort => Self { why: "a body that was cut short".to_owned(), body: None },
+            BodyError::CutShort => Self::again("a body that was cut short"),
+            BodyError::TooSlow => Self::again("a body that arrived too slowly"),
+            BodyError::TooMany => Self::again("too many large bodies at the same time"),
         }
     }
 }

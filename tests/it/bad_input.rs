@@ -1,6 +1,7 @@
 //! Bad requests to the real binary, at its own port: each gets a clear answer, nothing is lost, the process lives, and it does
 //! the main job afterwards.
 
+mod heavy;
 mod said_nothing;
 mod sync;
 
@@ -104,7 +105,7 @@ async fn every_function_answers_any_body_records_it_and_lives() {
         (b"<Data/>".to_vec(), Some("not an invocation (Syntax error at line 1, column 1")),
         (b"{\"Data\":{\"x\":\"\xff\xfe\"}}".to_vec(), Some("not an invocation (Syntax error")),
         (deep("", ""), Some("not an invocation (Data error")),
-        (deep("{\"Data\":{\"x\":", "}}"), Some("not an invocation (Syntax error")),
+        (deep("{\"Data\":{\"x\":", "}}"), None),
         (vec![b' '; 8 * MIB + 1], Some("a body of 8388609 bytes, which is more than the 8388608 allowed")),
         (vec![b'['; 20 * MIB], Some("a body of 20971520 bytes, which is more than the 8388608 allowed")),
         (vec![b' '; 8 * MIB], Some("not an invocation (Eof error")),

@@ -35,6 +35,7 @@ mod modes;
 mod package;
 mod rights;
 mod rivals;
+mod serving;
 mod settings;
 mod snapshots;
 mod stage;

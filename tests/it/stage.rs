@@ -7,6 +7,7 @@ mod identity;
 mod in_process;
 mod log;
 mod program;
+mod served;
 mod waits;
 mod written;
 
@@ -15,6 +16,7 @@ pub use files::{files_below, gunzip, names_in, sha256};
 pub use hold::Hold;
 pub use identity::WorldIdentity;
 pub use log::Log;
+pub use served::{kib, until_closed};
 pub use waits::LIMIT;
 pub use written::{Snapshot, assert_shows_none, subscription_of};
 

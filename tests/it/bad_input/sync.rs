@@ -17,11 +17,11 @@ async fn a_bad_request_for_a_sync_says_what_to_do_and_asks_for_nothing() {
     for (query, body, status, detail) in [
         (
             "",
-            vec![b' '; 8 * MIB + 1],
+            vec![b' '; MIB / 4 + 1],
             413,
-            "the body is larger than 8388608 bytes; name no subscription to sync all of them",
+            "the body is larger than 262144 bytes; name no subscription to sync all of them",
         ),
-        ("", vec![b'{'; 30 * MIB], 413, "the body is larger than 8388608 bytes"),
+        ("", vec![b'{'; 30 * MIB], 413, "the body is larger than 262144 bytes"),
         ("", deep("{\"snapshot\":", "}"), 400, "the body is not JSON (line 1, column 1"),
         ("", b"{\"snapshot\": \"\xff\"}".to_vec(), 400, "the body is not JSON (line 1, column"),
         (
