@@ -127,7 +127,7 @@ impl Qualys {
         };
         let result = retry(self.deadline, again, |attempt| self.attempt(&call, attempt)).await;
         match &result {
-            Err(QualysError::RateLimited { wait, .. }) => self.calls.pause(*wait),
+            Err(QualysError::RateLimited { number, wait, .. }) => self.calls.pause(*number, *wait),
             Err(QualysError::BadCredentials { .. }) => self.calls.stop(),
             _ => {}
         }

@@ -21,7 +21,10 @@ pub enum ResponseCode {
     InsufficientPermission,
     Forbidden,
     NotAuthorized,
+    /// A quota or a licence is used up.
     LimitExceeded,
+    /// HTTP 409 with this number of the classic API in its body, other than those of the account's call limits.
+    Conflict(u32),
     /// An HTTP status that came without a code.
     Http(u16),
     /// Ours: our share of the account's calls is used up; nothing was sent.
@@ -42,11 +45,14 @@ pub enum ResponseCode {
 
 /// Begins the text of a code that is an HTTP status: `HTTP 403`.
 const HTTP: &str = "HTTP ";
+/// Begins the text of a conflict: `HTTP 409 (1920)`.
+const CONFLICT: &str = "HTTP 409 (";
 
 impl ResponseCode {
-    /// Whether Qualys says that it refused the request without doing anything. Only an `INVALID_…` code says so.
+    /// Whether Qualys says that it refused the request without doing anything. An `INVALID_…` code says so, and so do a quota
+    /// that is used up and a 409: Qualys checks its limits before any work.
     pub fn proves_nothing_was_done(&self) -> bool {
-        matches!(self, Self::Invalid(_) | Self::InvalidCredentials)
+        matches!(self, Self::Invalid(_) | Self::InvalidCredentials | Self::LimitExceeded | Self::Conflict(_))
     }
 
     /// Whether Qualys refuses this request for good. Limits, missing rights and wrong credentials do not count: the same
@@ -74,12 +80,21 @@ impl From<String> for ResponseCode {
             "ADDRESS" => Self::Address,
             "ACCOUNT" => Self::Account,
             word if word.starts_with("INVALID_") => Self::Invalid(text),
-            _ => match text.strip_prefix(HTTP).and_then(|number| number.parse().ok()).map(Self::Http) {
+            _ => match numbered(&text) {
                 // `HTTP 0403` is not how a status prints.
-                Some(status) if status.to_string() == text => status,
+                Some(code) if code.to_string() == text => code,
                 _ => Self::Other(text),
             },
         }
+    }
+}
+
+/// A code that prints with a number.
+fn numbered(text: &str) -> Option<ResponseCode> {
+    let conflict = text.strip_prefix(CONFLICT).and_then(|rest| rest.strip_suffix(')'));
+    match conflict {
+        Some(number) => number.parse().ok().map(ResponseCode::Conflict),
+        None => text.strip_prefix(HTTP)?.parse().ok().map(ResponseCode::Http),
     }
 }
 
@@ -108,6 +123,7 @@ impl fmt::Display for ResponseCode {
             Self::Account => "ACCOUNT",
             Self::Invalid(word) | Self::Other(word) => word,
             Self::Http(status) => return write!(f, "{HTTP}{status}"),
+            Self::Conflict(number) => return write!(f, "{CONFLICT}{number})"),
         })
     }
 }
@@ -134,8 +150,10 @@ mod tests {
     }
 
     #[test]
-    fn only_an_invalid_code_proves_that_nothing_was_done() {
-        for proof in ["INVALID_REQUEST", "INVALID_CREDENTIALS", "INVALID_"] {
+    fn only_an_invalid_code_or_a_limit_proves_that_nothing_was_done() {
+        for proof in
+            ["INVALID_REQUEST", "INVALID_CREDENTIALS", "INVALID_", "LIMIT_EXCEEDED", "HTTP 409 (1920)"]
+        {
             assert!(code(proof).proves_nothing_was_done(), "{proof}");
         }
         for other in ["INTERNAL_ERROR", "OBJECT_NOT_FOUND", "invalid_request", "HTTP 400", "(unreadable)"] {
@@ -145,14 +163,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_code_prints_as_what_it_was_read_from(text in "HTTP [0-9+]{0,6}|INVALID_[A-Z]{0,3}|[A-Z_]{0,12}|\\PC{0,20}") {
+        fn a_code_prints_as_what_it_was_read_from(text in "HTTP [0-9+]{0,6}|HTTP 409 \\([0-9+]{0,6}\\)?|INVALID_[A-Z]{0,3}|[A-Z_]{0,12}|\\PC{0,20}") {
             prop_assert_eq!(code(&text).to_string(), text);
         }
 
         #[test]
         fn an_http_status_is_read_as_it_prints(status: u16) {
-            let code = ResponseCode::Http(status);
-            prop_assert_eq!(ResponseCode::from(code.to_string()), code);
+            for code in [ResponseCode::Http(status), ResponseCode::Conflict(status.into())] {
+                prop_assert_eq!(ResponseCode::from(code.to_string()), code);
+            }
         }
     }
 }

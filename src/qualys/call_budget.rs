@@ -5,6 +5,7 @@
 //! customer's other tools.
 
 use super::QualysError;
+use super::error::TOO_MANY_AT_ONCE;
 use crate::model::{Name, after};
 use crate::state::{AccountState, Endpoint, SCHEMA_VERSION, Used, without_reserve};
 use crate::store::{BlobKey, Store, StoreError};
@@ -24,6 +25,9 @@ const BOOKED_AT_ONCE: u32 = 20;
 const LOOK_AGAIN: Duration = Duration::from_mins(5);
 /// How long to pause when every attempt was refused and no wait was stated. Qualys's own plugin tries for two minutes.
 const UNKNOWN_WAIT: Duration = Duration::from_mins(2);
+/// How long to pause when other tools used all calls at the same time. It is over as soon as one of theirs ends; calls take
+/// seconds (the slowest recorded one took 14 s).
+const OTHERS_END: Duration = Duration::from_secs(30);
 /// The longest pause. A longer wait is checked again after a day: the windows of the limits are an hour, or a day in the
 /// oldest contracts.
 const LONGEST_PAUSE: Duration = Duration::from_hours(24);
@@ -162,8 +166,9 @@ impl CallBudget {
     }
 
     /// Qualys asked for a wait that a call does not sit out: this cycle makes no call before it is over.
-    pub(super) fn pause(&self, wait: Option<Duration>) {
-        let until = after(self.now(), wait.unwrap_or(UNKNOWN_WAIT).min(LONGEST_PAUSE));
+    pub(super) fn pause(&self, number: Option<u32>, wait: Option<Duration>) {
+        let unstated = if number == Some(TOO_MANY_AT_ONCE) { OTHERS_END } else { UNKNOWN_WAIT };
+        let until = after(self.now(), wait.unwrap_or(unstated).min(LONGEST_PAUSE));
         let mut usage = self.usage();
         usage.paused_until = usage.paused_until.max(Some(until));
     }

@@ -32,12 +32,18 @@ pub enum QualysError {
         /// Qualys's message, if it shows no secret.
         detail: Option<String>,
     },
-    /// Too many calls, or too many at the same time. Qualys refused the call before any work.
-    #[error("Qualys refuses the {endpoint} for now (HTTP {status}){}", wait.map(|w| format!("; it asks to wait {} s", w.as_secs())).unwrap_or_default())]
+    /// Too many calls, or too many at the same time: a limit of the whole account. Qualys refused the call before any work.
+    #[error(
+        "Qualys refuses the {endpoint} for now (HTTP {status}{}){}",
+        number.map(|n| format!(", code {n}")).unwrap_or_default(),
+        wait.map(|w| format!("; it asks to wait {} s", w.as_secs())).unwrap_or_default()
+    )]
     RateLimited {
         endpoint: Endpoint,
         /// 409 or 429; a success when only the response code states the limit.
         status: u16,
+        /// The classic API's number: [`TOO_MANY_AT_ONCE`] or [`TOO_MANY_IN_THE_WINDOW`].
+        number: Option<u32>,
         /// How long to wait, if Qualys states it.
         wait: Option<Duration>,
     },
@@ -132,6 +138,9 @@ impl QualysError {
                 "check QUALYS_PLATFORM or QUALYS_API_URL"
             }
             Self::Account(_) => "check the storage",
+            Self::Refused { code: ResponseCode::LimitExceeded, .. } => {
+                "check the quotas and licences of the Qualys account. It is tried again with growing waits"
+            }
             Self::NotFound { .. }
             | Self::Refused { .. }
             | Self::LeaseLost { .. }
@@ -168,6 +177,51 @@ pub(super) fn asked_wait(headers: &HeaderMap) -> Option<Duration> {
     seconds("x-ratelimit-towait-sec").or_else(|| seconds("retry-after")).map(Duration::from_secs)
 }
 
+/// Too many calls at the same time (HTTP 409, Qualys's API limits guide). It says how many must end, and never how long that
+/// takes.
+pub(super) const TOO_MANY_AT_ONCE: u32 = 1960;
+/// Too many calls in the window (HTTP 409; Qualys's error appendix lists it as 400, too).
+pub(super) const TOO_MANY_IN_THE_WINDOW: u32 = 1965;
+
+/// The response code of a failure that has the envelope in its body.
+fn envelope_code(bytes: &[u8]) -> Option<ResponseCode> {
+    let answer = wire::response(bytes).ok()?;
+    Some(wire::word(&answer.response_code).into())
+}
+
+/// What a 4xx means: rule *refusals back off*. A limit of the account is HTTP 429, a stated wait, one of the two numbers for
+/// too many calls, or a 409 that says nothing more. Any other answer refuses this call alone.
+fn limit_or_refusal(
+    endpoint: Endpoint,
+    status: u16,
+    wait: Option<Duration>,
+    bytes: &[u8],
+    scrub: impl Fn(&str) -> Option<String>,
+) -> QualysError {
+    let wait = wait.or_else(|| wire::seconds_to_wait(bytes));
+    let classic = wire::classic(bytes);
+    let number = classic.as_ref().map(|classic| classic.code);
+    let envelope = envelope_code(bytes);
+    let is_limit = status == 429
+        || wait.is_some()
+        || matches!(number, Some(TOO_MANY_AT_ONCE | TOO_MANY_IN_THE_WINDOW))
+        || status == 409 && number.is_none() && envelope.is_none();
+    match (classic, envelope) {
+        _ if is_limit => QualysError::RateLimited { endpoint, status, number, wait },
+        _ if status != 409 => QualysError::Status { endpoint, status },
+        (Some(classic), _) => QualysError::Refused {
+            endpoint,
+            code: ResponseCode::Conflict(classic.code),
+            detail: classic.text.and_then(|text| scrub(&text)),
+        },
+        (None, Some(code)) => {
+            let code = scrub(&code.to_string()).unwrap_or_else(|| wire::UNREADABLE.to_owned()).into();
+            QualysError::Refused { endpoint, code, detail: None }
+        }
+        (None, None) => QualysError::Status { endpoint, status },
+    }
+}
+
 /// The one place where an answer becomes an error: first the HTTP status, then the form, then the response code.
 pub(super) fn check(
     endpoint: Endpoint,
@@ -181,19 +235,14 @@ pub(super) fn check(
         200..=299 => {}
         401 => return Err(QualysError::BadCredentials { endpoint }),
         403 => return Err(QualysError::Forbidden { endpoint, code: ResponseCode::Http(403) }),
-        409 | 429 => {
-            let wait = wait.or_else(|| wire::seconds_to_wait(bytes));
-            return Err(QualysError::RateLimited { endpoint, status: code, wait });
+        // Some failures have the envelope in their body too.
+        _ if envelope_code(bytes) == Some(ResponseCode::InvalidCredentials) => {
+            return Err(QualysError::BadCredentials { endpoint });
         }
-        _ => {
-            // Some failures have the envelope in their body too.
-            return match wire::response(bytes) {
-                Ok(answer) if answer.response_code == "INVALID_CREDENTIALS" => {
-                    Err(QualysError::BadCredentials { endpoint })
-                }
-                _ => Err(QualysError::Status { endpoint, status: code }),
-            };
-        }
+        // A call that timed out on the server may have been carried out.
+        408 => return Err(QualysError::Status { endpoint, status: code }),
+        400..=499 => return Err(limit_or_refusal(endpoint, code, wait, bytes, scrub)),
+        _ => return Err(QualysError::Status { endpoint, status: code }),
     }
     let answer = match wire::response(bytes) {
         Ok(answer) => answer,
@@ -211,8 +260,9 @@ pub(super) fn check(
         | ResponseCode::Forbidden
         | ResponseCode::NotAuthorized) => Err(QualysError::Forbidden { endpoint, code }),
         ResponseCode::ObjectNotFound => Err(QualysError::NotFound { endpoint }),
-        ResponseCode::LimitExceeded => {
-            Err(QualysError::RateLimited { endpoint, status: status.as_u16(), wait })
+        // Without a wait it is a quota or a licence, which other calls need not meet.
+        ResponseCode::LimitExceeded if wait.is_some() => {
+            Err(QualysError::RateLimited { endpoint, status: status.as_u16(), number: None, wait })
         }
         code => {
             let detail = answer.response_error_details.and_then(|details| details.error_message);

@@ -3,6 +3,7 @@
 mod answers;
 mod limits;
 
+mod refusals;
 mod removals;
 mod scope;
 

@@ -18,6 +18,8 @@ async fn a_long_wait_is_reported_and_not_slept_wherever_qualys_states_it() {
         ResponseTemplate::new(409).insert_header("X-RateLimit-ToWait-Sec", "68928"),
         ResponseTemplate::new(429).insert_header("retry-after", "68928"),
         ResponseTemplate::new(409).set_body_raw(xml, "application/xml"),
+        ResponseTemplate::new(400).set_body_raw(xml, "application/xml"),
+        conflicts(1920)[0].clone().insert_header("retry-after", "68928"),
     ];
     for template in stated {
         let bench = bench().await;
@@ -33,6 +35,48 @@ async fn a_long_wait_is_reported_and_not_slept_wherever_qualys_states_it() {
         let next = bench.qualys.connectors().await.unwrap_err();
         assert!(matches!(next, QualysError::NoCallsLeft { .. }), "no further call is sent: {next:?}");
         assert_eq!(bench.calls().await, 1);
+    }
+}
+
+/// What Qualys sends with a 409, as XML and as JSON.
+fn conflicts(number: u32) -> [ResponseTemplate; 2] {
+    let xml =
+        format!("<SIMPLE_RETURN><RESPONSE><CODE>{number}</CODE><TEXT>no</TEXT></RESPONSE></SIMPLE_RETURN>");
+    let json = serde_json::json!({ "SIMPLE_RETURN": { "RESPONSE": { "CODE": number, "TEXT": "no" } } });
+    [
+        ResponseTemplate::new(409).set_body_raw(xml, "application/xml"),
+        ResponseTemplate::new(409).set_body_json(json),
+    ]
+}
+
+#[tokio::test]
+async fn only_the_limits_of_the_account_make_a_409_a_limit() {
+    for template in conflicts(1920) {
+        let bench = bench().await;
+        bench.answer(template).await;
+        let error = bench.qualys.connectors().await.unwrap_err();
+        assert_eq!(error.to_string(), "Qualys refused the connector search: HTTP 409 (1920) (no)");
+        assert!(!error.was_not_tried() && !error.is_unclear());
+        assert_eq!((bench.calls().await, bench.qualys.calls().paused_until()), (1, None));
+    }
+    let envelope = serde_json::json!({ "ServiceResponse": { "responseCode": "IN_USE" } });
+    let bench = bench().await;
+    bench.answer(ResponseTemplate::new(409).set_body_json(envelope)).await;
+    let error = bench.qualys.connectors().await.unwrap_err();
+    assert_eq!(error.to_string(), "Qualys refused the connector search: IN_USE");
+}
+
+#[tokio::test]
+async fn a_wait_that_is_not_stated_is_short_where_other_calls_need_only_end() {
+    for (number, longest) in [(1960, 60), (1965, 180)] {
+        let [template, _] = conflicts(number);
+        let bench = bench().await;
+        bench.answer(template).await;
+        let began = bench.qualys.calls().now();
+        let error = bench.qualys.connectors().await.unwrap_err();
+        assert!(matches!(error, QualysError::RateLimited { wait: None, .. }), "{error:?}");
+        let until = bench.qualys.calls().paused_until().unwrap();
+        assert!(until.duration_since(began).as_secs() <= longest, "{number}: {until}");
     }
 }
 
