@@ -13,7 +13,7 @@ use crate::qualys::{NewConnector, QualysError};
 use crate::report::chain;
 use futures::stream::{self, StreamExt};
 use secrecy::SecretString;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -107,11 +107,11 @@ impl Execution<'_> {
 
     async fn send(&self, action: &Action) -> ActionResult {
         match action {
-            Action::Create { subscription, name, description, look_first, known } => {
+            Action::Create { subscription, name, description, look_first, remembered } => {
                 let Some(template) = self.template else {
                     return ActionResult::NotStarted { because: NotStarted::NoConnectorSecret };
                 };
-                match self.existing(*subscription, *look_first, *known).await {
+                match self.existing(*subscription, *look_first, remembered).await {
                     Ok(Some(id)) => ActionResult::AlreadyThere { id },
                     Ok(None) => self.create(template, *subscription, name, description).await,
                     // If the search failed, nothing is created, because unknown is not absent. Nothing was sent.
@@ -159,25 +159,46 @@ impl Execution<'_> {
         }
     }
 
-    /// The connector that Qualys already has for a subscription, if there is a reason to ask for one.
+    /// The connector that Qualys already has for a subscription, if there is a reason to ask for one. Rule *absence is only a
+    /// suspicion*: one that states another subscription now is none, and one that does not state any may be this one's.
     async fn existing(
         &self,
         subscription: SubscriptionId,
         look_first: bool,
-        known: Option<ConnectorId>,
+        remembered: &BTreeSet<ConnectorId>,
     ) -> Result<Option<ConnectorId>, QualysError> {
-        if let Some(id) = known {
-            match self.session.qualys().connector(id).await {
-                Ok(connector) => return Ok(Some(connector.id)),
-                Err(QualysError::NotFound { .. }) => {}
-                Err(error) => return Err(error),
+        for id in remembered {
+            if self.may_cover(*id, subscription).await? {
+                return Ok(Some(*id));
             }
         }
+        // Not found by its id proves nothing: the search must not find one either.
         if look_first {
-            let found = self.session.qualys().connectors_of(subscription).await?;
-            return Ok(found.first().map(|connector| connector.id));
+            for found in self.session.qualys().connectors_of(subscription).await? {
+                if !remembered.contains(&found.id) && self.may_cover(found.id, subscription).await? {
+                    return Ok(Some(found.id));
+                }
+            }
         }
         Ok(None)
+    }
+
+    /// Reads a connector by its id: whether it exists and does not state another subscription.
+    async fn may_cover(&self, id: ConnectorId, subscription: SubscriptionId) -> Result<bool, QualysError> {
+        match self.session.qualys().connector(id).await {
+            Ok(connector) => match connector.subscription {
+                Some(other) if other != subscription => {
+                    info!(
+                        connector.id = %id, subscription.id = %subscription,
+                        "Connector `{id}` covers subscription `{other}` now, not `{subscription}`"
+                    );
+                    Ok(false)
+                }
+                Some(_) | None => Ok(true),
+            },
+            Err(QualysError::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     async fn create(
@@ -249,6 +270,10 @@ fn log(action: &Action, result: &ActionResult) {
             subscription.id = %subscription, because = %because,
             "Did not {} the connector of subscription `{subscription}`: {because}", action.verb
         ),
-        ActionResult::AlreadyThere { .. } | ActionResult::NotStarted { .. } => {}
+        ActionResult::AlreadyThere { id } => info!(
+            connector.id = %id, subscription.id = %subscription,
+            "Qualys has connector `{id}` for subscription `{subscription}`, although the list lacks it"
+        ),
+        ActionResult::NotStarted { .. } => {}
     }
 }

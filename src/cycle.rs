@@ -8,6 +8,7 @@ mod allowed;
 mod audit;
 mod begin;
 mod close;
+mod doubt;
 mod due;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
@@ -138,6 +139,9 @@ impl Cycle<'_> {
         let access = problems.take_from(self.sign_in(allowed).await?);
         let steps = async {
             let observed = problems.take_from(self.observe(&access, &inbox, &mut state).await);
+            if let Some(problem) = observed.as_ref().and_then(|_| doubt::problem(&state)) {
+                problems.push(problem);
+            }
             let plan = problems.take_from(self.plan(observed.as_ref(), allowed, &state).await?);
             let secret = problems.take_from(self.connector_secret(&access, allowed).await);
             let planned = observed.as_ref().zip(plan.as_ref());

@@ -5,16 +5,19 @@
 
 mod account;
 mod disabled;
+mod lists;
 mod pending_run;
 mod sync;
 
 pub use account::{AccountState, BookedCalls, Breaker, Endpoint, Used, without_reserve};
 pub use disabled::{DisableProof, DisabledByUs};
+pub use lists::{Absence, AbsenceRule, Doubt, Found, ListMemory, Remembered, Uncovered};
 pub use pending_run::PendingRun;
 pub use sync::{SyncEnd, SyncState};
 
 use crate::model::{Connector, ConnectorId, CycleId, Observed, SnapshotId, SubscriptionId, after, elapsed};
 use jiff::Timestamp;
+use lists::List;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -64,10 +67,17 @@ pub struct TenantState {
     /// Every subscription that was ever observed in scope. Its rows belong to this tenant even while it cannot be seen.
     #[serde(default)]
     pub observed: BTreeSet<SubscriptionId>,
-    /// Every subscription that some connector ever covered. A connector that is missing from one answer is not gone, so Qualys
-    /// is asked for the subscription's connectors before a new one is made.
+    /// Every subscription that some connector ever covered. A connector that is missing from one list is not gone, so such a
+    /// subscription gets a new one only on proof.
     #[serde(default)]
     pub covered: BTreeSet<SubscriptionId>,
+    /// What the lists of connectors showed.
+    #[serde(default)]
+    pub lists: ListMemory,
+    /// Subscriptions with a create of which it never became known whether it made a connector: Qualys is asked before
+    /// another is sent.
+    #[serde(default)]
+    pub unclear: BTreeSet<SubscriptionId>,
     /// Our connectors.
     #[serde(default)]
     pub connectors: BTreeMap<ConnectorId, SyncState>,
@@ -120,12 +130,34 @@ pub struct LastSnapshot {
 }
 
 impl TenantState {
-    /// Takes in what a cycle observed: the subscriptions in scope, those that some connector covers, and our connectors.
-    pub fn take_in(&mut self, observed: &Observed, is_ours: impl Fn(&Connector) -> bool, now: Timestamp) {
-        let in_scope = |id: &SubscriptionId| observed.subscriptions.contains_key(id);
-        let connectors = observed.connectors.values();
+    /// The state of a tenant of which nothing is known: no connector is made before its first lists agree.
+    pub fn unknown(now: Timestamp) -> Self {
+        let lists = ListMemory { first: Some(Absence::new(now)), ..ListMemory::default() };
+        Self { lists, ..Self::default() }
+    }
+
+    /// Takes in what a cycle observed: the subscriptions in scope, the list of connectors, and our connectors. `began`: when
+    /// the cycle did, so that lists of cycles an hour apart span an hour.
+    pub fn take_in(
+        &mut self,
+        observed: &Observed,
+        is_ours: impl Fn(&Connector) -> bool,
+        rule: AbsenceRule,
+        began: Timestamp,
+        now: Timestamp,
+    ) {
         self.observed.extend(observed.subscriptions.keys());
-        self.covered.extend(connectors.clone().filter_map(Connector::covers).filter(in_scope));
+        let is_of_tenant = |connector: &Connector| {
+            is_ours(connector)
+                || connector.directory == Some(observed.tenant)
+                || connector.covers().is_some_and(|id| self.observed.contains(&id))
+        };
+        let list = List { connectors: &observed.connectors, is_of_tenant: &is_of_tenant };
+        self.lists.take_in(&list, &mut self.covered, rule, began);
+        let connectors = observed.connectors.values();
+        for subscription in connectors.clone().filter_map(Connector::covers) {
+            self.unclear.remove(&subscription);
+        }
         self.update_from(connectors.filter(|connector| is_ours(connector)), now);
     }
 
@@ -162,16 +194,33 @@ impl TenantState {
         self.creates.get(&subscription).is_some_and(|at| elapsed(now, *at) < CREATE_SETTLES)
     }
 
-    /// Records a create that made a connector, or may have made one.
+    /// Records a create that may have made a connector.
     pub fn create_sent(&mut self, subscription: SubscriptionId, at: Timestamp) {
         self.creates.insert(subscription, at);
-        self.covered.insert(subscription);
+        self.unclear.insert(subscription);
     }
 
-    /// The newest connector that we made for this subscription, if the state has one.
-    pub fn made_for(&self, subscription: SubscriptionId) -> Option<ConnectorId> {
+    /// Records a create that made a connector. It covers the subscription even if no list ever shows it.
+    pub fn create_answered(&mut self, subscription: SubscriptionId, id: ConnectorId, at: Timestamp) {
+        self.creates.insert(subscription, at);
+        self.unclear.remove(&subscription);
+        self.covered.insert(subscription);
+        self.lists.made(id, subscription, at);
+    }
+
+    /// Records that Qualys, when asked, had a connector for a subscription although the list lacked it.
+    pub fn connector_found(&mut self, subscription: SubscriptionId, id: ConnectorId, at: Timestamp) {
+        self.unclear.remove(&subscription);
+        self.covered.insert(subscription);
+        self.lists.found(id, subscription, at);
+    }
+
+    /// The connectors that covered this subscription, as far as the state has them: those that last stated it, and the newest
+    /// that we made for it.
+    pub fn remembered_for(&self, subscription: SubscriptionId) -> BTreeSet<ConnectorId> {
         let made = |sync: &SyncState| sync.made.is_some() && sync.subscription == Some(subscription);
-        self.connectors.iter().rev().find(|(_, sync)| made(sync)).map(|(id, _)| *id)
+        let newest = self.connectors.iter().rev().find(|(_, sync)| made(sync)).map(|(id, _)| *id);
+        self.lists.of(subscription).chain(newest).collect()
     }
 
     /// How many creates in a row Qualys refused for this subscription, and when the next is due; none when it is due now.

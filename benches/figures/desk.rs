@@ -37,6 +37,9 @@ impl Desk {
             ("IDENTITY_HEADER", world.identity_header()),
             ("STORAGE", place("store")),
             ("QUEUE", place("queue")),
+            // The first list proves that there is no connector, so that the first cycle creates.
+            ("ABSENCE_PROOFS", "1".to_owned()),
+            ("ABSENCE_AGE", "0s".to_owned()),
             ("FOLLOW_UP", "100ms".to_owned()),
             ("SNAPSHOT_GAP", "0s".to_owned()),
         ];

@@ -4,6 +4,7 @@ use super::reader::Reader;
 use super::settings::{connectors, limits, watch};
 use super::{HOUR, MINUTE, values};
 use crate::plan::Policy;
+use crate::state::AbsenceRule;
 
 /// The policy; none where a setting is missing or wrong.
 pub(super) fn policy(r: &mut Reader<'_>, calls_per_hour: u32) -> Option<Policy> {
@@ -21,6 +22,8 @@ pub(super) fn policy(r: &mut Reader<'_>, calls_per_hour: u32) -> Option<Policy> 
     let follow_up = r.bounded(&limits::FOLLOW_UP);
     let max_creates = r.bounded(&limits::MAX_CREATES);
     let max_removals = r.bounded_if_given(&limits::MAX_REMOVALS);
+    let lists = r.bounded(&limits::ABSENCE_PROOFS);
+    let age = r.bounded(&limits::ABSENCE_AGE);
     let run_frequency_minutes = run_frequency_minutes?;
     Some(Policy {
         mode: mode?,
@@ -38,6 +41,7 @@ pub(super) fn policy(r: &mut Reader<'_>, calls_per_hour: u32) -> Option<Policy> 
         follow_up,
         max_creates,
         max_removals,
+        absence: AbsenceRule { lists, age },
         calls_per_hour,
     })
 }

@@ -40,7 +40,7 @@ impl Cycle<'_> {
         let allowed = if preview { Allowed::preview(mode) } else { Allowed::cycle(mode, false) };
         let (state, etag) = match self.tenant.store.read::<TenantState>(&self.state_key()).await {
             Ok(Some((state, etag))) => (state, Some(etag)),
-            Ok(None) => (TenantState::default(), None),
+            Ok(None) => (TenantState::unknown(self.time().start), None),
             Err(error @ (StoreError::Unreadable { .. } | StoreError::Newer { .. })) => {
                 let mut begun = Begun::new(TenantState::default(), None, allowed.without_state());
                 let advice = "do what the error says: without the tenant's state a cycle does nothing";

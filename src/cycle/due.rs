@@ -59,6 +59,8 @@ pub(super) struct Unfinished {
     pub(super) sync_awaited: bool,
     /// When a create that the plan waits for may be repeated: its connector should be listed by then.
     pub(super) create_settles: Option<Timestamp>,
+    /// When lists may prove the absence that a create waits for.
+    pub(super) absence_proved: Option<Timestamp>,
     /// When a snapshot that is wanted is due.
     pub(super) snapshot_due: Option<Timestamp>,
 }
@@ -83,6 +85,7 @@ impl Unfinished {
                 .as_ref()
                 .filter(|_| enforced)
                 .and_then(|plan| create_settles(plan, state)),
+            absence_proved: results.plan.as_ref().filter(|_| enforced).and_then(Plan::absence_proved_at),
             snapshot_due: if let SnapshotStep::DueAt(at) = results.snapshot { Some(at) } else { None },
         }
     }
@@ -93,7 +96,9 @@ impl Unfinished {
         self.paused_until.filter(|until| *until > now).or_else(|| {
             let work = self.work_left.then(|| self.window_until.unwrap_or(follow_up));
             let sync = self.sync_awaited.then_some(follow_up);
-            [work, sync, self.create_settles, self.snapshot_due].into_iter().flatten().min()
+            // Once the time is over, only more lists are wanted.
+            let absence = self.absence_proved.map(|at| if at > now { at } else { follow_up });
+            [work, sync, self.create_settles, absence, self.snapshot_due].into_iter().flatten().min()
         })
     }
 }

@@ -5,7 +5,7 @@
 use crate::inbox::InboxItem;
 use crate::model::{Connector, ConnectorId, Direct, Observed, SubscriptionId, SyncRequest};
 use crate::outcome::Outcome;
-use crate::plan::{Mode, Plan, Policy, Subject, Why};
+use crate::plan::{Kept, Mode, Plan, Policy, Subject, Why};
 use crate::state::TenantState;
 use crate::store::ItemName;
 use jiff::Timestamp;
@@ -138,6 +138,9 @@ impl Settlement<'_> {
                 | Why::CoveredByOther { .. }
                 | Why::NotCoveredByOther { .. }
                 | Why::CreateRefused { .. }
+                | Why::FoundUnlisted { .. }
+                | Why::CoveredTwice { .. }
+                | Why::StatesNoSubscription
                 | Why::OutOfScope { .. }
                 | Why::AccessLost
                 | Why::Stuck { .. }
@@ -177,7 +180,9 @@ enum SyncProgress {
 
 /// Why the plan leaves a subscription or its connector alone; none where it plans a step.
 fn why_left_alone(plan: &Plan, id: SubscriptionId) -> Option<&Why> {
-    plan.kept.iter().find_map(|kept| match kept.subject {
+    // A second cover beside ours says nothing about our syncs.
+    let tells = |kept: &&Kept| !matches!(kept.why, Why::CoveredTwice { .. });
+    plan.kept.iter().filter(tells).find_map(|kept| match kept.subject {
         Subject::Connector { subscription: Some(subscription), .. }
         | Subject::Subscription { subscription }
             if subscription == id =>

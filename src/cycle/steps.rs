@@ -139,7 +139,8 @@ impl<'a> Cycle<'a> {
         let observed = observe::observe(&tenant.arm, session.qualys(), targets).await;
         let observed = observed.map_err(|error| Problem::new(CycleStage::Observe, &error, error.advice()))?;
         let is_ours = |connector: &Connector| tenant.policy.is_ours(connector);
-        stored.state.take_in(&observed, is_ours, self.time().now());
+        let (rule, time) = (tenant.policy.absence, self.time());
+        stored.state.take_in(&observed, is_ours, rule, time.start, time.now());
         Ok(Some(observed))
     }
 

@@ -76,7 +76,7 @@ fn tenant_state(state: &TenantState) {
     for now in moments() {
         let mut state = state.clone();
         for id in state.observed.clone() {
-            let _ = (state.create_under_way(id, now), state.made_for(id));
+            let _ = (state.create_under_way(id, now), state.remembered_for(id));
             if let Some((_, until)) = state.create_waits(id, now) {
                 assert!(until > now);
             }

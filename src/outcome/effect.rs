@@ -34,7 +34,7 @@ fn record_create(
         ActionResult::Done { id, .. } => {
             state.refused.remove(&subscription);
             // A search may not list the new connector yet.
-            state.create_sent(subscription, at);
+            state.create_answered(subscription, *id, at);
             state.connectors.entry(*id).or_insert(SyncState {
                 subscription: Some(subscription),
                 made: Some(at),
@@ -43,8 +43,9 @@ fn record_create(
                 ..SyncState::default()
             });
         }
-        ActionResult::AlreadyThere { .. } => {
+        ActionResult::AlreadyThere { id } => {
             state.refused.remove(&subscription);
+            state.connector_found(subscription, *id, at);
         }
         ActionResult::Failed { .. } => state.create_refused(subscription, at),
         ActionResult::Unclear { .. } => {

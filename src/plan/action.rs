@@ -3,6 +3,7 @@
 use crate::model::{ConnectorId, SubscriptionId};
 use crate::state::DisableProof;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// A change to one connector.
@@ -16,12 +17,12 @@ pub enum Action {
         name: String,
         /// With our mark.
         description: String,
-        /// Search Qualys for a connector of this subscription first: it had one, or some connectors do not say what they
-        /// cover.
+        /// Search Qualys for a connector of this subscription first: it had one, it may have one, or some connectors do not
+        /// say what they cover.
         look_first: bool,
-        /// Read this connector first: we made it for the subscription, and the list lacks it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        known: Option<ConnectorId>,
+        /// Read these connectors first: they covered the subscription, and the list lacks them.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        remembered: BTreeSet<ConnectorId>,
     },
     /// Start a sync.
     Run {
@@ -81,7 +82,7 @@ impl Action {
     /// The table of actions: a new one needs its row here.
     pub fn summary(&self) -> Summary<'_> {
         match self {
-            Self::Create { subscription, name, description, look_first, known } => Summary {
+            Self::Create { subscription, name, description, look_first, remembered } => Summary {
                 kind: ActionKind::Creation,
                 sign: '+',
                 verb: "create",
@@ -90,7 +91,7 @@ impl Action {
                 subscription: *subscription,
                 sets: vec![("name", name), ("description", description)],
                 // The new connector may need a run in a later cycle.
-                calls: 2 + usize::from(*look_first) + usize::from(known.is_some()),
+                calls: 2 + usize::from(*look_first) + remembered.len(),
             },
             Self::Run { connector, subscription, awaited: _ } => Summary {
                 kind: ActionKind::Sync,
@@ -164,13 +165,13 @@ mod tests {
     use super::*;
     use uuid::Uuid;
 
-    fn create(name: &str, look_first: bool, known: Option<i64>) -> Action {
+    fn create(name: &str, look_first: bool, remembered: Option<i64>) -> Action {
         Action::Create {
             subscription: SubscriptionId::new(Uuid::from_u128(1)),
             name: name.into(),
             description: "d".into(),
             look_first,
-            known: known.map(ConnectorId),
+            remembered: remembered.into_iter().map(ConnectorId).collect(),
         }
     }
 

@@ -1,8 +1,9 @@
-//! Which connectors are made: rules *one connector per subscription* and *creation brake*.
+//! Which connectors are made: rules *one connector per subscription*, *absence is only a suspicion* and *creation brake*.
 
 use super::planner::Planner;
 use super::{Action, Reason, Step, Subject, Why, Withheld};
-use crate::model::{Connector, Direct, Mark, Subscription};
+use crate::model::{Connector, Direct, Mark, Subscription, SubscriptionId};
+use crate::state::Absence;
 use std::cmp::Reverse;
 
 impl Planner<'_> {
@@ -21,14 +22,35 @@ impl Planner<'_> {
                 self.keep(Subject::Subscription { subscription: id }, why);
                 continue;
             }
-            wanted += 1;
+            let unproved = self.absence_is_unproved(id);
+            wanted += usize::from(unproved.is_none());
+            let brake = (wanted > limit).then_some(Withheld::CreationBrake { limit });
             let had_one = self.state.covered.contains(&id);
             self.steps.push(Step {
-                action: self.create(subscription, some_cover_is_unknown || had_one),
+                action: self.create(subscription, some_cover_is_unknown),
                 reason: if had_one { Reason::ConnectorMissing } else { Reason::NotCovered },
-                withheld: (wanted > limit).then_some(Withheld::CreationBrake { limit }),
+                withheld: unproved.or(brake),
             });
         }
+    }
+
+    /// Rule *absence is only a suspicion*: why it is not yet proved that a subscription has no connector.
+    fn absence_is_unproved(&self, id: SubscriptionId) -> Option<Withheld> {
+        let (lists, rule, now) = (&self.state.lists, self.policy.absence, self.now);
+        if self.state.covered.contains(&id) {
+            if let Some(doubt) = &lists.doubt {
+                return Some(Withheld::ListDoubtful { missing: doubt.missing.len() });
+            }
+            let absence = match lists.uncovered.get(&id) {
+                Some(uncovered) if uncovered.is_proved(rule, now) => return None,
+                Some(uncovered) => uncovered.absence,
+                None => Absence::new(now),
+            };
+            let (lists, wanted, until) = (absence.lists, rule.lists, absence.until(rule));
+            return Some(Withheld::ConnectorMissing { since: absence.since, lists, wanted, until });
+        }
+        let first = lists.first?;
+        Some(Withheld::FirstLists { lists: first.lists, wanted: rule.lists, until: first.until(rule) })
     }
 
     fn why_none_is_made(&self, subscription: &Subscription) -> Option<Why> {
@@ -41,6 +63,8 @@ impl Planner<'_> {
             Some(Why::CreateUnderWay)
         } else if let Some((failures, until)) = self.state.create_waits(id, self.now) {
             Some(Why::CreateRefused { failures, until })
+        } else if let Some((by, until)) = self.state.lists.found_lately(id, self.now) {
+            Some(Why::FoundUnlisted { connector: by, until })
         } else if self.observed.exclusion_unknown {
             Some(Why::ExclusionUnknown)
         } else {
@@ -48,18 +72,20 @@ impl Planner<'_> {
         }
     }
 
-    fn create(&self, subscription: &Subscription, look_first: bool) -> Action {
+    fn create(&self, subscription: &Subscription, some_cover_is_unknown: bool) -> Action {
+        let id = subscription.id;
+        let may_have_one = self.state.covered.contains(&id) || self.state.unclear.contains(&id);
         let mark = Mark {
             deployment: self.policy.deployment.clone(),
             tenant: self.observed.tenant,
-            subscription: subscription.id,
+            subscription: id,
         };
         Action::Create {
-            subscription: subscription.id,
+            subscription: id,
             name: self.policy.connector_name(subscription),
             description: mark.sign(&self.policy.connector_description(subscription)),
-            look_first,
-            known: self.state.made_for(subscription.id),
+            look_first: some_cover_is_unknown || may_have_one,
+            remembered: self.state.remembered_for(id),
         }
     }
 

@@ -89,6 +89,7 @@ impl<'a> Planner<'a> {
             steps: self.steps,
             kept: self.kept,
             unreadable: self.unreadable,
+            doubt: self.state.lists.doubt.clone(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the settings allow, as the plan needs it.
 
 use crate::model::{AppId, Connector, Name, Subscription, TenantId};
+use crate::state::AbsenceRule;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -49,6 +50,8 @@ pub struct Policy {
     pub max_creates: usize,
     /// The most removals in 24 hours; without it the greater of 5 and 1 % of our enabled connectors.
     pub max_removals: Option<usize>,
+    /// When the absence of a connector is proved.
+    pub absence: AbsenceRule,
     /// The calls that we may make to each endpoint in an hour, without the reserve.
     pub calls_per_hour: u32,
 }

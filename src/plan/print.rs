@@ -23,6 +23,9 @@ impl fmt::Display for Plan {
         for scope in &self.unreadable {
             writeln!(f, "! scope {} could not be read: {}", scope.scope, scope.why)?;
         }
+        if let Some(doubt) = &self.doubt {
+            writeln!(f, "! {doubt}. If they were deleted: `{}`", doubt.command())?;
+        }
         writeln!(f, "{}", self.cost)?;
         writeln!(f, "{}", self.coverage)?;
         write!(f, "hash {}", self.hash)

@@ -72,6 +72,31 @@ pub enum Withheld {
         /// The most creations a cycle.
         limit: usize,
     },
+    /// Rule *absence is only a suspicion*: nothing was known before, and the first lists of connectors must agree.
+    FirstLists {
+        /// Complete lists so far.
+        lists: u32,
+        wanted: u32,
+        /// When it is created at the earliest.
+        #[cfg_attr(test, schemars(with = "String"))]
+        until: Timestamp,
+    },
+    /// Rule *absence is only a suspicion*: its connector is missing from the lists, which does not prove yet that it is gone.
+    ConnectorMissing {
+        #[cfg_attr(test, schemars(with = "String"))]
+        since: Timestamp,
+        /// Complete lists that lack it.
+        lists: u32,
+        wanted: u32,
+        /// When another is created at the earliest.
+        #[cfg_attr(test, schemars(with = "String"))]
+        until: Timestamp,
+    },
+    /// Rule *absence is only a suspicion*: the list of connectors lacks many at once.
+    ListDoubtful {
+        /// How many it lacks.
+        missing: usize,
+    },
     /// Rule *absence is only a suspicion*: nothing is removed while a scope cannot be read.
     ScopeUnreadable { scope: String },
     /// Rule *removals brake*.
@@ -88,11 +113,27 @@ pub enum Withheld {
 }
 
 impl Withheld {
-    /// Whether a person must look; otherwise the next cycle carries the step out.
+    /// Whether a person must look because of this step. What a doubtful list needs is said once, by its problem.
     pub fn needs_a_person(&self) -> bool {
         match self {
-            Self::CreationBrake { .. } => false,
+            Self::CreationBrake { .. }
+            | Self::FirstLists { .. }
+            | Self::ConnectorMissing { .. }
+            | Self::ListDoubtful { .. } => false,
             Self::ScopeUnreadable { .. } | Self::TooManyRemovals { .. } => true,
+        }
+    }
+}
+
+impl Withheld {
+    /// When lists may have proved an absence, so that the step is carried out.
+    pub fn proved_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::FirstLists { until, .. } | Self::ConnectorMissing { until, .. } => Some(*until),
+            Self::CreationBrake { .. }
+            | Self::ListDoubtful { .. }
+            | Self::ScopeUnreadable { .. }
+            | Self::TooManyRemovals { .. } => None,
         }
     }
 }
@@ -102,6 +143,19 @@ impl fmt::Display for Withheld {
         match self {
             Self::CreationBrake { limit } => {
                 write!(f, "creation brake: at most {limit} new connectors a cycle")
+            }
+            Self::FirstLists { lists, wanted, until } => write!(
+                f,
+                "nothing was known before, so {wanted} complete lists of connectors must agree, and {lists} did; created at {until} \
+                 at the earliest"
+            ),
+            Self::ConnectorMissing { since, lists, wanted, until } => write!(
+                f,
+                "missing since {since}, from {lists} of {wanted} complete lists; another is created at {until} at the earliest, if \
+                 Qualys then finds none"
+            ),
+            Self::ListDoubtful { missing } => {
+                write!(f, "the list of connectors is doubtful: it lacks {missing} at once")
             }
             Self::ScopeUnreadable { scope } => write!(f, "no removal while a scope is unreadable: {scope}"),
             Self::TooManyRemovals { wanted, recent, enabled, limit } => write!(

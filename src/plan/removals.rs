@@ -74,6 +74,10 @@ impl Planner<'_> {
         if let Some(unreadable) = self.unreadable.first() {
             return Some(Withheld::ScopeUnreadable { scope: unreadable.scope.clone() });
         }
+        // Rule *absence is only a suspicion*.
+        if let Some(doubt) = &self.state.lists.doubt {
+            return Some(Withheld::ListDoubtful { missing: doubt.missing.len() });
+        }
         let enabled = self.ours.values().filter(|c| !c.disabled).count();
         let (limit, recent) = (self.policy.removal_limit(enabled), self.state.removals.len());
         (recent + wanted > limit).then_some(Withheld::TooManyRemovals { wanted, recent, enabled, limit })

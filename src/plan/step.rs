@@ -2,6 +2,7 @@
 
 use super::{Action, ActionKind, Coverage, Kept, Mode, Policy, Reason, Withheld};
 use crate::model::{TenantId, Unreadable};
+use crate::state::Doubt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,9 @@ pub struct Plan {
     pub cost: Cost,
     /// The scopes that could not be read.
     pub unreadable: Vec<Unreadable>,
+    /// Why the list of connectors is doubtful; none when it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<Doubt>,
 }
 
 /// An action and why it is planned.
@@ -99,8 +103,13 @@ impl Plan {
 
     /// Whether the next cycle goes on with steps that this one withheld, so that it should come soon.
     pub fn holds_back_creations(&self) -> bool {
-        let goes_on = |withheld: &Withheld| !withheld.needs_a_person();
+        let goes_on = |withheld: &Withheld| matches!(withheld, Withheld::CreationBrake { .. });
         // A brake of zero lets nothing through in the next cycle either.
         self.cost.creates > 0 && self.steps.iter().any(|step| step.withheld.as_ref().is_some_and(goes_on))
+    }
+
+    /// When the first absence that a step waits for may be proved.
+    pub fn absence_proved_at(&self) -> Option<Timestamp> {
+        self.steps.iter().filter_map(|step| step.withheld.as_ref()?.proved_at()).min()
     }
 }

@@ -1,5 +1,6 @@
 //! The rules of the plan.
 
+mod absence;
 mod coverage;
 mod creations;
 mod others;
@@ -12,7 +13,7 @@ use crate::model::{
     AppId, Asked, Connector, ConnectorId, ConnectorState, Mark, RequestId, Subscription, SubscriptionId,
     SubscriptionState, SyncRequest, TenantId, Unreadable, after,
 };
-use crate::state::{DisableProof, DisabledByUs, PendingRun, SyncState};
+use crate::state::{AbsenceRule, DisableProof, DisabledByUs, PendingRun, SyncState};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use uuid::Uuid;
@@ -47,6 +48,7 @@ fn policy() -> Policy {
         follow_up: MINUTE * 2,
         max_creates: 100,
         max_removals: None,
+        absence: AbsenceRule { lists: 3, age: MINUTE * 60 },
         calls_per_hour: 210,
     }
 }

@@ -42,6 +42,18 @@ pub enum Why {
         #[cfg_attr(test, schemars(with = "String"))]
         until: Timestamp,
     },
+    /// Rule *absence is only a suspicion*: lists lack this connector, and Qualys has it when it is asked for it.
+    FoundUnlisted {
+        #[serde(rename = "by")]
+        connector: ConnectorId,
+        /// When Qualys is asked again.
+        #[cfg_attr(test, schemars(with = "String"))]
+        until: Timestamp,
+    },
+    /// We and somebody else cover the subscription, both enabled.
+    CoveredTwice { ours: ConnectorId, other: ConnectorId },
+    /// Neither lists nor its own answer say which subscription it covers.
+    StatesNoSubscription,
     /// A management group of `EXCLUDE` could not be read.
     ExclusionUnknown,
     /// The settings, or a complete reading of the management groups, put it outside the scope.
@@ -136,6 +148,9 @@ impl Why {
         match self {
             Self::NotCoveredByOther { .. }
             | Self::CreateRefused { .. }
+            | Self::FoundUnlisted { .. }
+            | Self::CoveredTwice { .. }
+            | Self::StatesNoSubscription
             | Self::ExclusionUnknown
             | Self::AccessLost
             | Self::ReadFailed { .. }
@@ -185,6 +200,19 @@ impl fmt::Display for Why {
                 f,
                 "Qualys refused to create its connector ({failures} in a row); the next try is at {until}"
             ),
+            Self::FoundUnlisted { connector, until } => write!(
+                f,
+                "the list lacks its connector {connector}, but Qualys has it when asked for it; asked again at {until}"
+            ),
+            Self::CoveredTwice { ours, other } => {
+                write!(f, "connector {ours} of ours and connector {other}, which is not ours, both cover it")
+            }
+            Self::StatesNoSubscription => {
+                write!(
+                    f,
+                    "Qualys does not say which subscription it covers, so it counts as the cover of none"
+                )
+            }
             Self::DisabledTwin { of } => {
                 write!(f, "it is disabled, and connector {of} of ours covers the subscription")
             }

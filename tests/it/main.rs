@@ -15,6 +15,7 @@
     reason = "tests"
 )]
 
+mod absence;
 mod azure;
 mod azure_faults;
 mod azure_job;

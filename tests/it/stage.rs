@@ -44,6 +44,11 @@ impl Stage {
         stage
     }
 
+    /// The same with proofs of absence as in production.
+    pub fn doubting() -> Self {
+        Self::still().set("ABSENCE_PROOFS", "3").set("ABSENCE_AGE", "60m")
+    }
+
     pub fn on(world: World) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let settings = [
@@ -64,6 +69,9 @@ impl Stage {
             ("FOLLOW_UP", "300ms".to_owned()),
             ("CYCLE_GAP", "100ms".to_owned()),
             ("SNAPSHOT_GAP", "0s".to_owned()),
+            // One list proves an absence: few tests are about the hour that it takes by default.
+            ("ABSENCE_PROOFS", "1".to_owned()),
+            ("ABSENCE_AGE", "0s".to_owned()),
             ("SYNC_SCHEDULE", "0 */15 * * * *".to_owned()),
             ("AzureWebJobsStorage", "UseDevelopmentStorage=true".to_owned()),
             ("AzureFunctionsJobHost__extensions__queues__visibilityTimeout", "00:00:01".to_owned()),

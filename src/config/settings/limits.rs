@@ -11,6 +11,8 @@ pub(super) static GROUP: Group = Group {
     settings: &[
         &MAX_CREATES,
         &MAX_REMOVALS,
+        &ABSENCE_PROOFS,
+        &ABSENCE_AGE,
         &SYNC_MAX_AGE,
         &SNAPSHOT_EVERY,
         &SNAPSHOT_GAP,
@@ -34,6 +36,23 @@ pub(in crate::config) static MAX_REMOVALS: Setting<Bounded<usize, Computed>> = S
     details: "If a plan would exceed it, all of its removals are withheld. The default is the greater of 5 and 1 % of \
               our enabled connectors.",
     values: Bounded { default: Computed("the greater of 5 and 1 %"), range: 0..=10_000, unit: "connectors" },
+};
+
+pub(in crate::config) static ABSENCE_PROOFS: Setting<Bounded<u32>> = Setting {
+    name: "ABSENCE_PROOFS",
+    meaning: "How many complete lists must lack a connector before it counts as gone.",
+    details: "The same number of lists must agree before the first connector is created. With `1` and an `ABSENCE_AGE` of \
+              `0s`, a single short answer of Qualys counts, and only the reads by id and by subscription guard against a \
+              second connector: that is for tests. More than 100 would take days.",
+    values: Bounded { default: 3, range: 1..=100, unit: "lists" },
+};
+
+pub(in crate::config) static ABSENCE_AGE: Setting<Bounded<Duration>> = Setting {
+    name: "ABSENCE_AGE",
+    meaning: "The time over which these lists must lack it.",
+    details: "A new subscription does not wait for it, except in the first hour of a deployment.",
+    // A day covers any failure that ends by itself. A longer one is a doubtful list, or a person's matter.
+    values: Bounded { default: HOUR, range: Duration::ZERO..=Duration::from_hours(24), unit: "" },
 };
 
 pub(in crate::config) static SYNC_MAX_AGE: Setting<Bounded<Duration, Computed>> = Setting {

@@ -33,7 +33,7 @@ pub use calls::{Call, CallKind, Service};
 pub use faults::{Fault, Kind};
 pub use qualys::{
     ActivationShape, App, Connector, DateHeader, ErrorName, Host, LastSyncForm, LastSyncName, LimitBody,
-    Manners, OnDisabled, OnDuplicate, OnRunning, Rate, Source, ToWait,
+    Manners, OnDisabled, OnDuplicate, OnRunning, Rate, Shown, Source, ToWait,
 };
 pub use subscription::Subscription;
 pub use vault::{VaultManners, VaultPermissions};

@@ -34,7 +34,7 @@ use crate::net::ask::Ask;
 use crate::net::reply::Reply;
 use crate::state::Shared;
 
-pub use connector::{App, Connector};
+pub use connector::{App, Connector, Shown};
 pub use host::{Host, Source};
 pub use manners::{
     ActivationShape, ErrorName, LastSyncName, LimitBody, Manners, OnDisabled, OnDuplicate, OnRunning, Rate,

@@ -14,6 +14,18 @@ pub struct App {
     pub tag_id: Option<i64>,
 }
 
+/// Where answers show something that the account holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shown {
+    /// In searches and in gets.
+    #[default]
+    Everywhere,
+    /// Searches lack it, with nothing to show for it, as if the user's scope had been cut.
+    ByIdAlone,
+    /// A get lacks it, too.
+    Nowhere,
+}
+
 /// A connector as the account holds it. Every field may be set by [`crate::World::edit_connector`].
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "the object has these flags")]
@@ -54,6 +66,10 @@ pub struct Connector {
     pub cloudview_uuid: String,
     /// Whether answers show only its id and subscription.
     pub sparse: bool,
+    /// Which answers have it; a get that lacks it is answered `OBJECT_NOT_FOUND`.
+    pub shown: Shown,
+    /// Which answers have its `authRecord.subscriptionId`.
+    pub shows_subscription: Shown,
     pub created: Timestamp,
     /// Errors of all syncs, with their times.
     pub errors: Vec<(Timestamp, String)>,

@@ -12,7 +12,7 @@ use crate::qualys::criteria::{IdRange, page};
 use crate::qualys::envelope::{Answered, Refused, Rows, success};
 use crate::qualys::json::{Mask, WHOLE, row};
 use crate::qualys::request::{Criterion, Request};
-use crate::qualys::{Connector, Qualys};
+use crate::qualys::{Connector, Qualys, Shown};
 use crate::state::{Shared, State};
 
 /// What a search of connectors can filter on besides ids.
@@ -50,7 +50,9 @@ pub(super) fn subscription_name<'a>(state: &'a State, one: &Connector) -> Option
 
 fn is_listed(qualys: &Qualys, one: &Connector, now: Timestamp) -> bool {
     let manners = &qualys.manners;
-    (!one.deleted || manners.search_lists_deleted) && now >= later(one.created, manners.search_lag)
+    one.shown == Shown::Everywhere
+        && (!one.deleted || manners.search_lists_deleted)
+        && now >= later(one.created, manners.search_lag)
 }
 
 pub(super) fn search(shared: &Shared, ask: &Ask) -> Answered {
@@ -76,7 +78,7 @@ pub(super) fn search(shared: &Shared, ask: &Ask) -> Answered {
                 .filter(|one| is_listed(qualys, one, now) && tests.iter().all(|test| test.holds(one)));
             let (found, more) = page(matching, &request.preferences);
             for one in &found {
-                show::full(&mut rows.json, qualys, one, subscription_name(state, one), &mask, now);
+                show::full(&mut rows.json, qualys, one, subscription_name(state, one), &mask, (false, now));
             }
             rows.count = found.len();
             rows.more = Some(more);
@@ -103,8 +105,12 @@ pub(super) fn get(shared: &Shared, ask: &Ask) -> Answered {
     let mask = Mask::parse(ask.query("fields"));
     shared.with(|state| {
         let one = existing(&state.qualys, id)?;
+        if one.shown == Shown::Nowhere {
+            return Err(Refused::not_found(&id.to_string()));
+        }
         let mut rows = Rows { count: 1, ..Rows::default() };
-        show::full(&mut rows.json, &state.qualys, one, subscription_name(state, one), &mask, state.now());
+        let at = (true, state.now());
+        show::full(&mut rows.json, &state.qualys, one, subscription_name(state, one), &mask, at);
         Ok(success(&state.qualys.manners, &rows))
     })
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::clock::seconds;
 use crate::qualys::json::{Mask, Obj, row};
-use crate::qualys::{ActivationShape, Connector, ErrorName, LastSyncName, Manners, Qualys};
+use crate::qualys::{ActivationShape, Connector, ErrorName, LastSyncName, Manners, Qualys, Shown};
 
 /// The name of the object around each row.
 pub(super) const NOUN: &str = "AzureAssetDataConnector";
@@ -16,13 +16,19 @@ pub(super) fn full(
     one: &Connector,
     name: Option<&str>,
     mask: &Mask,
-    now: Timestamp,
+    (by_id, now): (bool, Timestamp),
 ) {
     let manners = &qualys.manners;
+    let shows_subscription = match one.shows_subscription {
+        Shown::Everywhere => true,
+        Shown::ByIdAlone => by_id,
+        Shown::Nowhere => false,
+    };
+    let subscription = shows_subscription.then_some(&one.subscription_id);
     row(out, NOUN, mask, |object| {
         object.id("id", one.id, manners.ids_as_strings);
         if manners.sparse || one.sparse {
-            object.object("authRecord", |auth| auth.put("subscriptionId", &one.subscription_id));
+            object.object("authRecord", |auth| auth.maybe("subscriptionId", subscription));
             return;
         }
         object.put("name", &one.name);
@@ -51,7 +57,7 @@ pub(super) fn full(
         object.object("authRecord", |auth| {
             auth.put("applicationId", &one.application_id);
             auth.put("directoryId", &one.directory_id);
-            auth.put("subscriptionId", &one.subscription_id);
+            auth.maybe("subscriptionId", subscription);
         });
         let error = match manners.error_name {
             ErrorName::LastError => "lastError",

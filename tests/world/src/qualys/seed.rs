@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::ids::GuidKind;
 use crate::qualys::host::{Host, of_machine, plain};
-use crate::qualys::{Connector, Source};
+use crate::qualys::{Connector, Shown, Source};
 use crate::world::World;
 
 /// A connector as it is right after a create.
@@ -33,6 +33,8 @@ pub(super) fn blank(now: Timestamp) -> Connector {
         apps: Vec::new(),
         cloudview_uuid: String::new(),
         sparse: false,
+        shown: Shown::Everywhere,
+        shows_subscription: Shown::Everywhere,
         created: now,
         errors: Vec::new(),
         syncs: 0,

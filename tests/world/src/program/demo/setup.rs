@@ -39,6 +39,9 @@ pub(super) fn settings(world: &World, folder: &Path) -> Vec<(String, String)> {
         ("QUEUE", place("queue")),
         ("EVENT_SOURCES", policy_topic(&world.tenant(), &world.tenant())),
         ("SYNC_SCHEDULE", "0 */15 * * * *".to_owned()),
+        // In production the first connectors wait for lists that agree over an hour.
+        ("ABSENCE_PROOFS", "1".to_owned()),
+        ("ABSENCE_AGE", "0s".to_owned()),
         ("FOLLOW_UP", "1500ms".to_owned()),
         ("CYCLE_GAP", "200ms".to_owned()),
         ("SNAPSHOT_GAP", "0s".to_owned()),
