@@ -11,7 +11,9 @@ pub use account::{AccountState, BookedCalls, Breaker, Endpoint, Used, without_re
 pub use pending_run::PendingRun;
 pub use sync::{SyncEnd, SyncState};
 
-use crate::model::{Connector, ConnectorId, CycleId, Observed, SnapshotId, SubscriptionId, after, elapsed};
+use crate::model::{
+    Connector, ConnectorId, CycleId, Observed, SnapshotId, SubscriptionId, Turn, after, elapsed,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -78,6 +80,9 @@ pub struct TenantState {
     pub awaited_end: Option<Timestamp>,
     /// The newest snapshot that was begun.
     pub last_snapshot: Option<LastSnapshot>,
+    /// Whose turn it is to be read one by one, when more subscriptions wait than a cycle may read so.
+    #[serde(default)]
+    pub turn: Turn,
 }
 
 /// Refusals in a row.
@@ -121,6 +126,7 @@ impl TenantState {
         let connectors = observed.connectors.values();
         self.observed.extend(observed.subscriptions.keys());
         self.covered.extend(connectors.clone().filter_map(Connector::covers).filter(in_scope));
+        self.turn = observed.turn.clone();
         self.update_from(connectors.filter(|connector| is_ours(connector)), now);
     }
 

@@ -15,7 +15,7 @@ pub use files::{files_below, gunzip, names_in, sha256};
 pub use hold::Hold;
 pub use identity::WorldIdentity;
 pub use log::Log;
-pub use waits::LIMIT;
+pub use waits::{LIMIT, in_a_minute};
 pub use written::{Snapshot, assert_shows_none, subscription_of};
 
 use jiff::{SignedDuration, Timestamp};
