@@ -4,11 +4,14 @@
 //! read it is not removed; one that cannot be read is named and stays.
 
 use crate::model::{Asked, CycleId, RequestId, SubscriptionId, SyncRequest, TenantId, elapsed};
+use crate::retry::chance;
 use crate::state::SCHEMA_VERSION;
 use crate::store::{BlobKey, Condition, Container, ETag, ItemName, Store, StoreError};
+use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
 
 /// An item that no cycle could settle is given up after this time, and the report says so. By then, what it points at is
 /// either visible in the lists or will never be.
@@ -62,10 +65,9 @@ impl InboxItem {
     }
 
     pub fn request(&self) -> Option<SyncRequest> {
-        match &self.name {
-            ItemName::Request(id) => {
-                let asked = self.content.asked.clone().unwrap_or_default();
-                Some(SyncRequest { id: id.clone(), at: self.content.left, asked })
+        match (&self.name, &self.content.asked) {
+            (ItemName::Request(id), Some(asked)) => {
+                Some(SyncRequest { id: id.clone(), at: self.content.left, asked: asked.clone() })
             }
             _ => None,
         }
@@ -85,6 +87,27 @@ pub struct RequestStatus {
     pub cycles: Vec<CycleId>,
     /// How it was settled; none while it is open.
     pub settled: Option<String>,
+}
+
+/// What a cycle took from an inbox.
+#[derive(Debug)]
+pub struct Taken {
+    /// The names and versions of all that was there.
+    pub listed: Vec<(String, ETag)>,
+    pub items: Vec<InboxItem>,
+    /// The names of the blobs that are no items, and why. They stay where they are.
+    pub unreadable: Vec<(String, String)>,
+    /// How many the time did not allow to read. They stay for the next cycles.
+    pub not_read: usize,
+}
+
+/// What reading one blob of an inbox led to.
+enum Blob {
+    Item(InboxItem),
+    Unreadable(String, String),
+    Gone,
+    /// The time was over.
+    Late,
 }
 
 /// The inboxes of all tenants.
@@ -136,28 +159,59 @@ impl Inbox {
         self.put(tenant, ItemName::Request(id.clone()), &content).await
     }
 
-    /// Every item of a tenant, and the names of the blobs that cannot be read as one. Those stay where they are.
+    /// Lists a tenant's inbox and reads its items, many at a time, until all are read or the time is over.
     ///
     /// # Errors
-    /// When the inbox cannot be listed.
-    pub async fn read(&self, tenant: TenantId) -> Result<(Vec<InboxItem>, Vec<String>), StoreError> {
-        let (mut items, mut unreadable) = (Vec::new(), Vec::new());
-        for (name, _) in self.list(tenant).await? {
-            let Ok(name) = name.parse::<ItemName>() else {
-                unreadable.push(name);
-                continue;
-            };
-            match self.store.read::<ItemContent>(&BlobKey::InboxItem(tenant, name.clone())).await {
-                Ok(Some((content, etag))) => items.push(InboxItem { name, etag, content }),
+    /// When the inbox cannot be listed, or the storage cannot be read.
+    pub async fn read(&self, tenant: TenantId, until: Instant) -> Result<Taken, StoreError> {
+        // Listed before they are read: an item that arrives in between counts as new when the cycle ends.
+        let listed = self.list(tenant).await?;
+        let mut names: Vec<_> = listed.iter().map(|(name, _)| name.clone()).collect();
+        // A storage that is too slow for all of them must not leave out the same ones each time.
+        let start = chance() as usize % names.len().max(1);
+        names.rotate_left(start);
+        let reads = names.into_iter().map(|name| self.read_one(tenant, name, until));
+        let mut reads = stream::iter(reads.collect::<Vec<_>>()).buffer_unordered(AT_ONCE);
+        let mut taken = Taken { listed, items: Vec::new(), unreadable: Vec::new(), not_read: 0 };
+        while let Some(read) = reads.try_next().await? {
+            match read {
+                Blob::Item(item) => taken.items.push(item),
+                Blob::Unreadable(name, why) => taken.unreadable.push((name, why)),
+                Blob::Late => taken.not_read += 1,
                 // Only the holder of the account's lease removes items, so someone removed this one by hand.
-                Ok(None) => {}
-                Err(StoreError::Unreadable { .. } | StoreError::Newer { .. }) => {
-                    unreadable.push(name.to_string());
-                }
-                Err(error) => return Err(error),
+                Blob::Gone => {}
             }
         }
-        Ok((items, unreadable))
+        drop(reads);
+        taken.items.sort_by(|a, b| a.name.cmp(&b.name));
+        taken.unreadable.sort();
+        Ok(taken)
+    }
+
+    async fn read_one(&self, tenant: TenantId, text: String, until: Instant) -> Result<Blob, StoreError> {
+        let Ok(name) = text.parse::<ItemName>() else {
+            return Ok(Blob::Unreadable(text, "this program did not write it".into()));
+        };
+        if Instant::now() >= until {
+            return Ok(Blob::Late);
+        }
+        let key = BlobKey::InboxItem(tenant, name.clone());
+        let Ok(read) = timeout_at(until, self.store.read::<ItemContent>(&key)).await else {
+            return Ok(Blob::Late);
+        };
+        Ok(match read {
+            Ok(Some((ItemContent { asked: None, .. }, _))) if matches!(name, ItemName::Request(_)) => {
+                Blob::Unreadable(text, "it does not say what the request asks for (`asked`)".into())
+            }
+            Ok(Some((content, etag))) => Blob::Item(InboxItem { name, etag, content }),
+            Ok(None) => Blob::Gone,
+            Err(StoreError::Unreadable { why, .. }) => Blob::Unreadable(text, why),
+            Err(StoreError::Newer { found, known, .. }) => Blob::Unreadable(
+                text,
+                format!("it has schema version {found}, and this program knows {known}"),
+            ),
+            Err(error) => return Err(error),
+        })
     }
 
     /// The names and versions of the items. Their content is not read.

@@ -28,7 +28,7 @@ const LAYERS: [Layer; 6] = [
             ("azure", &["retry", "sdk"]),
             ("secrets", &["azure"]),
             ("store", &["sdk"]),
-            ("inbox", &["store"]),
+            ("inbox", &["retry", "store"]),
             ("lease", &["sdk", "store"]),
             ("queue", &["sdk", "store"]),
             ("qualys", &["retry", "secrets", "store"]),

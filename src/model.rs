@@ -11,6 +11,7 @@ mod observed;
 mod scope;
 mod subscription;
 mod time;
+mod turn;
 
 pub use code::ResponseCode;
 pub use connector::{Connector, ConnectorState, SyncClass};
@@ -21,3 +22,4 @@ pub use observed::{Asked, Direct, Observed, OutOfScope, ReadFailure, SyncRequest
 pub use scope::Scope;
 pub use subscription::{Subscription, SubscriptionState};
 pub use time::{after, elapsed};
+pub use turn::{Chosen, Turn};

@@ -8,7 +8,8 @@ mod scope;
 
 use crate::azure::arm::{Arm, ArmError};
 use crate::model::{
-    Direct, Observed, ReadFailure, Scope, Subscription, SubscriptionId, SyncRequest, TenantId, Unreadable,
+    Direct, Observed, ReadFailure, Scope, Subscription, SubscriptionId, SyncRequest, TenantId, Turn,
+    Unreadable, elapsed,
 };
 use crate::qualys::{Qualys, QualysError};
 use crate::report::chain;
@@ -16,6 +17,7 @@ use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 use scope::{Lists, Read};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -23,6 +25,11 @@ use tracing::warn;
 pub(crate) const ARM_AT_ONCE: usize = 8;
 /// Subscriptions read one by one in a cycle. A bucket holds 250 reads, and the lists need some of them.
 const DIRECT_READS: usize = 150;
+/// How long they may take together. Eight at a time take some seconds; when ARM hangs, the rest of the cycle needs its time.
+const DIRECT_TIME: Duration = Duration::from_mins(1);
+/// While an item is so young, a look that did not fit into a cycle is worth a cycle soon. By then the lists have the
+/// subscription, or an hour's follow-ups have looked at thousands.
+const LOOK_SOON: Duration = Duration::from_hours(1);
 
 /// What to read.
 #[derive(Debug)]
@@ -34,6 +41,8 @@ pub struct Targets<'a> {
     pub exclude: &'a Scope,
     /// The subscriptions in the inbox, and when each item was left.
     pub in_inbox: BTreeMap<SubscriptionId, Timestamp>,
+    /// Whose turn it is, when more wait than a cycle may read one by one.
+    pub turn: &'a Turn,
     /// What people asked for.
     pub requests: Vec<SyncRequest>,
     pub now: Timestamp,
@@ -45,29 +54,46 @@ pub struct Targets<'a> {
 /// # Errors
 /// When the Qualys side could not be read completely.
 pub async fn observe(arm: &Arm, qualys: &Qualys, targets: Targets<'_>) -> Result<Observed, QualysError> {
-    let (connectors, azure) = tokio::join!(qualys.connectors(), azure_side(arm, &targets));
+    let (connectors, (azure, looked)) = tokio::join!(qualys.connectors(), azure_side(arm, &targets));
     Ok(Observed {
         tenant: targets.tenant,
         subscriptions: azure.found,
         unreadable: azure.unreadable,
         exclusion_unknown: azure.exclusion_unknown,
         direct: azure.direct,
+        turn: looked.turn,
+        looks_left: looked.left,
         unlisted: azure.unlisted,
         connectors: connectors?,
         requests: targets.requests,
     })
 }
 
+/// What became of the subscriptions that are read one by one.
+struct Looked {
+    /// Whose turn it is next.
+    turn: Turn,
+    /// One that an inbox item named lately still waits.
+    left: bool,
+}
+
 /// Reads the lists, then one by one the subscriptions that no list describes, and decides what is in scope.
-async fn azure_side(arm: &Arm, targets: &Targets<'_>) -> scope::Sorted {
+async fn azure_side(arm: &Arm, targets: &Targets<'_>) -> (scope::Sorted, Looked) {
     let (listed, inside, outside) = tokio::join!(
         arm.subscriptions(targets.deadline),
         groups(arm, &targets.scope.groups, targets.deadline),
         groups(arm, &targets.exclude.groups, targets.deadline)
     );
     let lists = Lists::new(targets, named(LIST, listed), each_named(inside), each_named(outside));
-    let read = directly(arm, &lists.unknown(targets), targets.deadline).await;
-    scope::sort(targets, lists, read)
+    let unknown = lists.unknown(targets);
+    let chosen = targets.turn.choose(&unknown, &targets.in_inbox, DIRECT_READS);
+    let read = directly(arm, chosen.ids(), targets.deadline.min(Instant::now() + DIRECT_TIME)).await;
+    let was_read = |id: &SubscriptionId| read.contains_key(id);
+    let is_young = |left: &Timestamp| elapsed(targets.now, *left) < LOOK_SOON;
+    let waits = |id: &SubscriptionId| !was_read(id) && targets.in_inbox.get(id).is_some_and(is_young);
+    let looked =
+        Looked { turn: targets.turn.after(&chosen, was_read, targets.now), left: unknown.iter().any(waits) };
+    (scope::sort(targets, lists, read), looked)
 }
 
 /// The name of the list of all subscriptions that the identity sees, beside the names of management groups.
@@ -101,21 +127,27 @@ pub(crate) async fn groups(arm: &Arm, names: &BTreeSet<String>, deadline: Instan
     stream::iter(reads.collect::<Vec<_>>()).buffered(ARM_AT_ONCE).collect().await
 }
 
+/// Reads subscriptions one by one, in this order, until all are read or the time is over. A result has those whose reading
+/// was begun.
 async fn directly(
     arm: &Arm,
-    ids: &[SubscriptionId],
-    deadline: Instant,
+    ids: impl Iterator<Item = SubscriptionId>,
+    until: Instant,
 ) -> BTreeMap<SubscriptionId, Result<Subscription, Direct>> {
-    let reads = ids.iter().copied().take(DIRECT_READS).map(|id| {
+    let reads = ids.map(|id| {
         let arm = arm.clone();
         async move {
-            let result = arm.subscription(id, deadline).await.map_err(|error| match error {
+            if Instant::now() >= until {
+                return None;
+            }
+            let result = arm.subscription(id, until).await.map_err(|error| match error {
                 // A lost role looks like a deleted subscription, so neither answer proves that it is gone.
                 ArmError::Forbidden { .. } | ArmError::NotFound { .. } => Direct::AccessLost,
                 other => Direct::Failed(ReadFailure::Arm { error: chain(&other) }),
             });
-            (id, result)
+            Some((id, result))
         }
     });
-    stream::iter(reads.collect::<Vec<_>>()).buffer_unordered(ARM_AT_ONCE).collect().await
+    let read = stream::iter(reads.collect::<Vec<_>>()).buffer_unordered(ARM_AT_ONCE);
+    read.filter_map(async |read| read).collect().await
 }

@@ -15,7 +15,9 @@ pub use lists::{Absence, AbsenceRule, Doubt, Found, ListMemory, Remembered, Unco
 pub use pending_run::PendingRun;
 pub use sync::{SyncEnd, SyncState};
 
-use crate::model::{Connector, ConnectorId, CycleId, Observed, SnapshotId, SubscriptionId, after, elapsed};
+use crate::model::{
+    Connector, ConnectorId, CycleId, Observed, SnapshotId, SubscriptionId, Turn, after, elapsed,
+};
 use jiff::Timestamp;
 use lists::List;
 use serde::{Deserialize, Serialize};
@@ -93,6 +95,9 @@ pub struct TenantState {
     pub awaited_end: Option<Timestamp>,
     /// The newest snapshot that was begun.
     pub last_snapshot: Option<LastSnapshot>,
+    /// Whose turn it is to be read one by one, when more subscriptions wait than a cycle may read so.
+    #[serde(default)]
+    pub turn: Turn,
 }
 
 /// Refusals in a row.
@@ -158,6 +163,7 @@ impl TenantState {
         for subscription in connectors.clone().filter_map(Connector::covers) {
             self.unclear.remove(&subscription);
         }
+        self.turn = observed.turn.clone();
         self.update_from(connectors.filter(|connector| is_ours(connector)), now);
     }
 

@@ -6,6 +6,7 @@ use crate::{Figure, median};
 use jiff::{SignedDuration, Timestamp};
 use qualys_azure_inventory::model::{
     Connector, ConnectorId, ConnectorState, Mark, Observed, Subscription, SubscriptionId, SubscriptionState,
+    Turn,
 };
 use qualys_azure_inventory::plan::{Policy, plan};
 use qualys_azure_inventory::state::TenantState;
@@ -78,6 +79,8 @@ fn observed(policy: &Policy, now: Timestamp) -> Observed {
         exclusion_unknown: false,
         unlisted: std::collections::BTreeSet::new(),
         direct: BTreeMap::new(),
+        turn: Turn::default(),
+        looks_left: false,
         connectors,
         requests: Vec::new(),
     }

@@ -2,13 +2,23 @@
 
 use super::allowed::Allowed;
 use super::{Cycle, CycleError, Problems, StartedBy, audit};
-use crate::inbox::{InboxItem, RequestStatus};
+use crate::inbox::{AT_ONCE, InboxItem, RequestStatus};
 use crate::model::RequestId;
 use crate::report::{CycleStage, Problem, chain};
 use crate::state::{LastCycle, SCHEMA_VERSION, TenantState};
 use crate::store::{BlobKey, Condition, ETag, StoreError};
+use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::BTreeMap;
+use tokio::time::{Instant, timeout_at};
 use tracing::warn;
+
+/// Inbox items that the time did not allow to read.
+#[derive(Debug, thiserror::Error)]
+#[error("{not_read} of {of} inbox items could not be read in time: they stay, and the next cycles read them")]
+struct NotRead {
+    not_read: usize,
+    of: usize,
+}
 
 /// What a pass begins with.
 pub(super) struct Begun {
@@ -62,23 +72,31 @@ impl Cycle<'_> {
     /// Takes the items of the inbox. Returns the names and versions of all that were there, also of those that cannot be
     /// read: they must not book a wake-up again and again.
     async fn take_inbox(&self, begun: &mut Begun) -> Result<BTreeMap<String, String>, CycleError> {
-        let tenant = self.tenant.id();
-        // Listed before they are read: an item that arrives in between counts as new when the cycle ends.
-        let listed = self.tenant.inbox.list(tenant).await?;
-        let (items, unreadable) = self.tenant.inbox.read(tenant).await?;
-        for name in unreadable {
-            let path = format!("inbox/{name}");
-            let error = StoreError::Unreadable { path, why: "this program did not write it".into() };
+        let taken = self.tenant.inbox.read(self.tenant.id(), self.inbox_until()).await?;
+        for (name, why) in taken.unreadable {
+            let error = StoreError::Unreadable { path: format!("inbox/{name}"), why };
             begun.problems.push(Problem::new(
                 CycleStage::Inbox,
                 &error,
                 "remove it, or use the newer program that wrote it",
             ));
         }
-        let mut listed: BTreeMap<_, _> = listed.into_iter().map(|(name, etag)| (name, etag.0)).collect();
-        listed.extend(items.iter().map(|item| (item.name.to_string(), item.etag.0.clone())));
-        begun.inbox = items;
+        if taken.not_read > 0 {
+            let error = NotRead { not_read: taken.not_read, of: taken.listed.len() };
+            begun.problems.push(Problem::new(CycleStage::Inbox, &error, "check why the storage is slow"));
+        }
+        let mut listed: BTreeMap<_, _> =
+            taken.listed.into_iter().map(|(name, etag)| (name, etag.0)).collect();
+        listed.extend(taken.items.iter().map(|item| (item.name.to_string(), item.etag.0.clone())));
+        begun.inbox = taken.items;
         Ok(listed)
+    }
+
+    /// Until when the inbox is read and its requests are shown as taken: a quarter of what is left of the cycle, so that
+    /// a slow storage leaves time for what the items are about.
+    fn inbox_until(&self) -> Instant {
+        let now = Instant::now();
+        now + self.time().deadline.saturating_duration_since(now) / 4
     }
 
     /// Records what a killed cycle may have written, and that this one began.
@@ -96,9 +114,20 @@ impl Cycle<'_> {
         state.last_cycle = Some(LastCycle { id: self.id.clone(), began: now, ended: None });
         state.listed = listed;
         self.save(&mut begun.state).await?;
-        for request in begun.inbox.iter().filter_map(InboxItem::request) {
-            self.update_request(&request.id, |status| status.cycles.push(self.id.clone())).await?;
+        self.show_as_taken(&begun.inbox).await
+    }
+
+    /// Adds this cycle to the pages of the requests that it took.
+    async fn show_as_taken(&self, inbox: &[InboxItem]) -> Result<(), CycleError> {
+        let requests = inbox.iter().filter_map(InboxItem::request);
+        let updates = requests.map(async |request| {
+            self.update_request(&request.id, |status| status.cycles.push(self.id.clone())).await
+        });
+        let updates = stream::iter(updates.collect::<Vec<_>>()).buffer_unordered(AT_ONCE);
+        if let Ok(updated) = timeout_at(self.inbox_until(), updates.try_collect::<()>()).await {
+            return Ok(updated?);
         }
+        warn!("The time was over before each request's page named this cycle: the pages are behind");
         Ok(())
     }
 

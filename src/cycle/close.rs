@@ -5,8 +5,8 @@ use super::begin::StoredState;
 use super::due::Unfinished;
 use super::settle::Settlement;
 use super::steps::SnapshotStep;
-use super::{Cycle, CycleError, Ran, Results};
-use crate::inbox::InboxItem;
+use super::{CLOSING, Cycle, CycleError, Ran, Results};
+use crate::inbox::{AT_ONCE, InboxItem};
 use crate::manifest::Latest;
 use crate::model::Observed;
 use crate::outcome::Outcome;
@@ -15,8 +15,10 @@ use crate::queue::Booked;
 use crate::report::{Counts, InboxLine, Report, Status};
 use crate::state::{SCHEMA_VERSION, TenantState};
 use crate::store::{BlobKey, Condition, ItemName, StoreError, Summary};
+use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
-use tracing::info;
+use tokio::time::{Instant, timeout_at};
+use tracing::{info, warn};
 
 /// An item, and how it is settled; none while it stays.
 type Settled<'a> = (&'a InboxItem, Option<String>);
@@ -175,15 +177,23 @@ impl Cycle<'_> {
         Ok(())
     }
 
-    /// Removes the settled items; the page of a request says how it was settled.
+    /// Removes the settled items, many at a time; the page of a request says how it was settled. What the time does not allow
+    /// stays, and the next cycle settles it again.
     async fn remove_settled(&self, settled: Vec<Settled<'_>>) -> Result<(), StoreError> {
-        for (item, settled) in settled {
-            let Some(how) = settled else { continue };
+        let settled = settled.into_iter().filter_map(|(item, how)| Some((item, how?)));
+        let removals = settled.map(async |(item, how)| {
             if let Some(request) = item.request() {
                 self.update_request(&request.id, |status| status.settled = Some(how.clone())).await?;
             }
-            self.tenant.inbox.remove(self.tenant.id(), item).await?;
+            self.tenant.inbox.remove(self.tenant.id(), item).await.map(|_| ())
+        });
+        let removals = stream::iter(removals.collect::<Vec<_>>()).buffer_unordered(AT_ONCE);
+        // The steps may have used all of their time, so the closing has some of its own.
+        let until = self.time().deadline.max(Instant::now()) + CLOSING;
+        if let Ok(removed) = timeout_at(until, removals.try_collect::<()>()).await {
+            return removed;
         }
+        warn!("The time was over before each settled inbox item was removed: the next cycle goes on");
         Ok(())
     }
 }

@@ -68,7 +68,8 @@ pub(super) struct Unfinished {
 impl Unfinished {
     pub(super) fn of(results: &Results, state: &TenantState, policy: &Policy, now: Timestamp) -> Self {
         let enforced = policy.mode == Mode::Enforce;
-        let held_back = results.plan.as_ref().is_some_and(Plan::holds_back_creations)
+        let held_back = results.observed.as_ref().is_some_and(|observed| observed.looks_left)
+            || results.plan.as_ref().is_some_and(Plan::holds_back_creations)
             || results.outcomes.iter().any(|outcome| outcome.result.is_open());
         let in_use = |id: SubscriptionId| {
             let subscriptions = results.observed.as_ref().map(|observed| &observed.subscriptions);

@@ -132,6 +132,7 @@ impl<'a> Cycle<'a> {
             scope: &tenant.scope,
             exclude: &tenant.exclude,
             in_inbox: inbox.iter().filter_map(left).collect(),
+            turn: &stored.state.turn,
             requests: inbox.iter().filter_map(InboxItem::request).collect(),
             now: self.time().start,
             deadline: self.time().deadline,

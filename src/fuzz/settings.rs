@@ -4,7 +4,7 @@
 
 use crate::assertions::CANARY;
 use crate::config::{Config, Place, SecretSource, ServeConfig};
-use crate::model::{Mark, Observed, Subscription, SubscriptionId, SubscriptionState};
+use crate::model::{Mark, Observed, Subscription, SubscriptionId, SubscriptionState, Turn};
 use crate::plan::{Action, Policy, plan};
 use crate::state::TenantState;
 use jiff::Timestamp;
@@ -98,6 +98,8 @@ fn assert_connector(policy: &Policy, name: &str) {
         exclusion_unknown: false,
         unlisted: BTreeSet::new(),
         direct: BTreeMap::new(),
+        turn: Turn::default(),
+        looks_left: false,
         connectors: BTreeMap::new(),
         requests: Vec::new(),
     };

@@ -1,6 +1,6 @@
 //! What one cycle observed of Azure and of Qualys.
 
-use super::{Connector, ConnectorId, RequestId, Subscription, SubscriptionId, TenantId};
+use super::{Connector, ConnectorId, RequestId, Subscription, SubscriptionId, TenantId, Turn};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +20,10 @@ pub struct Observed {
     pub unlisted: BTreeSet<SubscriptionId>,
     /// What direct readings of single subscriptions showed.
     pub direct: BTreeMap<SubscriptionId, Direct>,
+    /// Whose turn it is next, when more wait than a cycle may read one by one.
+    pub turn: Turn,
+    /// A subscription that an inbox item named lately still waits to be looked at.
+    pub looks_left: bool,
     /// Every Azure connector of the account.
     pub connectors: BTreeMap<ConnectorId, Connector>,
     pub requests: Vec<SyncRequest>,

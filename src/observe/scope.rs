@@ -65,7 +65,7 @@ impl Lists {
     }
 
     /// Those in scope or in the inbox that no list describes: they are read one by one.
-    pub(super) fn unknown(&self, targets: &Targets<'_>) -> Vec<SubscriptionId> {
+    pub(super) fn unknown(&self, targets: &Targets<'_>) -> BTreeSet<SubscriptionId> {
         let is_unknown = |id: &SubscriptionId| !self.listed.contains_key(id) && !self.excluded.contains(id);
         self.looked_at(targets).into_iter().filter(is_unknown).collect()
     }

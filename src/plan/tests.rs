@@ -11,7 +11,7 @@ mod syncs;
 use super::*;
 use crate::model::{
     AppId, Asked, Connector, ConnectorId, ConnectorState, Mark, RequestId, Subscription, SubscriptionId,
-    SubscriptionState, SyncRequest, TenantId, Unreadable, after,
+    SubscriptionState, SyncRequest, TenantId, Turn, Unreadable, after,
 };
 use crate::state::{AbsenceRule, DisableProof, DisabledByUs, PendingRun, SyncState};
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,6 +70,8 @@ impl Case {
                 unreadable: vec![],
                 exclusion_unknown: false,
                 direct: BTreeMap::new(),
+                turn: Turn::default(),
+                looks_left: false,
                 unlisted: BTreeSet::new(),
                 connectors: BTreeMap::new(),
                 requests: vec![],

@@ -17,6 +17,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures::stream::{self, StreamExt, TryStreamExt};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -27,6 +28,10 @@ use tracing::error;
 const MOST_SUBSCRIPTIONS: usize = 1000;
 /// The largest body of `POST /api/sync`: that many subscriptions take 40 kB.
 const MOST_BYTES: usize = 256 * 1024;
+
+/// A request that waits for a day may be taken by hundreds of cycles. Only the last report says how it stands; a few more show
+/// what led there, and the others stay in the storage.
+const REPORTS_SHOWN: usize = 5;
 
 /// The parameters of `POST /api/sync`, from its query and its body.
 #[derive(Debug, Default)]
@@ -197,11 +202,11 @@ pub(super) async fn request_status(
         .await
         .map_err(|error| unavailable(&error))?;
     let (request_status, _) = request_status.ok_or_else(missing)?;
-    let mut reports = Vec::new();
-    for cycle in &request_status.cycles {
-        let report = app.tenant.store.read::<Report>(&BlobKey::Report(tenant, cycle.clone())).await;
-        reports.push((cycle.clone(), report.map_err(|error| unavailable(&error))?.map(|(report, _)| report)));
-    }
+    let shown = request_status.cycles.len().saturating_sub(REPORTS_SHOWN);
+    let (older, newest) = request_status.cycles.split_at(shown);
+    let read = newest.iter().map(|cycle| report_of(&app, cycle));
+    let read = stream::iter(read.collect::<Vec<_>>()).buffered(REPORTS_SHOWN).try_collect::<Vec<_>>();
+    let reports: Vec<_> = newest.iter().zip(read.await.map_err(|error| unavailable(&error))?).collect();
     let mut died = None;
     let progress = if request_status.settled.is_some() {
         Progress::Done
@@ -213,7 +218,7 @@ pub(super) async fn request_status(
                 Progress::Running
             }
             Some((cycle, None)) => {
-                died = Some(cycle.clone());
+                died = Some((*cycle).clone());
                 Progress::Queued
             }
         }
@@ -222,9 +227,14 @@ pub(super) async fn request_status(
         reports.iter().map(|(cycle, report)| json!({ "cycle": cycle, "report": report })).collect();
     Ok(Json(json!({
         "id": id, "tenant": tenant, "state": progress, "left": request_status.left, "asked": request_status.asked,
-        "settled": request_status.settled, "died": died, "cycles": cycles
+        "settled": request_status.settled, "died": died, "earlier_cycles": older, "cycles": cycles
     }))
     .into_response())
+}
+
+async fn report_of(app: &App, cycle: &CycleId) -> Result<Option<Report>, StoreError> {
+    let report = app.tenant.store.read::<Report>(&BlobKey::Report(app.tenant.id(), cycle.clone())).await?;
+    Ok(report.map(|(report, _)| report))
 }
 
 async fn holds(app: &App, cycle: &CycleId) -> Result<bool, StoreError> {

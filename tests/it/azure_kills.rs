@@ -2,7 +2,7 @@
 //! over, its message comes back, and the end is the same as without a kill.
 
 use crate::kills::kill;
-use crate::stage::{AzureStage, azure_stage};
+use crate::stage::{AzureStage, azure_stage, in_a_minute};
 use futures::stream::{self, StreamExt};
 use qualys_azure_inventory::inbox::ItemContent;
 use qualys_azure_inventory::queue::{FolderQueue, Queue, REDELIVERY, WakeUps};
@@ -131,7 +131,7 @@ async fn goes_on(azure: &AzureStage, accepted: bool, point: &Point) {
         app.tenant.wake_ups.queue().send(tenant, REDELIVERY, stage.now()).await.unwrap();
     }
     if !accepted {
-        let item = app.tenant.inbox.read(tenant).await.unwrap().0.into_iter().next();
+        let item = app.tenant.inbox.read(tenant, in_a_minute()).await.unwrap().items.into_iter().next();
         let name = item.map_or(ItemName::Timer, |item| item.name);
         app.leave(tenant, name, &ItemContent::new(stage.now(), "event"), stage.now()).await.unwrap();
     } else {

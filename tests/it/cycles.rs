@@ -1,6 +1,7 @@
 //! Whole cycles in this process, with the world's clock standing still: rules that need hours.
 
 mod answers;
+mod floods;
 mod limits;
 
 mod refusals;

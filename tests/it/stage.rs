@@ -17,7 +17,7 @@ pub use hold::Hold;
 pub use identity::WorldIdentity;
 pub use log::Log;
 pub use served::{kib, until_closed};
-pub use waits::LIMIT;
+pub use waits::{LIMIT, in_a_minute};
 pub use written::{Snapshot, assert_shows_none, subscription_of};
 
 use jiff::{SignedDuration, Timestamp};

@@ -1,7 +1,7 @@
 //! One future wake-up for each tenant; and the contract of a queue, on a folder and on Azurite.
 
 use crate::azure::{Place as Kind, QueuePlace, places, queues};
-use crate::stage::LIMIT;
+use crate::stage::{LIMIT, in_a_minute};
 use jiff::Timestamp;
 use qualys_azure_inventory::inbox::{Inbox, ItemContent};
 use qualys_azure_inventory::model::{SubscriptionId, TenantId, after};
@@ -71,7 +71,7 @@ async fn thousands_of_events_leave_one_item_each_and_one_wake_up() {
         let item = ItemContent::new(at(0), "subscription-event");
         place.leave(tenant(), ItemName::Subscription(subscription), &item, at(0)).await.unwrap();
     }
-    assert_eq!(place.inbox.read(tenant()).await.unwrap().0.len(), 50);
+    assert_eq!(place.inbox.read(tenant(), in_a_minute()).await.unwrap().items.len(), 50);
     assert_eq!(due(place.wake_ups.queue(), 0).await, 1);
 }
 
@@ -123,7 +123,7 @@ async fn a_wake_up_that_cannot_be_sent_does_not_look_pending_and_the_item_stays(
     let item = ItemContent::new(at(0), "schedule");
     assert!(matches!(place.leave(tenant(), ItemName::Timer, &item, at(0)).await, Err(WakeUpError::Queue(_))));
     assert_eq!(place.wake_ups.booking(tenant()).await.unwrap().due, None);
-    assert_eq!(place.inbox.read(tenant()).await.unwrap().0.len(), 1);
+    assert_eq!(place.inbox.read(tenant(), in_a_minute()).await.unwrap().items.len(), 1);
 }
 
 #[tokio::test]
@@ -136,12 +136,12 @@ async fn an_item_that_was_left_again_is_not_settled_with_the_old_one() {
             .unwrap();
     };
     leave(0).await;
-    let (found, _) = place.inbox.read(tenant()).await.unwrap();
+    let found = place.inbox.read(tenant(), in_a_minute()).await.unwrap().items;
     leave(1).await;
     assert!(!place.inbox.remove(tenant(), &found[0]).await.unwrap());
-    let (found, _) = place.inbox.read(tenant()).await.unwrap();
+    let found = place.inbox.read(tenant(), in_a_minute()).await.unwrap().items;
     assert!(place.inbox.remove(tenant(), &found[0]).await.unwrap());
-    assert!(place.inbox.read(tenant()).await.unwrap().0.is_empty());
+    assert!(place.inbox.read(tenant(), in_a_minute()).await.unwrap().items.is_empty());
 }
 
 /// Takes the next message as soon as there is one. Returns with it the time since `since`.
@@ -194,8 +194,8 @@ async fn an_item_stays_and_a_wake_up_arrives_with_either_store() {
         }
         assert_eq!(due(place.wake_ups.queue(), 0).await, 1, "{kind}");
         assert_eq!(place.wake_ups.start(tenant, at(0)).await.unwrap(), Start::Now, "{kind}");
-        let (found, _) = place.inbox.read(tenant).await.unwrap();
+        let found = place.inbox.read(tenant, in_a_minute()).await.unwrap().items;
         assert!(place.inbox.remove(tenant, &found[0]).await.unwrap(), "{kind}");
-        assert!(place.inbox.read(tenant).await.unwrap().0.is_empty(), "{kind}");
+        assert!(place.inbox.read(tenant, in_a_minute()).await.unwrap().items.is_empty(), "{kind}");
     }
 }

@@ -1,7 +1,7 @@
 //! What is in scope, decided without reading anything.
 
 use super::*;
-use crate::model::{SubscriptionState, TenantId};
+use crate::model::{SubscriptionState, TenantId, Turn};
 use jiff::Timestamp;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -73,6 +73,7 @@ impl Case {
             scope: &self.scope,
             exclude: &self.exclude,
             in_inbox: self.in_inbox,
+            turn: &Turn::default(),
             requests: Vec::new(),
             now: now(),
             deadline: Instant::now(),

@@ -6,6 +6,11 @@ use std::time::{Duration, Instant};
 /// Ends a test that hangs. Far more than anything here takes, so that a busy machine does not reach it.
 pub const LIMIT: Duration = Duration::from_mins(3);
 
+/// The time for something that takes milliseconds, and is to be cut off if it hangs.
+pub fn in_a_minute() -> tokio::time::Instant {
+    tokio::time::Instant::now() + Duration::from_mins(1)
+}
+
 impl Stage {
     /// Waits until `look` returns something.
     pub async fn wait<T>(&self, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
