@@ -60,6 +60,10 @@ pub async fn observe(arm: &Arm, qualys: &Qualys, targets: Targets<'_>) -> Result
 
 /// Reads the lists, then one by one the subscriptions that no list describes, and decides what is in scope.
 async fn azure_side(arm: &Arm, targets: &Targets<'_>) -> scope::Sorted {
+    // Without a token every reading would fail alike, and each would be named.
+    if let Err(why) = arm.sign_in(targets.deadline).await {
+        return scope::nothing_read(targets, unreadable(LIST, &ArmError::SignIn(why)));
+    }
     let (listed, inside, outside) = tokio::join!(
         arm.subscriptions(targets.deadline),
         groups(arm, &targets.scope.groups, targets.deadline),
@@ -75,11 +79,21 @@ const LIST: &str = "subscriptions";
 
 /// A reading, or the scope that could not be read.
 fn named<T>(scope: &str, read: Result<T, ArmError>) -> Read<T> {
-    read.map_err(|error| {
-        let why = chain(&error);
-        warn!(scope, error = why, "Could not read scope `{scope}` completely");
-        Unreadable { scope: scope.to_owned(), why }
-    })
+    read.map_err(|error| unreadable(scope, &error))
+}
+
+fn unreadable(scope: &str, error: &ArmError) -> Unreadable {
+    let why = said(error);
+    warn!(scope, error = why, "Could not read scope `{scope}` completely");
+    Unreadable { scope: scope.to_owned(), why }
+}
+
+/// An error with what to do about it.
+fn said(error: &ArmError) -> String {
+    match error {
+        ArmError::SignIn(why) => format!("{why}: {}", why.advice()),
+        other => chain(other),
+    }
 }
 
 fn each_named(groups: Vec<GroupRead>) -> Vec<Read<BTreeSet<SubscriptionId>>> {
@@ -112,7 +126,7 @@ async fn directly(
             let result = arm.subscription(id, deadline).await.map_err(|error| match error {
                 // A lost role looks like a deleted subscription, so neither answer proves that it is gone.
                 ArmError::Forbidden { .. } | ArmError::NotFound { .. } => Direct::AccessLost,
-                other => Direct::Failed(ReadFailure::Arm { error: chain(&other) }),
+                other => Direct::Failed(ReadFailure::Arm { error: said(&other) }),
             });
             (id, result)
         }

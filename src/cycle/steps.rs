@@ -102,8 +102,7 @@ impl<'a> Cycle<'a> {
         let secrets = match CycleSecrets::read(&self.tenant.secrets, self.time().start).await {
             Ok(secrets) => secrets,
             Err(error) => {
-                let advice = "store the secret under that name, or correct SECRETS";
-                return Ok(Err(Problem::new(CycleStage::Secrets, &error, advice)));
+                return Ok(Err(Problem::new(CycleStage::Secrets, &error, &error.advice())));
             }
         };
         match self.visit.sign_in(&secrets.login).await {
@@ -162,8 +161,7 @@ impl<'a> Cycle<'a> {
         let plan = match plan::plan(observed, &stored.state, &tenant.policy, self.time().now()) {
             Ok(plan) => plan,
             Err(refused) => {
-                let advice = "restore the identity's role, or correct SCOPE and TENANT_ID";
-                return Ok(Err(Problem::new(CycleStage::Plan, &refused, advice)));
+                return Ok(Err(Problem::new(CycleStage::Plan, &refused, refused.advice())));
             }
         };
         // Once the lease is lost, the newest plan is written by whoever holds the account now.
