@@ -174,7 +174,7 @@ struct Problems(Vec<Problem>);
 impl Problems {
     fn push(&mut self, problem: Problem) {
         let Problem { stage, error, .. } = &problem;
-        warn!(%stage, error, "The cycle met a problem at {stage}: {error}");
+        warn!(%stage, "The cycle met a problem at {stage}: {error}");
         self.0.push(problem);
     }
 

@@ -12,7 +12,9 @@ use crate::cycle::secrets::{LOGIN, read_connector, read_login};
 use crate::model::{after, elapsed};
 use crate::plan::Mode;
 use crate::qualys::QualysError;
+use crate::queue::{Queue, QueueError};
 use crate::report::chain;
+use crate::sdk::SignInError;
 use crate::secrets::{CONNECTOR_CLIENT_SECRET, Secret, SecretError};
 use crate::state::SCHEMA_VERSION;
 use crate::store::{BlobKey, Condition, Container, StoreError};
@@ -22,6 +24,7 @@ use serde::Serialize;
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// A secret that expires sooner gets a warning: time enough for most change procedures.
 const SOON: Duration = Duration::from_hours(30 * 24);
@@ -33,6 +36,9 @@ pub struct Findings {
     pub checks: Vec<Check>,
     /// Another visitor holds the account, so Qualys was not asked.
     pub held: bool,
+    /// The sign-in to Azure failed. It is named once, and what needs a token is skipped.
+    #[serde(skip)]
+    no_token: bool,
 }
 
 /// One check and its result.
@@ -61,6 +67,9 @@ pub async fn examine(app: &App, now: Timestamp) -> Findings {
     let mut findings = Findings::default();
     let mode = format!("{:?}", app.tenant.policy.mode).to_lowercase();
     findings.ok("settings", format!("complete; MODE is {mode}"));
+    if app.tenant.policy.mode != Mode::Paused {
+        findings.azure_sign_in(app).await;
+    }
     let stored = findings.storage(app).await;
     let login = findings.login(app, now).await;
     findings.connector_secret(app, now).await;
@@ -81,6 +90,7 @@ pub async fn examine(app: &App, now: Timestamp) -> Findings {
     findings
 }
 
+const SIGN_IN: &str = "Azure sign-in";
 const QUALYS: &str = "Qualys sign-in";
 
 impl Findings {
@@ -109,6 +119,25 @@ impl Findings {
         self.checks.push(Check { check: check.to_owned(), result, found, to_do });
     }
 
+    /// Names a failed sign-in, unless it is named already.
+    fn no_token(&mut self, check: &str, why: &SignInError) {
+        if self.no_token {
+            self.skipped(check, format!("there is no token; see `{SIGN_IN}`"));
+        } else {
+            self.failed(check, why, &why.advice());
+        }
+    }
+
+    async fn azure_sign_in(&mut self, app: &App) {
+        match app.tenant.arm.sign_in(Instant::now() + azure::LIMIT).await {
+            Ok(()) => self.ok(SIGN_IN, "there is a token for ARM".into()),
+            Err(why) => {
+                self.failed(SIGN_IN, &why, &why.advice());
+                self.no_token = true;
+            }
+        }
+    }
+
     /// Checks both containers and the queue. Returns whether the account's state can be stored.
     async fn storage(&mut self, app: &App) -> bool {
         let key = BlobKey::Doctor(app.tenant.id());
@@ -116,6 +145,7 @@ impl Findings {
         let control = write_and_remove(app, &key).await;
         match &control {
             Ok(()) => self.ok("storage, control", "a blob was written, read and removed".into()),
+            Err(StoreError::SignIn { why }) => self.no_token("storage, control", why),
             Err(error @ StoreError::Conflict { .. }) => {
                 self.failed("storage, control", error, "run `doctor` alone");
             }
@@ -125,13 +155,23 @@ impl Findings {
         let below = format!("{}-nothing", key.path());
         match app.tenant.store.list(Container::Inventory, &below).await {
             Ok(_) => self.ok("storage, inventory", "it exists and can be listed".into()),
+            Err(StoreError::SignIn { why }) => self.no_token("storage, inventory", &why),
             Err(error) => self.failed("storage, inventory", &error, to_do),
         }
-        match app.tenant.wake_ups.queue().check().await {
+        match app.tenant.wake_ups.queue() {
+            Queue::Azure(_) if self.no_token => {
+                self.skipped("queue", format!("there is no token; see `{SIGN_IN}`"));
+            }
+            queue => self.queue(queue.check().await),
+        }
+        control.is_ok()
+    }
+
+    fn queue(&mut self, looked: Result<(), QueueError>) {
+        match looked {
             Ok(()) => self.ok("queue", "it exists and can be read".into()),
             Err(error) => self.failed("queue", &error, "check QUEUE, and the role of the identity there"),
         }
-        control.is_ok()
     }
 
     /// Checks the two secrets for Qualys. Returns them, if both can be used.
@@ -158,10 +198,8 @@ impl Findings {
     fn secret(&mut self, name: &str, secret: &Result<Secret, SecretError>, now: Timestamp) {
         let check = format!("secret {name}");
         match secret {
-            Err(error) => {
-                let to_do = "store the secret under that name, or correct KEY_VAULT_URL or SECRETS";
-                self.failed(&check, error, to_do);
-            }
+            Err(SecretError::SignIn(why)) => self.no_token(&check, why),
+            Err(error) => self.failed(&check, error, &error.advice()),
             Ok(secret) => match secret.expires {
                 None => self.ok(&check, "it exists".into()),
                 Some(at) if at >= after(now, SOON) => {

@@ -26,7 +26,7 @@ const LAYERS: [Layer; 6] = [
             ("retry", &[]),
             ("sdk", &["retry"]),
             ("azure", &["retry", "sdk"]),
-            ("secrets", &["azure"]),
+            ("secrets", &["azure", "sdk"]),
             ("store", &["sdk"]),
             ("inbox", &["retry", "store"]),
             ("lease", &["sdk", "store"]),

@@ -79,6 +79,11 @@ struct Looked {
 
 /// Reads the lists, then one by one the subscriptions that no list describes, and decides what is in scope.
 async fn azure_side(arm: &Arm, targets: &Targets<'_>) -> (scope::Sorted, Looked) {
+    // Without a token every reading would fail alike, and each would be named.
+    if let Err(why) = arm.sign_in(targets.deadline).await {
+        let nothing = scope::nothing_read(targets, unreadable(LIST, &ArmError::SignIn(why)));
+        return (nothing, Looked { turn: targets.turn.clone(), left: false });
+    }
     let (listed, inside, outside) = tokio::join!(
         arm.subscriptions(targets.deadline),
         groups(arm, &targets.scope.groups, targets.deadline),
@@ -101,11 +106,21 @@ const LIST: &str = "subscriptions";
 
 /// A reading, or the scope that could not be read.
 fn named<T>(scope: &str, read: Result<T, ArmError>) -> Read<T> {
-    read.map_err(|error| {
-        let why = chain(&error);
-        warn!(scope, error = why, "Could not read scope `{scope}` completely");
-        Unreadable { scope: scope.to_owned(), why }
-    })
+    read.map_err(|error| unreadable(scope, &error))
+}
+
+fn unreadable(scope: &str, error: &ArmError) -> Unreadable {
+    let why = said(error);
+    warn!(scope, error = why, "Could not read scope `{scope}` completely");
+    Unreadable { scope: scope.to_owned(), why }
+}
+
+/// An error with what to do about it.
+fn said(error: &ArmError) -> String {
+    match error {
+        ArmError::SignIn(why) => format!("{why}: {}", why.advice()),
+        other => chain(other),
+    }
 }
 
 fn each_named(groups: Vec<GroupRead>) -> Vec<Read<BTreeSet<SubscriptionId>>> {
@@ -143,7 +158,7 @@ async fn directly(
             let result = arm.subscription(id, until).await.map_err(|error| match error {
                 // A lost role looks like a deleted subscription, so neither answer proves that it is gone.
                 ArmError::Forbidden { .. } | ArmError::NotFound { .. } => Direct::AccessLost,
-                other => Direct::Failed(ReadFailure::Arm { error: chain(&other) }),
+                other => Direct::Failed(ReadFailure::Arm { error: said(&other) }),
             });
             Some((id, result))
         }

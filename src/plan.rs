@@ -38,8 +38,7 @@ use planner::Planner;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     #[error(
-        "no subscription was observed in scope ({unreadable} scopes unreadable, {connectors} connectors of ours): nothing is planned. \
-         Check that the identity has Reader on the management groups and subscriptions of SCOPE"
+        "no subscription was observed in scope ({unreadable} scopes unreadable, {connectors} connectors of ours), so nothing is planned"
     )]
     NoSubscriptions {
         /// Scopes that could not be read.
@@ -47,6 +46,18 @@ pub enum Refused {
         /// Connectors that carry our mark.
         connectors: usize,
     },
+}
+
+impl Refused {
+    /// What to do about it.
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::NoSubscriptions { unreadable: 0, .. } => {
+                "give the identity the role Reader on the management groups and subscriptions of SCOPE, or correct SCOPE or TENANT_ID"
+            }
+            Self::NoSubscriptions { .. } => "see why the scopes could not be read",
+        }
+    }
 }
 
 /// Plans what to do about what was observed.

@@ -2,11 +2,17 @@
 //!
 //! Guarantees: nothing is retried but by [`attempts`], within the caller's limits; no error's text holds a query string.
 
+mod sign_in;
+
+pub(crate) use sign_in::{Issuer, SignInError};
+
 use crate::report::chain;
 use crate::retry::{Again, retry};
 use azure_core::Error;
+use azure_core::credentials::{Secret, TokenCredential};
 use azure_core::error::ErrorKind;
 use azure_core::http::{ClientOptions, RetryOptions, StatusCode, Transport};
+use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -50,9 +56,28 @@ where
     retry(deadline, again, attempt).await
 }
 
-/// Retries what another attempt may cure: no answer, a time-out, throttling, a failure of the service.
+/// A token, or why there is none.
+///
+/// # Errors
+/// [`SignInError`], also when there is no token by the deadline.
+pub(crate) async fn token(
+    credential: &dyn TokenCredential,
+    scopes: &[&str],
+    deadline: Instant,
+) -> Result<Secret, SignInError> {
+    let late = |_| Error::with_message(ErrorKind::Io, "no answer in time");
+    match timeout_at(deadline, credential.get_token(scopes, None)).await.map_err(late).flatten() {
+        Ok(token) => Ok(token.token),
+        Err(error) => Err(SignInError::behind(&error)
+            .unwrap_or_else(|| SignInError::NoAnswer { from: Issuer::Entra, cause: root_of(&error) })),
+    }
+}
+
+/// Retries what another attempt may cure: no answer, a time-out, throttling, a failure of the service. A failed sign-in has had
+/// its attempts.
 pub(crate) fn if_transient(error: &Error) -> Again {
     match error.http_status().map(u16::from) {
+        None if SignInError::behind(error).is_some() => Again::No,
         None | Some(408 | 429 | 500..) => Again::Soon,
         Some(_) => Again::No,
     }
@@ -80,7 +105,16 @@ pub(crate) fn brief(error: &Error) -> String {
 /// An error with its causes on one line, which its own text leaves out. The text of a transport error may hold the whole
 /// address, so query strings, where signatures are, are cut out.
 pub(crate) fn chain_of(error: &Error) -> String {
-    let text = chain(error);
+    without_queries(&chain(error))
+}
+
+/// The last of an error's causes, which says what happened; those before it say what was being done.
+pub(crate) fn root_of(error: &Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    without_queries(&causes.last().map_or_else(|| error.to_string(), ToString::to_string))
+}
+
+fn without_queries(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut in_query = false;
     for c in text.chars() {

@@ -1,6 +1,7 @@
 //! Secrets: read once a cycle, kept in [`SecretString`], never printed. [`Secrets`] is an `enum` over the sources.
 
 use crate::azure::vault::{Vault, VaultError, VaultSecret};
+use crate::sdk::SignInError;
 use jiff::Timestamp;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
@@ -34,6 +35,9 @@ pub enum SecretError {
         #[source]
         source: VaultError,
     },
+    /// The vault was not even asked.
+    #[error(transparent)]
+    SignIn(SignInError),
     #[error("the secret `{name}` expired at {at}: add a new version")]
     Expired { name: String, at: Timestamp },
     #[error("the secrets file {} is not a JSON object of names and strings (line {line}, column {column})", file.display())]
@@ -60,6 +64,22 @@ pub struct Secret {
     pub expires: Option<Timestamp>,
 }
 
+impl SecretError {
+    /// What to do about it, where its text does not say so.
+    pub fn advice(&self) -> String {
+        match self {
+            Self::SignIn(why) => why.advice(),
+            Self::Missing { .. }
+            | Self::File { .. }
+            | Self::Vault { .. }
+            | Self::Expired { .. }
+            | Self::Malformed { .. } => {
+                "store the secret under that name, or correct KEY_VAULT_URL or SECRETS".into()
+            }
+        }
+    }
+}
+
 impl Secrets {
     /// The variable that holds a secret when `SECRETS=env`.
     pub fn variable(name: &str) -> String {
@@ -73,8 +93,12 @@ impl Secrets {
     pub async fn get(&self, name: &str) -> Result<Secret, SecretError> {
         let (value, place) = match self {
             Self::Vault(vault) => {
-                let failed =
-                    |source| SecretError::Vault { name: name.to_owned(), vault: vault.url().clone(), source };
+                let failed = |source| match source {
+                    VaultError::SignIn(why) => SecretError::SignIn(why),
+                    source => {
+                        SecretError::Vault { name: name.to_owned(), vault: vault.url().clone(), source }
+                    }
+                };
                 let VaultSecret { value, version, expires } = vault.get(name).await.map_err(failed)?;
                 return Ok(Secret { value, version, expires });
             }

@@ -9,7 +9,8 @@ mod wire;
 
 use crate::model::{Subscription, SubscriptionId};
 use crate::retry::{Again, retry};
-use azure_core::credentials::TokenCredential;
+use crate::sdk::{self, SignInError};
+use azure_core::credentials::{Secret, TokenCredential};
 use bytes::Bytes;
 use reqwest::{StatusCode, header};
 use serde::de::DeserializeOwned;
@@ -23,8 +24,6 @@ use wire::{Page, WireDescendant, WireSubscription, malformed, parse, subscriptio
 
 /// ARM answers within seconds; a minute is its own gateway's limit.
 const TIMEOUT: Duration = Duration::from_mins(1);
-/// A token comes from an endpoint on this machine or from Entra within seconds.
-const TOKEN_TIMEOUT: Duration = Duration::from_secs(20);
 /// A list with more pages is taken for one without an end: ARM returns 100 to 1,000 entries a page, and a tenant has some
 /// ten thousand subscriptions at most, so 100 pages. More than 250 calls would also empty ARM's
 /// [token bucket](https://learn.microsoft.com/azure/azure-resource-manager/management/request-limits-and-throttling).
@@ -37,8 +36,9 @@ const DESCENDANTS_API: &str = "2020-05-01";
 /// Why ARM could not be read. `what` names the thing that was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum ArmError {
-    #[error("no token for ARM: check the identity (AZURE_IDENTITY)")]
-    Token(#[source] azure_core::Error),
+    /// There is no token to ask with.
+    #[error(transparent)]
+    SignIn(SignInError),
     /// The identity has no role there.
     #[error("ARM forbids reading {what}: give the identity the role Reader on it")]
     Forbidden { what: String },
@@ -158,13 +158,23 @@ impl Arm {
     async fn get(&self, url: &Url, what: &str, deadline: Instant) -> Result<Bytes, ArmError> {
         let again = |error: &ArmError| match error {
             ArmError::Throttled { wait: Some(wait), .. } => Again::After(*wait),
-            ArmError::Throttled { wait: None, .. } | ArmError::Transport { .. } | ArmError::Token(_) => {
-                Again::Soon
-            }
+            ArmError::Throttled { wait: None, .. } | ArmError::Transport { .. } => Again::Soon,
             ArmError::Status { status, .. } if *status == 408 || *status >= 500 => Again::Soon,
             _ => Again::No,
         };
         retry(deadline, again, |attempt| self.attempt(url.clone(), what, attempt, deadline)).await
+    }
+
+    /// Whether there is a token. Without one nothing that ARM is asked for can be read, so this is asked first.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn sign_in(&self, deadline: Instant) -> Result<(), SignInError> {
+        self.token(deadline).await.map(|_| ())
+    }
+
+    async fn token(&self, deadline: Instant) -> Result<Secret, SignInError> {
+        sdk::token(self.credential.as_ref(), &[self.scope.as_str()], deadline).await
     }
 
     async fn attempt(
@@ -174,15 +184,7 @@ impl Arm {
         attempt: u32,
         deadline: Instant,
     ) -> Result<Bytes, ArmError> {
-        let left = || deadline.saturating_duration_since(Instant::now());
-        let scopes = [self.scope.as_str()];
-        let asked = self.credential.get_token(&scopes, None);
-        let slow = |_| azure_core::Error::with_message(azure_core::error::ErrorKind::Credential, "timed out");
-        let token = tokio::time::timeout(TOKEN_TIMEOUT.min(left()), asked)
-            .await
-            .map_err(slow)
-            .flatten()
-            .map_err(ArmError::Token)?;
+        let token = self.token(deadline).await.map_err(ArmError::SignIn)?;
         let begun = Instant::now();
         let transport = |source: reqwest::Error| ArmError::Transport {
             what: what.to_owned(),
@@ -191,8 +193,8 @@ impl Arm {
         let response = self
             .http
             .get(url)
-            .timeout(TIMEOUT.min(left()))
-            .bearer_auth(token.token.secret())
+            .timeout(TIMEOUT.min(deadline.saturating_duration_since(begun)))
+            .bearer_auth(token.secret())
             .header(header::ACCEPT, "application/json")
             // ARM caches the management-group tree; this asks for a fresh answer.
             .header(header::CACHE_CONTROL, "no-cache")

@@ -58,6 +58,12 @@ impl Cloud {
         CLOUDS.into_iter().find(|cloud| cloud.domains.iter().any(is_in))
     }
 
+    /// What tokens for a vault are asked for; none if its host is in no cloud.
+    pub(super) fn vault_scope(host: &str) -> Option<String> {
+        let [_, _, vaults] = Self::of_host(host)?.domains;
+        host.ends_with(vaults).then(|| format!("https://{vaults}/.default"))
+    }
+
     pub fn arm(self) -> Url {
         // A test reads each.
         Url::parse(self.arm).unwrap_or_else(|_| unreachable!("a constant"))

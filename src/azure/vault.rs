@@ -3,8 +3,9 @@
 //! Guarantees: an answer or a named cause within 4.5 seconds; values go straight into [`SecretString`]; of an error answer
 //! only the code is kept.
 
+use crate::azure::cloud::Cloud;
 use crate::retry::Again;
-use crate::sdk::{self, Limits, chain_of, client_options};
+use crate::sdk::{self, Issuer, Limits, SignInError, chain_of, client_options};
 use azure_core::credentials::TokenCredential;
 use azure_core::error::ErrorKind;
 use azure_core::http::StatusCode;
@@ -14,6 +15,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 use url::Url;
 
 /// A vault answers in milliseconds, and a person who waits for the cause of a failure should have it within five seconds.
@@ -42,8 +44,10 @@ pub enum VaultError {
         "the vault's certificate is not trusted: behind a TLS-inspecting proxy, name its CA in SSL_CERT_FILE ({cause})"
     )]
     Untrusted { cause: String },
-    /// No answer, or no token to ask with.
-    #[error("the vault cannot be reached: check KEY_VAULT_URL, the network and the identity ({cause})")]
+    /// There is no token to ask with.
+    #[error(transparent)]
+    SignIn(SignInError),
+    #[error("the vault cannot be reached: check KEY_VAULT_URL and the network ({cause})")]
     Unreachable { cause: String },
     /// Any other answer.
     #[error("the vault answered HTTP {status} ({code})")]
@@ -55,6 +59,9 @@ pub enum VaultError {
 pub struct Vault {
     client: Arc<SecretClient>,
     url: Url,
+    credential: Arc<dyn TokenCredential>,
+    /// What its tokens are for; none at an address that is in no cloud, where the vault's first answer says it.
+    scope: Option<String>,
 }
 
 impl std::fmt::Debug for Vault {
@@ -82,7 +89,9 @@ impl Vault {
     ) -> azure_core::Result<Self> {
         let options =
             SecretClientOptions { client_options: client_options(http), ..SecretClientOptions::default() };
-        Ok(Self { client: Arc::new(SecretClient::new(url.as_str(), credential, Some(options))?), url })
+        let scope = url.host_str().and_then(Cloud::vault_scope);
+        let client = SecretClient::new(url.as_str(), Arc::clone(&credential), Some(options))?;
+        Ok(Self { client: Arc::new(client), url, credential, scope })
     }
 
     pub fn url(&self) -> &Url {
@@ -99,6 +108,11 @@ impl Vault {
             VaultError::Status { status, .. } if status >= 500 => Again::Soon,
             _ => Again::No,
         };
+        // A token may take longer than the vault may.
+        if let Some(scope) = &self.scope {
+            let deadline = Instant::now() + Issuer::Tools.limit();
+            sdk::token(self.credential.as_ref(), &[scope], deadline).await.map_err(VaultError::SignIn)?;
+        }
         let ask = || async { self.client.get_secret(name, None).await };
         read(sdk::attempts(LIMITS, again, ask).await.map_err(|error| cause(&error))?)
     }
@@ -124,6 +138,9 @@ fn read(answer: Answer) -> Result<VaultSecret, VaultError> {
 
 /// The one place where an answer of the vault becomes an error.
 fn cause(error: &azure_core::Error) -> VaultError {
+    if let Some(why) = SignInError::behind(error) {
+        return VaultError::SignIn(why);
+    }
     let ErrorKind::HttpResponse { status, error_code, raw_response } = error.kind() else {
         let cause = chain_of(error);
         return if cause.contains("certificate") {

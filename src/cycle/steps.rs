@@ -95,8 +95,7 @@ impl<'a> Cycle<'a> {
         let login = match secrets::login(&self.tenant.secrets, self.time().start).await {
             Ok(login) => login,
             Err(error) => {
-                let advice = "store the secret under that name, or correct SECRETS";
-                return Ok(Err(Problem::new(CycleStage::Secrets, &error, advice)));
+                return Ok(Err(Problem::new(CycleStage::Secrets, &error, &error.advice())));
             }
         };
         match self.visit.sign_in(&login).await {
@@ -157,8 +156,7 @@ impl<'a> Cycle<'a> {
         let plan = match plan::plan(observed, &stored.state, &tenant.policy, self.time().now()) {
             Ok(plan) => plan,
             Err(refused) => {
-                let advice = "restore the identity's role, or correct SCOPE and TENANT_ID";
-                return Ok(Err(Problem::new(CycleStage::Plan, &refused, advice)));
+                return Ok(Err(Problem::new(CycleStage::Plan, &refused, refused.advice())));
             }
         };
         // Once the lease is lost, the newest plan is written by whoever holds the account now.
@@ -182,8 +180,11 @@ impl<'a> Cycle<'a> {
             return Ok(None);
         }
         let read = secrets::read_connector(&self.tenant.secrets, self.time().now()).await;
-        let advice = "store a valid secret under that name. Until then no connector is created; everything else goes on";
-        read.map(Some).map_err(|error| Problem::new(CycleStage::Secrets, &error, advice))
+        read.map(Some).map_err(|error| {
+            let advice =
+                format!("{}. Until then no connector is created; everything else goes on", error.advice());
+            Problem::new(CycleStage::Secrets, &error, &advice)
+        })
     }
 
     /// Carries the plan out: first the intent is written to the audit, then the actions are taken, then their outcomes go

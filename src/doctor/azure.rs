@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// A person waits for the answer. ARM answers in seconds, and its own gateway gives up after a minute.
-const LIMIT: Duration = Duration::from_mins(1);
+pub(super) const LIMIT: Duration = Duration::from_mins(1);
 const CHECK: &str = "ARM, subscriptions";
 const TO_DO: &str = "give the identity the role Reader there, or correct SCOPE and EXCLUDE";
 
@@ -33,8 +33,9 @@ pub(super) async fn examine(findings: &mut Findings, app: &App) {
             }
             ours
         }
-        // Without a token nothing else would be answered.
-        Err(error @ (ArmError::Token(_) | ArmError::Unauthorized { .. })) => {
+        // Nothing else would be answered.
+        Err(ArmError::SignIn(why)) => return findings.no_token(CHECK, &why),
+        Err(error @ ArmError::Unauthorized { .. }) => {
             let to_do = "check AZURE_IDENTITY and the settings that belong to it, AZURE_CLOUD and ARM_URL";
             return findings.failed(CHECK, &error, to_do);
         }

@@ -75,6 +75,17 @@ impl Lists {
     }
 }
 
+/// What is known when nothing at all could be read.
+pub(super) fn nothing_read(targets: &Targets<'_>, why: Unreadable) -> Sorted {
+    Sorted {
+        found: BTreeMap::new(),
+        unreadable: vec![why],
+        exclusion_unknown: !targets.exclude.groups.is_empty(),
+        direct: BTreeMap::new(),
+        unlisted: BTreeSet::new(),
+    }
+}
+
 /// The subscriptions named by the settings and by groups, and whether every group could be read.
 fn union(
     named: &BTreeSet<SubscriptionId>,

@@ -2,7 +2,7 @@
 
 use super::{NAME, WakeUp};
 use crate::model::TenantId;
-use crate::sdk::{self, Limits, client_options};
+use crate::sdk::{self, Limits, SignInError, client_options};
 use azure_core::credentials::TokenCredential;
 use azure_core::http::StatusCode;
 use azure_storage_queue::models::{
@@ -120,6 +120,9 @@ where
     F: Future<Output = azure_core::Result<T>> + Send,
 {
     sdk::attempts(LIMITS, sdk::if_transient, work).await.map_err(|error| {
+        if let Some(why) = SignInError::behind(&error) {
+            return io::Error::other(format!("{why}: {}", why.advice()));
+        }
         let advice = match error.http_status() {
             Some(StatusCode::Forbidden | StatusCode::Unauthorized) => {
                 ": give the identity the role `Storage Queue Data Contributor`"

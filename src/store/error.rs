@@ -1,5 +1,7 @@
 //! Errors of the store. Their messages name the blob and say what to do; they never contain anything from the blob.
 
+use crate::sdk::SignInError;
+
 /// Why a blob could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -14,6 +16,9 @@ pub enum StoreError {
         #[source]
         source: std::io::Error,
     },
+    /// The storage was not even asked.
+    #[error("{why}: {}", why.advice())]
+    SignIn { why: SignInError },
     #[error("there is no container `{container}`: create it in the storage account of STORAGE")]
     NoContainer { container: &'static str },
     /// The storage could not be reached, or failed.

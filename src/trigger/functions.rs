@@ -98,7 +98,7 @@ async fn leave(app: &App, function: &str, items: BTreeMap<ItemName, String>) -> 
 
 fn failed(function: &str, error: &LeaveError) -> Answer {
     let text = chain(error);
-    error!(function, error = text, "Could not leave an inbox item: {text}");
+    error!(function, "Could not leave an inbox item: {text}");
     Answer::Failed(text)
 }
 

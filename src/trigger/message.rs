@@ -31,7 +31,7 @@ async fn run(app: &App) -> Answer {
         Ok(CycleResult::Dropped(closed)) => Answer::Ok(format!("dropped: {closed}")),
         Err(error) => {
             let text = chain(&error);
-            error!(error = text, "A cycle could not save its outcome: {text}");
+            error!("The cycle failed: {text}");
             Answer::Failed(text)
         }
     }

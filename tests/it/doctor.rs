@@ -47,6 +47,7 @@ async fn everything_that_is_well_is_said_for_one_call_to_qualys_and_nothing_is_l
     assert_eq!(output.status.code(), Some(0), "{printed}{logged}");
     insta::assert_snapshot!(printed.replace(&stage.world.tenant(), "[directory]"), @r"
     ok      settings: complete; MODE is enforce
+    ok      Azure sign-in: there is a token for ARM
     ok      storage, control: a blob was written, read and removed
     ok      storage, inventory: it exists and can be listed
     ok      queue: it exists and can be read

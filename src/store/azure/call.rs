@@ -1,6 +1,6 @@
 //! One call to the blob service: its limits, and what its failure means to a caller.
 
-use crate::sdk::{self, Limits};
+use crate::sdk::{self, Limits, SignInError};
 use crate::store::{BlobKey, Container, StoreError};
 use azure_core::http::StatusCode;
 use std::io;
@@ -67,6 +67,9 @@ where
 
 /// The one place where an answer of the service becomes an error.
 fn failure(doing: &'static str, path: String, container: Container, error: &azure_core::Error) -> Failure {
+    if let Some(why) = SignInError::behind(error) {
+        return Failure::Other(StoreError::SignIn { why });
+    }
     let source = io::Error::other(sdk::brief(error));
     match sdk::answer(error) {
         Some((StatusCode::NotFound, "ContainerNotFound")) => {

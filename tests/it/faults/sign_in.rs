@@ -19,8 +19,8 @@ struct Column {
 }
 
 const COLUMNS: [Column; 3] = [
-    Column { name: "token", call: CallKind::Token, places: &["AZURE_IDENTITY"] },
-    Column { name: "identity", call: CallKind::Identity, places: &["AZURE_IDENTITY"] },
+    Column { name: "token", call: CallKind::Token, places: &["Entra"] },
+    Column { name: "identity", call: CallKind::Identity, places: &["the endpoint of the managed identity"] },
     Column { name: "vault", call: CallKind::VaultGet, places: &["kv-test.vault.azure.net"] },
 ];
 
