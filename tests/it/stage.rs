@@ -14,6 +14,7 @@ pub use azure::{AzureStage, azure_stage};
 pub use files::{files_below, gunzip, names_in, sha256};
 pub use hold::Hold;
 pub use identity::WorldIdentity;
+pub use in_process::started_by;
 pub use log::Log;
 pub use waits::LIMIT;
 pub use written::{Snapshot, assert_shows_none, subscription_of};
