@@ -19,7 +19,7 @@ use crate::inbox::Inbox;
 use crate::lease::{Acquired, Holder, Lease};
 use crate::model::{CycleId, Name, TenantId};
 use crate::qualys::CallLimits;
-use crate::queue::{Start, WakeUpError, WakeUps};
+use crate::queue::{Arrival, Start, WakeUpError, WakeUps};
 use crate::state::TenantState;
 use crate::store::{BlobKey, ETag, Store, StoreError};
 use jiff::Timestamp;
@@ -70,6 +70,8 @@ pub enum Closed {
     OthersTurn { account: Name, tenant: TenantId },
     /// A later wake-up is booked.
     TooEarly { due: Timestamp },
+    /// Another wake-up took the place of the one that arrived.
+    Stray,
 }
 
 impl fmt::Display for Closed {
@@ -83,6 +85,7 @@ impl fmt::Display for Closed {
                 write!(f, "it is the turn of tenant {tenant}, which waits for account `{account}`")
             }
             Self::TooEarly { due } => write!(f, "the next cycle is due at {due}"),
+            Self::Stray => f.write_str("another wake-up took the place of this one"),
         }
     }
 }
@@ -107,7 +110,8 @@ impl Account {
         })
     }
 
-    /// Enters for a wake-up: in turn with other tenants, and not within the gap after the tenant's last cycle.
+    /// Enters for a message that was sent for the moment `due`: in turn with other tenants, and not within the gap after the
+    /// tenant's last cycle. A message that does not count is dropped without a look at the lease.
     ///
     /// # Errors
     /// When the storage cannot be reached, or a later wake-up cannot be booked.
@@ -115,21 +119,27 @@ impl Account {
         &self,
         cycle: &CycleId,
         tenant: TenantId,
+        due: Option<Timestamp>,
         time: CycleTime,
     ) -> Result<Entry<'_>, AccountError> {
+        let due = match self.wake_ups.arrived(tenant, due, time.start).await? {
+            Arrival::Counts(due) => due,
+            Arrival::Booked(at) => return Ok(Entry::Closed(Closed::TooEarly { due: at })),
+            Arrival::Stray => return Ok(Entry::Closed(Closed::Stray)),
+        };
         let visit = match self.enter(cycle, tenant, time).await? {
             Entry::Inside(visit) => visit,
             Entry::Closed(closed) => {
                 if let Closed::Held { holder, .. } = &closed {
-                    turns::wait(self, tenant, holder.as_ref(), time.start).await?;
+                    turns::wait(self, tenant, due, holder.as_ref(), time.now()).await?;
                 }
                 return Ok(Entry::Closed(closed));
             }
         };
-        match visit.while_inside(pin!(self.turn(tenant, time.start))).await {
+        match visit.while_inside(pin!(self.turn(tenant, due, time))).await {
             Ok(None) => Ok(Entry::Inside(visit)),
             Ok(Some(closed)) => {
-                visit.lease.release().await;
+                visit.turn_back().await?;
                 Ok(Entry::Closed(closed))
             }
             Err(error) => {
@@ -140,13 +150,20 @@ impl Account {
         }
     }
 
-    /// Why it is not this tenant's turn; none when it is, and then the wake-up is used up.
-    async fn turn(&self, tenant: TenantId, now: Timestamp) -> Result<Option<Closed>, AccountError> {
-        if let Some(other) = turns::yield_to(self, tenant, now).await? {
+    /// Why it is not this tenant's turn; none when it is, and then its booking is the running one.
+    async fn turn(
+        &self,
+        tenant: TenantId,
+        due: Timestamp,
+        time: CycleTime,
+    ) -> Result<Option<Closed>, AccountError> {
+        if let Some(other) = turns::yield_to(self, tenant, due, time.now()).await? {
             return Ok(Some(Closed::OthersTurn { account: self.name.clone(), tenant: other }));
         }
-        if let Start::Later(due) = self.wake_ups.start(tenant, now).await? {
-            return Ok(Some(Closed::TooEarly { due }));
+        match self.wake_ups.start(tenant, due, time.now()).await? {
+            Start::Now => {}
+            Start::Later(due) => return Ok(Some(Closed::TooEarly { due })),
+            Start::Stray => return Ok(Some(Closed::Stray)),
         }
         turns::stop_waiting(self, tenant).await?;
         Ok(None)
@@ -180,15 +197,15 @@ impl Visit<'_> {
         self.lease.is_still_ours()
     }
 
-    /// Releases the lease. Then a wake-up that was dropped because of this visit, or an inbox item that arrived during it,
-    /// gets a wake-up.
+    /// Releases the lease. Then a wake-up that was dropped because of this visit, or is lost, and an inbox item that arrived
+    /// during it get a wake-up.
     ///
     /// # Errors
     /// When the inbox or the booking cannot be read, or the wake-up cannot be booked.
     pub async fn leave(self) -> Result<(), AccountError> {
         self.lease.release().await;
         let Account { store, inbox, wake_ups, .. } = self.account;
-        let (tenant, now) = (self.tenant, self.time.now());
+        let tenant = self.tenant;
         let listed = match store.read::<TenantState>(&BlobKey::State(tenant)).await {
             Ok(state) => state.map(|(state, _)| state.listed).unwrap_or_default(),
             // Without its state a cycle does nothing, so another one would not help. The report named the blob.
@@ -196,11 +213,13 @@ impl Visit<'_> {
             Err(error) => return Err(error.into()),
         };
         let is_new = |(name, etag): (String, ETag)| listed.get(&name) != Some(&etag.0);
-        if inbox.list(tenant).await?.into_iter().any(is_new)
-            || wake_ups.booking(tenant).await?.is_overdue(now)
-        {
-            wake_ups.book(tenant, now, now).await?;
-        }
-        Ok(())
+        let has_new_items = inbox.list(tenant).await?.into_iter().any(is_new);
+        Ok(wake_ups.visit_ended(tenant, has_new_items, self.time.now()).await?)
+    }
+
+    /// Releases the lease without having done anything. In that moment another wake-up may have been dropped.
+    async fn turn_back(self) -> Result<(), AccountError> {
+        self.lease.release().await;
+        Ok(self.account.wake_ups.visit_ended(self.tenant, false, self.time.now()).await?)
     }
 }

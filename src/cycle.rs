@@ -2,7 +2,7 @@
 //!
 //! Guarantees: one code path for every trigger. A failed step becomes a problem in the report, and inbox items that are
 //! not settled stay. Only storage that cannot be reached is an error of [`run`]. A cycle ends in this order: report,
-//! settled items removed, lease released, then a check whether another wake-up is needed.
+//! settled items removed, lease released, then a check whether another wake-up is needed; only then its own wake-up is used up.
 
 mod allowed;
 mod audit;
@@ -68,7 +68,10 @@ pub struct Ran {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StartedBy {
     /// A wake-up: the gap between cycles and the turns of other tenants are kept.
-    WakeUp,
+    WakeUp {
+        /// The moment for which its message was sent; an older program's has none.
+        due: Option<Timestamp>,
+    },
     /// A person at the command line: it starts immediately.
     Command {
         /// Only plan; take no inbox item.
@@ -83,7 +86,8 @@ pub enum StartedBy {
 pub async fn run(tenant: &Tenant, started_by: StartedBy, now: Timestamp) -> Result<CycleResult, CycleError> {
     let id = CycleId::new(now, chance());
     let span = info_span!("cycle", cycle.id = %id, tenant.id = %tenant.id());
-    run_as(tenant, id, started_by, now).instrument(span).await
+    // Boxed: it is large, and what waits for it would be larger.
+    Box::pin(run_as(tenant, id, started_by, now)).instrument(span).await
 }
 
 async fn run_as(
@@ -94,7 +98,7 @@ async fn run_as(
 ) -> Result<CycleResult, CycleError> {
     let time = CycleTime::new(now, tenant.cycle_budget.saturating_sub(CLOSING));
     let entry = match started_by {
-        StartedBy::WakeUp => tenant.account.enter_in_turn(&id, tenant.id(), time).await?,
+        StartedBy::WakeUp { due } => tenant.account.enter_in_turn(&id, tenant.id(), due, time).await?,
         StartedBy::Command { .. } => tenant.account.enter(&id, tenant.id(), time).await?,
     };
     let visit = match entry {
@@ -110,6 +114,10 @@ async fn run_as(
     let left = visit.leave().await;
     let ran = ran?;
     left?;
+    // Only now: until here, a kill or an error brings the message back, and it counts.
+    if let StartedBy::WakeUp { due: Some(due) } = started_by {
+        tenant.wake_ups.cycle_ended(tenant.id(), due, time.now()).await?;
+    }
     Ok(CycleResult::Ran(Box::new(ran)))
 }
 

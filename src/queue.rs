@@ -6,10 +6,12 @@
 mod azure;
 mod booking;
 mod folder;
+mod wake_ups;
 
 pub use azure::AzureQueue;
-pub use booking::{Booked, Booking, Start, WakeUpError, WakeUps};
+pub use booking::{Arrival, Booked, Booking, Start};
 pub use folder::FolderQueue;
+pub use wake_ups::{WakeUpError, WakeUps};
 
 use crate::model::TenantId;
 use azure::AzureMessage;
@@ -28,11 +30,15 @@ pub const REDELIVERY: Duration = Duration::from_secs(90);
 /// The longest pause between two looks of the host at the queue: `maxPollingInterval` in `host.json`.
 pub const LONGEST_POLL: Duration = Duration::from_secs(30);
 
-/// A wake-up on the wire: it carries only a tenant.
+/// A wake-up on the wire: a tenant and a time, nothing else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WakeUp {
     /// Whose cycle is due.
     pub tenant: TenantId,
+    /// When it was booked for. It tells this message from others: only the booked one counts. An older program's message has
+    /// none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Timestamp>,
 }
 
 /// A message that is not a wake-up. It does not repeat the message.
@@ -87,10 +93,10 @@ impl Queue {
     ///
     /// # Errors
     /// When it cannot be sent.
-    pub async fn send(&self, tenant: TenantId, wait: Duration, now: Timestamp) -> Result<(), QueueError> {
+    pub async fn send(&self, wake_up: &WakeUp, wait: Duration, now: Timestamp) -> Result<(), QueueError> {
         match self {
-            Self::Folder(folder) => folder.send(tenant, wait, now).await,
-            Self::Azure(azure) => azure.send(tenant, wait).await.map_err(failed("write to")),
+            Self::Folder(folder) => folder.send(wake_up, wait, now).await,
+            Self::Azure(azure) => azure.send(wake_up, wait).await.map_err(failed("write to")),
         }
     }
 

@@ -61,9 +61,11 @@ fn figure(name: &'static str, starts_alone: bool) -> Figure {
 /// Runs each cycle when the one before has booked it, until none is booked. Returns the report of the last.
 async fn cycles(desk: &Desk) -> Report {
     let app = desk.app().await;
-    let begun = Instant::now();
+    let (begun, now) = (Instant::now(), desk.world.now());
+    app.tenant.wake_ups.book(app.tenant.id(), now, now).await.unwrap();
     loop {
-        let report = desk.cycle_started_by(&app, StartedBy::WakeUp).await.report;
+        let booking = app.tenant.wake_ups.booking(app.tenant.id()).await.unwrap();
+        let report = desk.cycle_started_by(&app, StartedBy::WakeUp { due: booking.due }).await.report;
         assert!(report.problems.is_empty() && report.counts().failed == 0, "{report}");
         let Some(wake_up) = report.next_wake_up else { return report };
         assert!(begun.elapsed() < Duration::from_secs(180), "there is always another cycle: {report}");

@@ -24,31 +24,32 @@ pub(crate) struct Waiting {
 /// A tenant that has not tried again for this many lease lengths has gone away, and no longer goes first.
 const GONE_AFTER_LEASES: u32 = 3;
 
-/// The account is held, so the tenant's wake-up is dropped.
+/// The account is held, so the message that was sent for the moment `due` is dropped.
 ///
-/// If a cycle of the same tenant holds it, that cycle looks for new inbox items when it ends. It may have looked already,
-/// while this wake-up still counted as pending; then a new one is booked. If another tenant holds it, this one waits for
-/// its turn.
+/// If a visit of the same tenant holds it, the end of that visit makes up for the message. It may have looked already; then
+/// this does. If another tenant holds it, or nobody knows who, this one waits for its turn.
 pub(super) async fn wait(
     account: &Account,
     tenant: TenantId,
+    due: Timestamp,
     holder: Option<&Holder>,
     now: Timestamp,
 ) -> Result<(), AccountError> {
     let Account { store, wake_ups, name, .. } = account;
     if holder.is_some_and(|holder| holder.tenant == tenant) {
-        wake_ups.dropped(tenant, now).await?;
-        if Lease::holder(store, name).await?.is_none() {
-            wake_ups.book(tenant, now, now).await?;
+        wake_ups.missed(tenant, due, now).await?;
+        match Lease::holder(store, name).await? {
+            None => return Ok(wake_ups.visit_ended(tenant, false, now).await?),
+            Some(holder) if holder.tenant == tenant => return Ok(()),
+            // The account went from the one visit to the other, which makes up only for wake-ups of its own tenant.
+            Some(_) => {}
         }
-        return Ok(());
     }
     let key = BlobKey::Waiting(name.clone(), tenant);
     let since = store.read_replaceable::<Waiting>(&key).await?.value.map_or(now, |waiting| waiting.since);
     let waiting = Waiting { schema_version: SCHEMA_VERSION, since, seen: now };
     store.write(&key, &waiting, Condition::Any).await?;
-    wake_ups.dropped(tenant, now).await?;
-    wake_ups.book(tenant, after(now, account.lease), now).await?;
+    wake_ups.postpone(tenant, due, after(now, account.lease), now).await?;
     Ok(())
 }
 
@@ -56,6 +57,7 @@ pub(super) async fn wait(
 pub(super) async fn yield_to(
     account: &Account,
     tenant: TenantId,
+    due: Timestamp,
     now: Timestamp,
 ) -> Result<Option<TenantId>, AccountError> {
     let Account { store, wake_ups, name, .. } = account;
@@ -72,8 +74,7 @@ pub(super) async fn yield_to(
         let Some(waiting) = store.read_summary::<Waiting>(&key).await?.value() else { continue };
         let alive = elapsed(now, waiting.seen) < account.lease * GONE_AFTER_LEASES;
         if alive && waiting.since <= last_turn {
-            wake_ups.dropped(tenant, now).await?;
-            wake_ups.book(tenant, after(now, account.lease), now).await?;
+            wake_ups.postpone(tenant, due, after(now, account.lease), now).await?;
             return Ok(Some(other));
         }
     }

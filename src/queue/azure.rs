@@ -1,7 +1,6 @@
 //! The queue in an Azure storage account, through the official crate.
 
 use super::{NAME, WakeUp};
-use crate::model::TenantId;
 use crate::sdk::{self, Limits, SignInError, client_options};
 use azure_core::credentials::TokenCredential;
 use azure_core::http::StatusCode;
@@ -19,8 +18,8 @@ use url::Url;
 /// milliseconds, so if there is no answer after 4 s, it is lost.
 const LIMITS: Limits = Limits { call: Duration::from_secs(10), attempt: Duration::from_secs(4) };
 /// The longest delay: a message expires
-/// [after 7 days](https://learn.microsoft.com/rest/api/storageservices/put-message) and must become visible before that. A
-/// wake-up with a longer wait arrives early, and is booked again.
+/// [after 7 days](https://learn.microsoft.com/rest/api/storageservices/put-message) and must become visible before that.
+/// Wake-ups are booked a day ahead at most.
 const LONGEST_DELAY: Duration = Duration::from_hours(7 * 24 - 1);
 
 /// The queue in an Azure storage account.
@@ -52,9 +51,9 @@ impl AzureQueue {
         Ok(Self { client: Arc::new(service.queue_client(NAME)?), url })
     }
 
-    pub(super) async fn send(&self, tenant: TenantId, wait: Duration) -> io::Result<()> {
+    pub(super) async fn send(&self, wake_up: &WakeUp, wait: Duration) -> io::Result<()> {
         // The Functions host expects base64 in its queues (`messageEncoding` in host.json).
-        let text = BASE64_STANDARD.encode(serde_json::to_vec(&WakeUp { tenant })?);
+        let text = BASE64_STANDARD.encode(serde_json::to_vec(wake_up)?);
         // Rounded up: a message may arrive a little late, but not early. A zero delay is left out.
         let delay = wait.min(LONGEST_DELAY).as_millis().div_ceil(1000);
         let visibility_timeout = i32::try_from(delay).ok().filter(|seconds| *seconds > 0);

@@ -4,7 +4,7 @@
 //! that is killed loses nothing.
 
 use super::{NAME, QueueError, Receipt, Received, WakeUp};
-use crate::model::{TenantId, after};
+use crate::model::after;
 use jiff::Timestamp;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -29,13 +29,13 @@ impl FolderQueue {
 
     pub(super) async fn send(
         &self,
-        tenant: TenantId,
+        wake_up: &WakeUp,
         wait: Duration,
         now: Timestamp,
     ) -> Result<(), QueueError> {
         let folder = self.folder();
         let failed = |source| QueueError { doing: "write to", place: folder.display().to_string(), source };
-        let text = serde_json::to_vec(&WakeUp { tenant }).map_err(|error| failed(error.into()))?;
+        let text = serde_json::to_vec(wake_up).map_err(|error| failed(error.into()))?;
         let id = Uuid::new_v4().simple();
         let temporary = folder.join(format!(".{id}"));
         let message = folder.join(name(after(now, wait), &id.to_string(), 0));

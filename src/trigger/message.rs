@@ -8,6 +8,7 @@ use crate::cycle::{self, CycleResult, StartedBy};
 use crate::host::Answer;
 use crate::queue::WakeUp;
 use crate::report::chain;
+use jiff::Timestamp;
 use tracing::error;
 
 /// Runs a cycle for a wake-up of our tenant, and records any other message; `body` is measured for that record: what
@@ -16,8 +17,8 @@ use tracing::error;
 pub(super) async fn serve(app: &App, text: &str, body: &[u8]) -> Answer {
     let ours = app.tenant.id();
     let why = match WakeUp::parse(text) {
-        Ok(WakeUp { tenant }) if tenant == ours => return run(app).await,
-        Ok(WakeUp { tenant }) => {
+        Ok(WakeUp { tenant, due }) if tenant == ours => return run(app, due).await,
+        Ok(WakeUp { tenant, .. }) => {
             format!("a wake-up for tenant {tenant}, which this deployment does not watch")
         }
         Err(error) => error.to_string(),
@@ -25,8 +26,8 @@ pub(super) async fn serve(app: &App, text: &str, body: &[u8]) -> Answer {
     Rejected { why, body: Some(BodyDigest::of(body)) }.record(app, "cycle").await
 }
 
-async fn run(app: &App) -> Answer {
-    match cycle::run(&app.tenant, StartedBy::WakeUp, now()).await {
+async fn run(app: &App, due: Option<Timestamp>) -> Answer {
+    match cycle::run(&app.tenant, StartedBy::WakeUp { due }, now()).await {
         Ok(CycleResult::Ran(ran)) => Answer::Ok(ran.report.to_string()),
         Ok(CycleResult::Dropped(closed)) => Answer::Ok(format!("dropped: {closed}")),
         Err(error) => {

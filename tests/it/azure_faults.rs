@@ -1,8 +1,8 @@
 //! Azure's own edges when they fail.
 
-use crate::stage::azure_stage;
+use crate::stage::{azure_stage, started_by};
 use jiff::SignedDuration;
-use qualys_azure_inventory::cycle::{self, CycleResult, StartedBy};
+use qualys_azure_inventory::cycle::{self, CycleResult};
 use qualys_azure_inventory::queue::REDELIVERY;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -159,7 +159,7 @@ async fn a_wake_up_that_is_refused_while_the_holder_already_looks_for_items_is_n
         holder.give_back_lease("control", "account=default/lease", &ours);
     });
     assert!(matches!(
-        cycle::run(&app.tenant, StartedBy::WakeUp, now).await.unwrap(),
+        cycle::run(&app.tenant, started_by(&taken), now).await.unwrap(),
         CycleResult::Dropped(_)
     ));
     app.tenant.wake_ups.queue().finish(taken).await.unwrap();

@@ -5,7 +5,7 @@ use crate::kills::kill;
 use crate::stage::{AzureStage, azure_stage, in_a_minute};
 use futures::stream::{self, StreamExt};
 use qualys_azure_inventory::inbox::ItemContent;
-use qualys_azure_inventory::queue::{FolderQueue, Queue, REDELIVERY, WakeUps};
+use qualys_azure_inventory::queue::{FolderQueue, Queue, REDELIVERY, WakeUp, WakeUps};
 use qualys_azure_inventory::store::ItemName;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -34,12 +34,13 @@ const fn point(between: &'static str, kind: CallKind, part: &'static str, n: u64
     Point { between, kind, part, n }
 }
 
-const POINTS: [Point; 20] = [
+const POINTS: [Point; 22] = [
     point("item and wake-up", BlobPut, "/inbox/subscription=", 1),
     point("`wake-up.json` and its message", BlobPut, "/wake-up.json", 1),
-    point("the message and the trigger's answer", QueueSend, "cycles", 1),
+    point("the message and the note that it was sent", QueueSend, "cycles", 1),
+    point("that note and the trigger's answer", BlobPut, "/wake-up.json", 2),
     point("taking the lease and writing the name on it", BlobLease, "/lease", 1),
-    point("clearing the booking and the cycle's beginning", BlobPut, "/wake-up.json", 2),
+    point("clearing the booking and the cycle's beginning", BlobPut, "/wake-up.json", 3),
     point("the cycle's beginning and its work", BlobPut, "/state.json", 1),
     point("booking calls and making them", BlobPut, "/account=default/state.json", 2),
     point("plan and intent", BlobPut, "/plan.json", 1),
@@ -50,10 +51,11 @@ const POINTS: [Point; 20] = [
     point("the last part and the manifest", BlockListPut, "/part-", 1),
     point("manifest and `latest.json`", BlobPut, "/manifest.json", 1),
     point("`latest.json` and the next wake-up", BlobPut, "/latest.json", 1),
-    point("the next wake-up's `wake-up.json` and its message", BlobPut, "/wake-up.json", 3),
+    point("the next wake-up's `wake-up.json` and its message", BlobPut, "/wake-up.json", 4),
     point("report and status", BlobPut, "/reports/", 1),
     point("report and removal of the item", BlobPut, "/status.json", 1),
     point("removal of the item and the cycle's end", BlobDelete, "/inbox/", 1),
+    point("the cycle's end and the end of its message", BlobPut, "/wake-up.json", 6),
     point("the next wake-up's message and the report", QueueSend, "cycles", 2),
 ];
 
@@ -127,8 +129,11 @@ async fn goes_on(azure: &AzureStage, accepted: bool, point: &Point) {
     let wake_ups = WakeUps::new(app.tenant.store.clone(), Queue::Folder(queue), Duration::from_mins(1));
     (app.tenant.wake_ups, app.tenant.account.wake_ups) = (wake_ups.clone(), wake_ups);
     stage.world.set_time(stage.now());
-    for _ in 0..messages {
-        app.tenant.wake_ups.queue().send(tenant, REDELIVERY, stage.now()).await.unwrap();
+    let booking = app.tenant.wake_ups.booking(tenant).await.unwrap();
+    for number in 0..messages {
+        // The killed cycle's message, and the one that it booked.
+        let due = if number == 0 { booking.running.or(booking.due) } else { booking.due };
+        app.tenant.wake_ups.queue().send(&WakeUp { tenant, due }, REDELIVERY, stage.now()).await.unwrap();
     }
     if !accepted {
         let item = app.tenant.inbox.read(tenant, in_a_minute()).await.unwrap().items.into_iter().next();

@@ -3,7 +3,7 @@
 use crate::azure::{QueuePlace, azure, queues};
 use crate::stage::{Stage, assert_shows_none};
 use qualys_azure_inventory::doctor::{self, Findings, Verdict};
-use qualys_azure_inventory::queue::REDELIVERY;
+use qualys_azure_inventory::queue::{REDELIVERY, WakeUp};
 use std::process::Output;
 use std::time::Duration;
 use world::azurite::{blob_host, queue_host};
@@ -235,7 +235,7 @@ async fn looking_at_a_queue_takes_no_message() {
     for QueuePlace { kind, queue, .. } in &queues() {
         let now = "2026-11-23T04:00:00Z".parse().unwrap();
         queue.check().await.unwrap();
-        queue.send(crate::azure::tenant(), Duration::ZERO, now).await.unwrap();
+        queue.send(&WakeUp { tenant: crate::azure::tenant(), due: None }, Duration::ZERO, now).await.unwrap();
         queue.check().await.unwrap();
         assert!(queue.take(REDELIVERY, now).await.unwrap().is_some(), "{kind}");
     }

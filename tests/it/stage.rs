@@ -15,6 +15,7 @@ pub use azure::{AzureStage, azure_stage};
 pub use files::{files_below, gunzip, names_in, sha256};
 pub use hold::Hold;
 pub use identity::WorldIdentity;
+pub use in_process::started_by;
 pub use log::Log;
 pub use served::{kib, until_closed};
 pub use waits::{LIMIT, in_a_minute};

@@ -1,9 +1,9 @@
 //! Stored garbage: whatever a blob of ours holds, it is named, nothing that cannot be written again is lost, and no connector is
 //! doubled. When the blob is put right, the next cycle goes on.
 
-use crate::stage::{Log, Stage, names_in};
+use crate::stage::{Log, Stage, names_in, started_by};
 use qualys_azure_inventory::app::App;
-use qualys_azure_inventory::cycle::{self, CycleResult, StartedBy};
+use qualys_azure_inventory::cycle::{self, CycleResult};
 use qualys_azure_inventory::inbox::ItemContent;
 use qualys_azure_inventory::model::Asked;
 use qualys_azure_inventory::queue::REDELIVERY;
@@ -57,7 +57,7 @@ impl Case {
             }
             let queue = self.app.tenant.wake_ups.queue();
             while let Some(taken) = queue.take(REDELIVERY, now).await.unwrap() {
-                match cycle::run(&self.app.tenant, StartedBy::WakeUp, now).await {
+                match cycle::run(&self.app.tenant, started_by(&taken), now).await {
                     Ok(CycleResult::Ran(_) | CycleResult::Dropped(_)) => queue.finish(taken).await.unwrap(),
                     // It comes back.
                     Err(error) => self.errors.push(chain(&error)),

@@ -1,7 +1,7 @@
 //! A flood of events leads to a handful of cycles, and nothing is lost.
 
-use crate::stage::Stage;
-use qualys_azure_inventory::cycle::{self, CycleResult, StartedBy};
+use crate::stage::{Stage, started_by};
+use qualys_azure_inventory::cycle::{self, CycleResult};
 use qualys_azure_inventory::inbox::ItemContent;
 use qualys_azure_inventory::queue::REDELIVERY;
 use qualys_azure_inventory::store::ItemName;
@@ -19,9 +19,8 @@ async fn five_thousand_events_in_a_minute_start_at_most_three_cycles_in_two_minu
     let mut deliver = async || {
         let queue = app.tenant.wake_ups.queue();
         while let Some(taken) = queue.take(REDELIVERY, stage.now()).await.unwrap() {
-            if let CycleResult::Ran(_) =
-                cycle::run(&app.tenant, StartedBy::WakeUp, stage.now()).await.unwrap()
-            {
+            let result = cycle::run(&app.tenant, started_by(&taken), stage.now()).await.unwrap();
+            if let CycleResult::Ran(_) = result {
                 starts.push(stage.now().duration_since(began).as_secs());
             }
             queue.finish(taken).await.unwrap();

@@ -1,7 +1,7 @@
 //! No wake-up is lost, and none repeats for ever.
 
 use super::MINUTE;
-use crate::stage::{Hold, Stage, names_in};
+use crate::stage::{Hold, Stage, names_in, started_by};
 use axum::body::Body;
 use axum::http::Request;
 use qualys_azure_inventory::app::App;
@@ -163,6 +163,72 @@ async fn a_wake_up_meets_doctor(cycles: usize) {
 }
 
 #[tokio::test]
+async fn a_follow_up_that_meets_a_visit_is_not_lost_though_nothing_is_new_in_the_inbox() {
+    let stage = Stage::still();
+    stage.world.subscription("a");
+    let app = stage.app().await;
+    let tenant = app.tenant.id();
+    for _ in 0..8 {
+        stage.cycle(&app).await;
+        stage.pass(10 * MINUTE);
+    }
+    stage.serve_wake_ups(&app).await;
+    stage.pass(10 * MINUTE);
+    let hold = Hold::new();
+    stage.world.on_answer_to(CallKind::ConnectorSearch, "", 1, hold.hook());
+    let (desk, now) = (stage.app().await, stage.now());
+    let looking = tokio::spawn(async move { doctor::examine(&desk, now).await.exit_code() });
+    hold.wait().await;
+    app.tenant.wake_ups.book(tenant, now, now).await.unwrap();
+    assert_eq!((stage.serve_wake_ups(&app).await, stage.queued()), (0, 0));
+    hold.release();
+    assert_eq!(looking.await.unwrap(), 0);
+    assert_eq!(stage.queued(), 1, "the end of the visit noticed that a wake-up was dropped");
+    stage.pass(MINUTE);
+    assert_eq!(stage.serve_wake_ups(&app).await, 1);
+}
+
+#[tokio::test]
+async fn a_pause_of_half_a_day_leaves_one_message_and_not_one_for_each_cycle() {
+    let stage = Stage::still();
+    stage.world.subscription("a");
+    let app = stage.app().await;
+    stage.cycle(&app).await;
+    stage.pass(10 * MINUTE);
+    let mut account: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(stage.account("state.json")).unwrap()).unwrap();
+    let until = stage.now() + jiff::SignedDuration::from_hours(12);
+    account["pause_until"] = until.to_string().into();
+    std::fs::write(stage.account("state.json"), account.to_string()).unwrap();
+    let mut most = 0;
+    for _ in 0..4 * 11 {
+        stage.tick(&app).await;
+        assert!(stage.serve_wake_ups(&app).await <= 1);
+        most = most.max(stage.queued());
+        stage.pass(15 * MINUTE);
+    }
+    assert!(most <= 2, "{most} messages at once");
+    assert_eq!(stage.json("wake-up.json").unwrap()["due"], until.to_string());
+    stage.world.set_time(until);
+    assert_eq!(stage.serve_wake_ups(&app).await, 1);
+}
+
+#[tokio::test]
+async fn a_cycle_that_could_not_save_its_outcome_starts_again_with_the_same_message() {
+    let stage = Stage::still();
+    stage.world.subscription("a");
+    let app = stage.app().await;
+    stage.tick(&app).await;
+    let queue = app.tenant.wake_ups.queue();
+    let taken = queue.take(REDELIVERY, stage.now()).await.unwrap().unwrap();
+    std::fs::write(stage.control("reports"), "a file where the folder should be").unwrap();
+    cycle::run(&app.tenant, started_by(&taken), stage.now()).await.unwrap_err();
+    std::fs::remove_file(stage.control("reports")).unwrap();
+    stage.pass(2 * MINUTE);
+    assert!(stage.serve_wake_ups(&app).await >= 1, "the message came back and counts");
+}
+
+#[tokio::test]
 async fn a_wake_up_that_was_booked_and_not_sent_does_not_stop_the_redelivered_one() {
     let stage = Stage::still();
     stage.world.subscription("a");
@@ -171,7 +237,8 @@ async fn a_wake_up_that_was_booked_and_not_sent_does_not_stop_the_redelivered_on
     stage.tick(&app).await;
     let queue = app.tenant.wake_ups.queue();
     let taken = queue.take(REDELIVERY, stage.now()).await.unwrap().unwrap();
-    assert_eq!(app.tenant.wake_ups.start(tenant, stage.now()).await.unwrap(), Start::Now);
+    let StartedBy::WakeUp { due: Some(due) } = started_by(&taken) else { panic!() };
+    assert_eq!(app.tenant.wake_ups.start(tenant, due, stage.now()).await.unwrap(), Start::Now);
     // The cycle books its follow-up and is killed between `wake-up.json` and the message.
     stage.pass(MINUTE);
     let due = stage.now() + jiff::SignedDuration::from_mins(2);
@@ -211,7 +278,8 @@ async fn one_unreadable_summary_does_not_stop_the_tenant() {
         std::fs::create_dir_all(place.parent().unwrap()).unwrap();
         std::fs::write(&place, "").unwrap();
         stage.pass(5 * MINUTE);
-        let by_wake_up = cycle::run(&app.tenant, StartedBy::WakeUp, stage.now()).await;
+        let taken = app.tenant.wake_ups.queue().take(REDELIVERY, stage.now()).await.unwrap().unwrap();
+        let by_wake_up = cycle::run(&app.tenant, started_by(&taken), stage.now()).await;
         if let Err(error) = by_wake_up {
             failed.push(format!("{name}: {}", qualys_azure_inventory::report::chain(&error)));
         }
@@ -233,7 +301,7 @@ async fn a_wake_up_that_comes_three_seconds_early_is_not_lost() {
     let queue = app.tenant.wake_ups.queue();
     let taken = queue.take(REDELIVERY, stage.now()).await.unwrap().unwrap();
     let slow = stage.now() - jiff::SignedDuration::from_secs(3);
-    let ended = cycle::run(&app.tenant, StartedBy::WakeUp, slow).await.unwrap();
+    let ended = cycle::run(&app.tenant, started_by(&taken), slow).await.unwrap();
     queue.finish(taken).await.unwrap();
     assert!(matches!(ended, CycleResult::Ran(_)) || stage.queued() > 0, "{ended:?}");
 }
@@ -245,7 +313,11 @@ async fn a_clock_that_was_ahead_once_does_not_stop_the_tenant() {
     let app = stage.app().await;
     stage.tick(&app).await;
     let ahead = stage.now() + jiff::SignedDuration::from_hours(24);
-    cycle::run(&app.tenant, StartedBy::WakeUp, ahead).await.unwrap();
+    let queue = app.tenant.wake_ups.queue();
+    let taken = queue.take(REDELIVERY, stage.now()).await.unwrap().unwrap();
+    let ended = cycle::run(&app.tenant, started_by(&taken), ahead).await.unwrap();
+    assert!(matches!(ended, CycleResult::Ran(_)));
+    queue.finish(taken).await.unwrap();
     let mut ran = 0;
     for _ in 0..12 {
         stage.tick(&app).await;

@@ -6,10 +6,15 @@ use qualys_azure_inventory::config::Config;
 use qualys_azure_inventory::cycle::{self, CycleResult, Ran, StartedBy};
 use qualys_azure_inventory::inbox::ItemContent;
 use qualys_azure_inventory::lease::{Acquired, Holder, Lease};
-use qualys_azure_inventory::queue::REDELIVERY;
+use qualys_azure_inventory::queue::{REDELIVERY, Received, WakeUp};
 use qualys_azure_inventory::store::ItemName;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// What a message of the queue says as the start of a cycle.
+pub fn started_by(taken: &Received) -> StartedBy {
+    StartedBy::WakeUp { due: WakeUp::parse(&taken.text).unwrap().due }
+}
 
 impl Stage {
     /// The app in this process, with the world's identity.
@@ -40,8 +45,8 @@ impl Stage {
         let queue = app.tenant.wake_ups.queue();
         let mut ran = 0;
         while let Some(taken) = queue.take(REDELIVERY, self.now()).await.unwrap() {
-            if let CycleResult::Ran(_) = cycle::run(&app.tenant, StartedBy::WakeUp, self.now()).await.unwrap()
-            {
+            let result = cycle::run(&app.tenant, started_by(&taken), self.now()).await.unwrap();
+            if let CycleResult::Ran(_) = result {
                 ran += 1;
             }
             queue.finish(taken).await.unwrap();
