@@ -5,13 +5,16 @@
 //! gone.
 
 mod scope;
+mod stated;
 
 use crate::azure::arm::{Arm, ArmError};
 use crate::model::{
-    Direct, Observed, ReadFailure, Scope, Subscription, SubscriptionId, SyncRequest, TenantId, Unreadable,
+    Connector, ConnectorId, Direct, Observed, ReadFailure, Scope, Subscription, SubscriptionId, SyncRequest,
+    TenantId, Unreadable,
 };
 use crate::qualys::{Qualys, QualysError};
 use crate::report::chain;
+use crate::state::ListMemory;
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 use scope::{Lists, Read};
@@ -40,12 +43,18 @@ pub struct Targets<'a> {
     pub deadline: Instant,
 }
 
-/// Reads both sides.
+/// Reads both sides. `memory`: what earlier lists of connectors showed.
 ///
 /// # Errors
 /// When the Qualys side could not be read completely.
-pub async fn observe(arm: &Arm, qualys: &Qualys, targets: Targets<'_>) -> Result<Observed, QualysError> {
-    let (connectors, azure) = tokio::join!(qualys.connectors(), azure_side(arm, &targets));
+pub async fn observe(
+    arm: &Arm,
+    qualys: &Qualys,
+    memory: &ListMemory,
+    targets: Targets<'_>,
+) -> Result<Observed, QualysError> {
+    let (qualys, azure) = tokio::join!(qualys_side(qualys, memory, targets.now), azure_side(arm, &targets));
+    let (connectors, read_by_id) = qualys?;
     Ok(Observed {
         tenant: targets.tenant,
         subscriptions: azure.found,
@@ -53,9 +62,21 @@ pub async fn observe(arm: &Arm, qualys: &Qualys, targets: Targets<'_>) -> Result
         exclusion_unknown: azure.exclusion_unknown,
         direct: azure.direct,
         unlisted: azure.unlisted,
-        connectors: connectors?,
+        connectors,
+        read_by_id,
         requests: targets.requests,
     })
+}
+
+/// Reads the list of connectors, then by id those that state no subscription in it. Returns those, too.
+async fn qualys_side(
+    qualys: &Qualys,
+    memory: &ListMemory,
+    now: Timestamp,
+) -> Result<(BTreeMap<ConnectorId, Connector>, BTreeSet<ConnectorId>), QualysError> {
+    let mut connectors = qualys.connectors().await?;
+    let read = stated::fill_in(qualys, &mut connectors, memory, now).await;
+    Ok((connectors, read))
 }
 
 /// Reads the lists, then one by one the subscriptions that no list describes, and decides what is in scope.

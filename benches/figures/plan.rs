@@ -9,7 +9,7 @@ use qualys_azure_inventory::model::{
 };
 use qualys_azure_inventory::plan::{Policy, plan};
 use qualys_azure_inventory::state::TenantState;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 const SUBSCRIPTIONS: u32 = 10_000;
@@ -79,6 +79,7 @@ fn observed(policy: &Policy, now: Timestamp) -> Observed {
         unlisted: std::collections::BTreeSet::new(),
         direct: BTreeMap::new(),
         connectors,
+        read_by_id: BTreeSet::new(),
         requests: Vec::new(),
     }
 }

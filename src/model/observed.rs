@@ -20,8 +20,11 @@ pub struct Observed {
     pub unlisted: BTreeSet<SubscriptionId>,
     /// What direct readings of single subscriptions showed.
     pub direct: BTreeMap<SubscriptionId, Direct>,
-    /// Every Azure connector of the account.
+    /// Every Azure connector of the account. Where the list states no subscription of one, it is the one that the connector
+    /// stated by its id or earlier.
     pub connectors: BTreeMap<ConnectorId, Connector>,
+    /// The connectors that were read by their ids for that.
+    pub read_by_id: BTreeSet<ConnectorId>,
     pub requests: Vec<SyncRequest>,
 }
 

@@ -72,6 +72,7 @@ impl Case {
                 direct: BTreeMap::new(),
                 unlisted: BTreeSet::new(),
                 connectors: BTreeMap::new(),
+                read_by_id: BTreeSet::new(),
                 requests: vec![],
             },
             state: TenantState::default(),
