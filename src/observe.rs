@@ -5,14 +5,16 @@
 //! gone.
 
 mod scope;
+mod stated;
 
 use crate::azure::arm::{Arm, ArmError};
 use crate::model::{
-    Direct, Observed, ReadFailure, Scope, Subscription, SubscriptionId, SyncRequest, TenantId, Turn,
-    Unreadable, elapsed,
+    Connector, ConnectorId, Direct, Observed, ReadFailure, Scope, Subscription, SubscriptionId, SyncRequest,
+    TenantId, Turn, Unreadable, elapsed,
 };
 use crate::qualys::{Qualys, QualysError};
 use crate::report::chain;
+use crate::state::ListMemory;
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 use scope::{Lists, Read};
@@ -49,12 +51,19 @@ pub struct Targets<'a> {
     pub deadline: Instant,
 }
 
-/// Reads both sides.
+/// Reads both sides. `memory`: what earlier lists of connectors showed.
 ///
 /// # Errors
 /// When the Qualys side could not be read completely.
-pub async fn observe(arm: &Arm, qualys: &Qualys, targets: Targets<'_>) -> Result<Observed, QualysError> {
-    let (connectors, (azure, looked)) = tokio::join!(qualys.connectors(), azure_side(arm, &targets));
+pub async fn observe(
+    arm: &Arm,
+    qualys: &Qualys,
+    memory: &ListMemory,
+    targets: Targets<'_>,
+) -> Result<Observed, QualysError> {
+    let (qualys, (azure, looked)) =
+        tokio::join!(qualys_side(qualys, memory, targets.now), azure_side(arm, &targets));
+    let (connectors, read_by_id) = qualys?;
     Ok(Observed {
         tenant: targets.tenant,
         subscriptions: azure.found,
@@ -64,9 +73,21 @@ pub async fn observe(arm: &Arm, qualys: &Qualys, targets: Targets<'_>) -> Result
         turn: looked.turn,
         looks_left: looked.left,
         unlisted: azure.unlisted,
-        connectors: connectors?,
+        connectors,
+        read_by_id,
         requests: targets.requests,
     })
+}
+
+/// Reads the list of connectors, then by id those that state no subscription in it. Returns those, too.
+async fn qualys_side(
+    qualys: &Qualys,
+    memory: &ListMemory,
+    now: Timestamp,
+) -> Result<(BTreeMap<ConnectorId, Connector>, BTreeSet<ConnectorId>), QualysError> {
+    let mut connectors = qualys.connectors().await?;
+    let read = stated::fill_in(qualys, &mut connectors, memory, now).await;
+    Ok((connectors, read))
 }
 
 /// What became of the subscriptions that are read one by one.

@@ -81,5 +81,6 @@ pub fn plan(
     planner.plan_syncs();
     planner.plan_removals();
     planner.keep_lost_and_copied_marks();
+    planner.keep_double_and_unknown_cover();
     Ok(planner.finish())
 }

@@ -157,7 +157,8 @@ impl TenantState {
                 || connector.directory == Some(observed.tenant)
                 || connector.covers().is_some_and(|id| self.observed.contains(&id))
         };
-        let list = List { connectors: &observed.connectors, is_of_tenant: &is_of_tenant };
+        let (connectors, read_by_id) = (&observed.connectors, &observed.read_by_id);
+        let list = List { connectors, read_by_id, is_of_tenant: &is_of_tenant };
         self.lists.take_in(&list, &mut self.covered, rule, began);
         let connectors = observed.connectors.values();
         for subscription in connectors.clone().filter_map(Connector::covers) {

@@ -10,7 +10,7 @@ use qualys_azure_inventory::model::{
 };
 use qualys_azure_inventory::plan::{Policy, plan};
 use qualys_azure_inventory::state::TenantState;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 const SUBSCRIPTIONS: u32 = 10_000;
@@ -82,6 +82,7 @@ fn observed(policy: &Policy, now: Timestamp) -> Observed {
         turn: Turn::default(),
         looks_left: false,
         connectors,
+        read_by_id: BTreeSet::new(),
         requests: Vec::new(),
     }
 }

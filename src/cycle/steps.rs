@@ -136,7 +136,7 @@ impl<'a> Cycle<'a> {
             now: self.time().start,
             deadline: self.time().deadline,
         };
-        let observed = observe::observe(&tenant.arm, session.qualys(), targets).await;
+        let observed = observe::observe(&tenant.arm, session.qualys(), &stored.state.lists, targets).await;
         let observed = observed.map_err(|error| Problem::new(CycleStage::Observe, &error, error.advice()))?;
         let is_ours = |connector: &Connector| tenant.policy.is_ours(connector);
         let (rule, time) = (tenant.policy.absence, self.time());

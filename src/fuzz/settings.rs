@@ -101,6 +101,7 @@ fn assert_connector(policy: &Policy, name: &str) {
         turn: Turn::default(),
         looks_left: false,
         connectors: BTreeMap::new(),
+        read_by_id: BTreeSet::new(),
         requests: Vec::new(),
     };
     let plan = plan(&seen, &TenantState::default(), policy, Timestamp::UNIX_EPOCH).unwrap();

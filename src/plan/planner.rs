@@ -74,6 +74,24 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Names the subscriptions that we and somebody else cover, and the connectors that may cover any.
+    pub(super) fn keep_double_and_unknown_cover(&mut self) {
+        for subscription in self.observed.subscriptions.values().filter(|s| s.state.is_in_use()) {
+            let id = subscription.id;
+            let (ours, other) = (
+                self.ours_of(id).find(|c| !c.disabled).map(|c| c.id),
+                self.others_of(id).find(|c| !c.disabled).map(|c| c.id),
+            );
+            if let (Some(ours), Some(other)) = (ours, other) {
+                self.keep(Subject::Subscription { subscription: id }, Why::CoveredTwice { ours, other });
+            }
+        }
+        for connector in self.observed.connectors.values().filter(|c| c.covers().is_none()) {
+            let subject = Subject::Connector { connector: connector.id, subscription: None };
+            self.keep(subject, Why::StatesNoSubscription);
+        }
+    }
+
     pub(super) fn finish(self) -> Plan {
         let mut lines: Vec<String> = self.steps.iter().map(|step| step.action.hashed_line()).collect();
         lines.sort();

@@ -74,6 +74,7 @@ impl Case {
                 looks_left: false,
                 unlisted: BTreeSet::new(),
                 connectors: BTreeMap::new(),
+                read_by_id: BTreeSet::new(),
                 requests: vec![],
             },
             state: TenantState::default(),

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const NOUN: &str = "AzureAssetDataConnector";
 /// The largest page that Qualys allows (1 to 1,000): 1,000 subscriptions cost one call.
@@ -37,41 +37,89 @@ pub struct NewConnector {
     pub run_frequency_minutes: u32,
 }
 
+/// One page of the list of connectors.
+struct Page {
+    /// The ids of its rows, in their order, those of deleted connectors too.
+    ids: Vec<i64>,
+    connectors: BTreeMap<ConnectorId, Connector>,
+    has_more: bool,
+}
+
 impl Qualys {
     /// Every Azure connector of the account that is not deleted.
+    ///
+    /// A list of one page is as complete as its `count` and `hasMoreRecords` say. A longer one must also have rising ids, and
+    /// a page past its end must be empty. Whether Qualys counts this noun is not known, so it is not asked to.
     ///
     /// # Errors
     /// When any page fails or differs from what it states: a list that is returned is complete.
     pub async fn connectors(&self) -> Result<BTreeMap<ConnectorId, Connector>, QualysError> {
+        let malformed = |what: &str| QualysError::Malformed {
+            endpoint: Endpoint::ConnectorSearch,
+            what: what.to_owned(),
+        };
         let mut found = BTreeMap::new();
-        let mut seen = std::collections::BTreeSet::new();
-        let mut after: Option<i64> = None;
+        let mut page = self.page_after(None).await?;
+        found.append(&mut page.connectors);
+        if !page.has_more {
+            return Ok(found);
+        }
         loop {
-            let mut preferences = json!({ "limitResults": PAGE });
-            if let Some(after) = after {
-                // Qualys's own script uses `startFromId` on this noun. Whether the row with that id is returned again
-                // is not known, so rows are distinguished by their id.
-                preferences["startFromId"] = json!(after);
+            // By the last row, not by the `lastId` that the answer states: that one may name a row that was not sent.
+            let Some(last) = page.ids.last().copied() else {
+                return Err(malformed("it says that there are more records but has none"));
+            };
+            if !page.ids.is_sorted_by(|a, b| a < b) {
+                return Err(malformed("the ids of a list of several pages do not rise"));
             }
-            let request = json!({ "ServiceRequest": { "preferences": preferences } });
-            let bytes = self.search(&request).await?;
-            let malformed = |what| QualysError::Malformed { endpoint: Endpoint::ConnectorSearch, what };
-            let answer = wire::response(&bytes).map_err(malformed)?;
-            let before = seen.len();
-            for record in answer.rows(NOUN, PAGE).map_err(malformed)? {
-                seen.insert(wire::id_of(record).map_err(malformed)?);
-                if let Some(connector) = wire::connector(record).map_err(malformed)? {
-                    found.insert(connector.id, connector);
-                }
+            let ended = !page.has_more;
+            page = self.page_after(Some(last)).await?;
+            // Whether the row named by `startFromId` is returned again is not known.
+            if page.ids.first() == Some(&last) {
+                page.ids.remove(0);
             }
-            match answer.next_after(seen.last().copied(), after).map_err(malformed)? {
-                None => return Ok(found),
-                Some(_) if seen.len() == before => {
-                    return Err(malformed("it says that there are more records but has no new one".into()));
+            if page.ids.first().is_some_and(|first| *first <= last) {
+                return Err(malformed("a page has rows of the page before it"));
+            }
+            match (ended, page.ids.is_empty()) {
+                (true, true) => return Ok(found),
+                (true, false) => {
+                    return Err(malformed("it has records after the page that it calls the last"));
                 }
-                next => after = next,
+                (false, true) => {
+                    return Err(malformed("it says that there are more records but has no new one"));
+                }
+                (false, false) => found.append(&mut page.connectors),
             }
         }
+    }
+
+    /// The page of connectors whose ids come after one, or the first page.
+    async fn page_after(&self, after: Option<i64>) -> Result<Page, QualysError> {
+        let mut preferences = json!({ "limitResults": PAGE });
+        if let Some(after) = after {
+            // Qualys's own script uses `startFromId` on this noun.
+            preferences["startFromId"] = json!(after);
+        }
+        let bytes = self.search(&json!({ "ServiceRequest": { "preferences": preferences } })).await?;
+        let malformed = |what| QualysError::Malformed { endpoint: Endpoint::ConnectorSearch, what };
+        let answer = wire::response(&bytes).map_err(malformed)?;
+        let mut page = Page {
+            ids: Vec::new(),
+            connectors: BTreeMap::new(),
+            has_more: answer.has_more_records == Some(true),
+        };
+        for record in answer.rows(NOUN, PAGE).map_err(malformed)? {
+            page.ids.push(wire::id_of(record).map_err(malformed)?);
+            if let Some(connector) = wire::connector(record).map_err(malformed)? {
+                page.connectors.insert(connector.id, connector);
+            }
+        }
+        let distinct: BTreeSet<_> = page.ids.iter().collect();
+        if distinct.len() < page.ids.len() {
+            return Err(malformed("it has a record twice".into()));
+        }
+        Ok(page)
     }
 
     /// Asks for one connector at most: the cheapest call that shows whether Qualys accepts the credentials.

@@ -91,6 +91,8 @@ pub struct Found {
 /// A complete list of connectors.
 pub(super) struct List<'a> {
     pub(super) connectors: &'a BTreeMap<ConnectorId, Connector>,
+    /// Those that were read by their ids, because the list states no subscription of them.
+    pub(super) read_by_id: &'a BTreeSet<ConnectorId>,
     pub(super) is_of_tenant: &'a dyn Fn(&Connector) -> bool,
 }
 
@@ -103,7 +105,7 @@ impl ListMemory {
         rule: AbsenceRule,
         now: Timestamp,
     ) {
-        self.remember(list);
+        self.remember(list, now);
         self.doubt = Doubt::of(&self.connectors, list, self.doubt.as_ref(), now);
         let counts = self.doubt.is_none();
         for (id, one) in &mut self.connectors {
@@ -129,12 +131,15 @@ impl ListMemory {
         self.forget(&covered_now, now);
     }
 
-    fn remember(&mut self, list: &List<'_>) {
+    fn remember(&mut self, list: &List<'_>, now: Timestamp) {
         for connector in list.connectors.values() {
             let one = self.connectors.entry(connector.id).or_default();
             one.subscription = connector.covers().or(one.subscription);
             one.of_tenant = (list.is_of_tenant)(connector);
             (one.made, one.missing, one.gone) = (None, None, false);
+            if list.read_by_id.contains(&connector.id) {
+                one.asked = Some(now);
+            }
         }
     }
 

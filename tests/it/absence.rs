@@ -235,3 +235,42 @@ async fn an_unknown_tenant_waits_an_hour_for_lists_that_agree_and_those_of_obser
     }
     assert_eq!(stage.world.connectors().len(), 3, "its own wake-ups are enough");
 }
+
+#[tokio::test]
+async fn a_connector_that_states_no_subscription_keeps_the_one_that_it_last_stated() {
+    for shows in [Shown::ByIdAlone, Shown::Nowhere] {
+        let estate = Estate::foreign(30).await;
+        let world = &estate.stage.world;
+        for connector in world.connectors() {
+            world.edit_connector(connector.id, |one| one.shows_subscription = shows);
+        }
+        world.clear_calls();
+        estate.quarters(12).await;
+        assert_eq!(
+            (world.connectors().len(), estate.stage.needs_a_person().as_str()),
+            (30, "[]"),
+            "{shows:?}"
+        );
+        let gets = world.calls().iter().filter(|call| call.call == CallKind::ConnectorGet).count();
+        assert!((60..=110).contains(&gets), "{shows:?}: {gets} reads by id in three hours");
+    }
+}
+
+#[tokio::test]
+async fn a_connector_that_never_stated_one_holds_back_only_what_its_own_search_finds() {
+    for (shows, held_back) in [(Shown::ByIdAlone, 1), (Shown::Nowhere, 1)] {
+        let stage = Stage::doubting();
+        let subscriptions = stage.world.subscriptions("s", 3);
+        let id = stage.world.connector(&subscriptions[0]);
+        stage.world.edit_connector(id, |one| one.shows_subscription = shows);
+        let app = stage.app().await;
+        for _ in 0..7 {
+            stage.cycle(&app).await;
+            stage.pass(QUARTER);
+        }
+        assert_eq!(stage.world.connectors_of(&subscriptions[0]).len(), held_back, "{shows:?}");
+        assert_eq!(stage.world.connectors().len(), 3, "{shows:?}");
+        let named = stage.needs_a_person().contains(&format!("keep connector {id}: Qualys does not say"));
+        assert_eq!(named, shows == Shown::Nowhere, "{}", stage.needs_a_person());
+    }
+}

@@ -48,3 +48,30 @@ fn a_connector_that_lost_our_mark_is_named_and_left_alone() {
     case.state.connectors.insert(ConnectorId(10), SyncState { made: Some(at(0)), ..SyncState::default() });
     assert!(case.lines(1).contains("= keep connector 10 of …1: it had our mark and lost it"));
 }
+
+#[test]
+fn a_subscription_that_we_and_somebody_else_cover_is_named() {
+    let mut case = Case::new(2);
+    case.ours(10, 1);
+    case.foreign(11, 1);
+    case.ours(12, 2);
+    case.foreign(13, 2).disabled = true;
+    let text = case.lines(1);
+    assert!(
+        text.contains("= leave …1: connector 10 of ours and connector 11, which is not ours, both cover it"),
+        "{text}"
+    );
+    assert!(!text.contains("= leave …2"), "a disabled one covers nothing: {text}");
+}
+
+#[test]
+fn a_connector_that_says_nowhere_what_it_covers_is_named_and_is_no_cover() {
+    let mut case = Case::new(1);
+    case.foreign(10, 9).subscription = None;
+    let text = case.lines(1);
+    assert!(
+        text.contains("= keep connector 10: Qualys does not say which subscription it covers, so it counts as the cover of none"),
+        "{text}"
+    );
+    assert_eq!(case.plan(1).cost.creates, 1);
+}

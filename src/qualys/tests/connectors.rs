@@ -1,27 +1,24 @@
 //! Connectors: what is read, and what is sent.
 
-use super::{bench, fixture, new_connector, ok, success};
+use super::{Bench, bench, fixture, new_connector, ok, success};
 use crate::model::{ConnectorId, ConnectorState, SubscriptionId};
 use crate::qualys::QualysError;
 use serde_json::{Value, json};
 use uuid::Uuid;
 use wiremock::Mock;
-use wiremock::matchers::{body_partial_json, header, path};
+use wiremock::matchers::{body_json, header, path};
+
+const NOUN: &str = "AzureAssetDataConnector";
 
 #[tokio::test]
 async fn the_documented_page_is_read_and_the_next_one_requested() {
     let bench = bench().await;
-    let second =
-        json!({ "ServiceRequest": { "preferences": { "limitResults": 1000, "startFromId": 1002 } } });
-    // `startFromId` may be inclusive: then the last row of the first page is returned again.
-    let again = success(
-        1,
-        &json!([{ "AzureAssetDataConnector": { "id": "1002", "isAttachedToOrgConnector": "true" } }]),
-    );
-    Mock::given(body_partial_json(second)).respond_with(ok(again.to_string())).mount(&bench.server).await;
+    // `startFromId` may be inclusive: then the last row of the page before is returned again.
+    bench.page(Some(1002), &[1002, 1003], false).await;
+    bench.page(Some(1003), &[1003], false).await;
     bench.answer(ok(fixture("azure-connector-search-response.json"))).await;
     let found = bench.qualys.connectors().await.unwrap();
-    assert_eq!(found.keys().map(|id| id.0).collect::<Vec<_>>(), [1001, 1002]);
+    assert_eq!(found.keys().map(|id| id.0).collect::<Vec<_>>(), [1001, 1002, 1003]);
     let first = &found[&ConnectorId(1001)];
     assert_eq!(
         (first.state.clone(), first.disabled, first.member),
@@ -30,7 +27,56 @@ async fn the_documented_page_is_read_and_the_next_one_requested() {
     assert_eq!(first.subscription, Some(SubscriptionId::new(Uuid::from_u128(1))));
     assert_eq!(first.last_sync, Some("2026-01-31T10:00:00Z".parse().unwrap()));
     assert!(found[&ConnectorId(1002)].member);
-    assert_eq!(bench.calls().await, 2);
+    assert_eq!(bench.calls().await, 3);
+}
+
+impl Bench {
+    /// Answers the search after this id with connectors of these ids.
+    async fn page(&self, after: Option<i64>, ids: &[i64], more: bool) {
+        let rows: Vec<_> =
+            ids.iter().map(|id| json!({ NOUN: { "id": id, "isAttachedToOrgConnector": "true" } })).collect();
+        let mut answer = success(rows.len(), &json!(rows));
+        answer["ServiceResponse"]["hasMoreRecords"] = json!(more.to_string());
+        if more {
+            // Whatever it names, the last row counts.
+            answer["ServiceResponse"]["lastId"] = json!(2);
+        }
+        let preferences = match after {
+            Some(id) => json!({ "limitResults": 1000, "startFromId": id }),
+            None => json!({ "limitResults": 1000 }),
+        };
+        let request = json!({ "ServiceRequest": { "preferences": preferences } });
+        Mock::given(body_json(request)).respond_with(ok(answer.to_string())).mount(&self.server).await;
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_several_pages_is_whole_or_an_error() {
+    let read = async |pages: &[(Option<i64>, &[i64], bool)]| {
+        let bench = bench().await;
+        for (after, ids, more) in pages {
+            bench.page(*after, ids, *more).await;
+        }
+        match bench.qualys.connectors().await {
+            Ok(found) => format!("{} connectors", found.len()),
+            Err(error) => error.to_string(),
+        }
+    };
+    let first: (_, &[i64], _) = (None, &[1, 2], true);
+    let last: (_, &[i64], _) = (Some(4), &[], false);
+    assert_eq!(read(&[first, (Some(2), &[3, 4], false), last]).await, "4 connectors");
+    assert_eq!(read(&[(None, &[2, 1], false)]).await, "2 connectors", "one page needs no order");
+    for (pages, wrong) in [
+        ([(None, &[2, 1][..], true), (Some(1), &[3], false), last], "do not rise"),
+        ([first, (Some(2), &[4, 3], false), last], "do not rise"),
+        ([first, (Some(2), &[1, 4], false), last], "has rows of the page before it"),
+        ([first, (Some(2), &[3, 3], false), last], "has a record twice"),
+        ([first, (Some(2), &[4], false), (Some(4), &[5], false)], "after the page that it calls the last"),
+        ([first, (Some(2), &[2], false), last], "has no new one"),
+    ] {
+        let said = read(&pages).await;
+        assert!(said.contains("connector search cannot be used") && said.contains(wrong), "{wrong}: {said}");
+    }
 }
 
 #[tokio::test]

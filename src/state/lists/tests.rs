@@ -45,7 +45,8 @@ impl Memory {
         let connectors = ids.into_iter().map(|id| (ConnectorId(id), connector(id))).collect();
         let below = self.of_tenant_below;
         let is_of_tenant = move |connector: &Connector| connector.id.0 < below;
-        let list = List { connectors: &connectors, is_of_tenant: &is_of_tenant };
+        let list =
+            List { connectors: &connectors, read_by_id: &BTreeSet::new(), is_of_tenant: &is_of_tenant };
         self.lists.take_in(&list, &mut self.covered, RULE, at(minute));
     }
 
@@ -178,7 +179,7 @@ fn a_connector_that_covers_another_subscription_now_leaves_its_first_one_uncover
     for minute in [15, 45, 75] {
         let mut connectors: BTreeMap<_, _> = (1..=10).map(|id| (ConnectorId(id), connector(id))).collect();
         connectors.get_mut(&ConnectorId(1)).unwrap().subscription = Some(sub(99));
-        let list = List { connectors: &connectors, is_of_tenant: &|_| true };
+        let list = List { connectors: &connectors, read_by_id: &BTreeSet::new(), is_of_tenant: &|_| true };
         memory.lists.take_in(&list, &mut memory.covered, RULE, at(minute));
     }
     assert!(memory.is_proved(1, 75) && !memory.is_doubtful());
