@@ -126,8 +126,7 @@ async fn by_hand(app: &App, plan_only: bool, json: bool) -> anyhow::Result<ExitC
         }
     };
     say(&text);
-    let failed = !ran.report.problems.is_empty() || ran.report.counts().failed > 0;
-    Ok(if failed { ExitCode::from(1) } else { ExitCode::SUCCESS })
+    Ok(if ran.report.has_failed() { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
 async fn examine(app: &App, json: bool) -> anyhow::Result<ExitCode> {

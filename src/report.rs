@@ -5,7 +5,7 @@
 use crate::manifest::{Latest, SnapshotResult};
 use crate::model::{CycleId, Name, TenantId, Unreadable, elapsed};
 use crate::outcome::{ActionResult, Outcome};
-use crate::plan::{Cost, Coverage, Kept, Mode, Step, Withheld};
+use crate::plan::{Cost, Coverage, Kept, Mode, Step, Subject, Why, Withheld};
 use crate::state::Used;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -137,9 +137,19 @@ impl Report {
         counts
     }
 
-    /// Whether a person need not look: no problem, no failed action, no wait.
+    /// Whether something failed: a step, an action, or the reading of a scope.
+    pub fn has_failed(&self) -> bool {
+        !self.problems.is_empty() || self.counts().failed > 0 || !self.unreadable.is_empty()
+    }
+
+    /// Whether a person need not look: nothing failed, no wait.
     pub fn is_good(&self) -> bool {
-        self.problems.is_empty() && self.counts().failed == 0 && self.waits_until.is_none()
+        !self.has_failed() && self.waits_until.is_none()
+    }
+
+    /// How many connectors of ours cover a subscription that was not observed.
+    pub fn not_seen(&self) -> usize {
+        self.kept.iter().filter(|kept| kept.why == Why::SubscriptionNotSeen).count()
     }
 
     /// What a person should look at.
@@ -155,7 +165,16 @@ impl Report {
             | ActionResult::Unclear { .. }
             | ActionResult::NotStarted { .. } => None,
         });
-        let kept = self.kept.iter().filter(|kept| kept.why.needs_a_person()).map(ToString::to_string);
+        // A subscription that is an unreadable scope is named as such.
+        let is_scope = |subject: &Subject| match subject {
+            Subject::Subscription { subscription } => {
+                let name = Unreadable::subscription(*subscription);
+                self.unreadable.iter().any(|scope| scope.scope == name)
+            }
+            Subject::Connector { .. } => false,
+        };
+        let kept = self.kept.iter().filter(|kept| kept.why.needs_a_person() && !is_scope(&kept.subject));
+        let kept = kept.map(ToString::to_string);
         let wait = self.waits_until.filter(|until| elapsed(*until, self.began) > LONG_WAIT);
         let wait =
             wait.map(|until| format!("Qualys asked to wait until {until}: no call is made before then"));
@@ -208,7 +227,7 @@ pub struct Status {
     /// When that cycle ended.
     #[cfg_attr(test, schemars(with = "String"))]
     pub at: Timestamp,
-    /// When a cycle last ended without a problem, a failed action or a wait.
+    /// When a cycle last ended without a problem, a failed action, an unreadable scope or a wait.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub last_good: Option<Timestamp>,
     /// As last known.

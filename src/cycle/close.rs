@@ -213,6 +213,7 @@ fn log(report: &Report) {
         creates = report.planned.creates, runs = report.planned.runs, removals = report.planned.removals,
         subscriptions = coverage.in_use, covered = coverage.covered,
         inbox = report.inbox.len(), problems = report.problems.len(), unreadable = report.unreadable.len(),
+        not_seen = report.not_seen(),
         snapshot.rows = snapshot.map(|s| s.rows), snapshot.bytes = snapshot.map(|s| s.bytes),
         snapshot.complete = snapshot.map(|s| s.complete),
         calls = report.calls.total, calls_left = report.calls.left,

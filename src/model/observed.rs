@@ -36,10 +36,18 @@ pub struct Observed {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Unreadable {
-    /// The management group, or `subscriptions` for the list of all that the identity may read.
+    /// The management group, `subscriptions` for the list of all that the identity may read, or `subscription <id>` for one
+    /// that the settings name.
     pub scope: String,
     /// The error.
     pub why: String,
+}
+
+impl Unreadable {
+    /// The name of a single subscription as a scope.
+    pub fn subscription(id: SubscriptionId) -> String {
+        format!("subscription {id}")
+    }
 }
 
 /// What is known of one subscription that no list describes, or that an inbox item names.
@@ -54,6 +62,11 @@ pub enum Direct {
     AccessLost,
     /// It could not be read.
     Failed(ReadFailure),
+}
+
+impl Direct {
+    pub const ACCESS_LOST: &str =
+        "ARM answered 403 or 404: the identity has no role on it, or it does not exist";
 }
 
 /// What puts a subscription outside the scope.

@@ -113,12 +113,16 @@ pub(super) fn sort(
     mut read: BTreeMap<SubscriptionId, Result<Subscription, Direct>>,
 ) -> Sorted {
     let (mut found, mut direct, mut unlisted) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+    let mut named = Vec::new();
     for id in lists.looked_at(targets) {
         let known = match lists.listed.get(&id) {
             Some(subscription) => Ok(subscription.clone()),
             None => read.remove(&id).unwrap_or(Err(Direct::Failed(ReadFailure::TooMany))),
         };
         let (verdict, subscription) = verdict(targets, &lists, id, known);
+        if let Some(why) = why_unreadable(&verdict).filter(|_| targets.scope.subscriptions.contains(&id)) {
+            named.push(Unreadable { scope: Unreadable::subscription(id), why });
+        }
         if let Some(subscription) = subscription {
             if !lists.listed.contains_key(&id) && !lists.wanted.contains(&id) {
                 unlisted.insert(id);
@@ -132,8 +136,22 @@ pub(super) fn sort(
             direct.insert(id, verdict);
         }
     }
-    let Lists { unreadable, exclusion_unknown, .. } = lists;
+    let Lists { mut unreadable, exclusion_unknown, .. } = lists;
+    unreadable.extend(named);
     Sorted { found, unreadable, exclusion_unknown, direct, unlisted }
+}
+
+/// Why a subscription that the settings name could not be read: then what they want watched was not read completely. None
+/// when it is known whether it is in scope.
+fn why_unreadable(verdict: &Direct) -> Option<String> {
+    match verdict {
+        Direct::AccessLost => Some(format!(
+            "{}: give the identity the role Reader on it, or take it out of SCOPE",
+            Direct::ACCESS_LOST
+        )),
+        Direct::Failed(why) => Some(why.to_string()),
+        Direct::InScope | Direct::OutOfScope(_) | Direct::NotInTreeYet => None,
+    }
 }
 
 /// Whether a subscription is in scope; if so, with what is known of it.

@@ -1,7 +1,7 @@
 //! Why something is left alone.
 
 use super::Unhealthy;
-use crate::model::{ConnectorId, OutOfScope, ReadFailure, SubscriptionId};
+use crate::model::{ConnectorId, Direct, OutOfScope, ReadFailure, SubscriptionId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -221,9 +221,7 @@ impl fmt::Display for Why {
             Self::NotInTreeYet => {
                 write!(f, "not in the management-group tree yet (it lags by up to 30 minutes)")
             }
-            Self::AccessLost => {
-                write!(f, "ARM answered 403 or 404: the identity has no role on it, or it does not exist")
-            }
+            Self::AccessLost => f.write_str(Direct::ACCESS_LOST),
             Self::ReadFailed { because } => write!(f, "it could not be read: {because}"),
             Self::Fresh { last_sync } => write!(f, "it last synced at {last_sync}"),
             Self::JustCreated => write!(f, "it is new: Qualys may start it by itself"),

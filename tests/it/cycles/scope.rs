@@ -109,8 +109,61 @@ async fn a_list_that_leads_back_to_a_page_already_read_has_failed() {
 }
 
 #[tokio::test]
+async fn a_lost_role_on_a_subscription_that_scope_names_is_named_and_fails_the_command() {
+    for access in [Access::Forbidden, Access::NotFound] {
+        let stage = Stage::still();
+        let (kept, lost) = (stage.world.subscription("kept"), stage.world.subscription("lost"));
+        let stage = stage.set("SCOPE", &format!("{kept},sub:{lost}"));
+        let app = stage.app().await;
+        until_quiet(&stage, &app).await;
+        assert_eq!((stage.world.connectors().len(), stage.needs_a_person().as_str()), (2, "[]"));
+        let lost_id = lost.id().to_owned();
+        lost.access(access);
+        stage.pass(5 * MINUTE);
+        let ran = stage.cycle(&app).await;
+        let scope = format!("subscription {lost_id}");
+        let scopes: Vec<_> = ran.report.unreadable.iter().map(|scope| scope.scope.as_str()).collect();
+        assert_eq!(scopes, [scope.as_str()], "{access:?}");
+        assert!(!ran.report.is_good());
+        let said = stage.needs_a_person();
+        assert_eq!(said.matches("give the identity the role Reader on it").count(), 1, "{said}");
+        assert!(
+            said.contains(&format!("scope {scope} could not be read: ARM answered 403 or 404")),
+            "{said}"
+        );
+        assert_eq!(stage.world.connectors().iter().filter(|one| one.disabled).count(), 0);
+        for command in ["cycle", "plan"] {
+            let output = std::process::Command::new(env!("CARGO_BIN_EXE_qualys-azure-inventory"))
+                .arg(command)
+                .env_clear()
+                .envs(&stage.settings)
+                .output()
+                .unwrap();
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert_eq!(output.status.code(), Some(1), "{text}");
+            assert!(text.contains(&lost_id), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_list_that_never_ends_has_failed_after_250_pages() {
     let (calls, why) = list_with(LastLink::Onward, 1000).await;
     assert_eq!(calls, 250);
     assert!(why.contains("more than 250 pages"), "{why}");
+}
+
+#[tokio::test]
+async fn a_connector_whose_subscription_is_no_longer_seen_is_counted_for_the_alarm() {
+    let stage = Stage::still();
+    let (_, lost) = (stage.world.subscription("kept"), stage.world.subscription("lost"));
+    let app = stage.app().await;
+    until_quiet(&stage, &app).await;
+    let id = lost.id().to_owned();
+    lost.access(Access::Forbidden);
+    stage.pass(5 * MINUTE);
+    let ran = stage.cycle(&app).await;
+    assert_eq!((ran.report.not_seen(), ran.report.unreadable.len()), (1, 0));
+    let said = stage.needs_a_person();
+    assert!(said.contains(&id) && said.contains("was not observed"), "{said}");
 }
