@@ -8,9 +8,10 @@ mod disable;
 use crate::account::Session;
 use crate::model::{AppId, Connector, ConnectorId, SubscriptionId, SyncClass, TenantId};
 use crate::outcome::{ActionResult, NotStarted, Outcome};
-use crate::plan::{Action, Policy};
+use crate::plan::{Action, ActionKind, Policy};
 use crate::qualys::{NewConnector, QualysError};
 use crate::report::chain;
+use crate::state::{Refusal, RefusedAlike};
 use futures::stream::{self, StreamExt};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
@@ -67,8 +68,8 @@ pub async fn act(
     template: &Template,
     deadline: Instant,
 ) -> Vec<Outcome> {
-    let stop = Mutex::default();
-    let execution = Execution { session, connectors, policy, template, deadline, stop };
+    let (stop, alike) = (Mutex::default(), Mutex::default());
+    let execution = Execution { session, connectors, policy, template, deadline, stop, alike };
     let mut sorted = actions.to_vec();
     sorted.sort_by_key(Action::kind);
     let mut outcomes = Vec::with_capacity(sorted.len());
@@ -93,14 +94,21 @@ struct Execution<'a> {
     deadline: Instant,
     /// Why no further action begins.
     stop: Mutex<Option<NotStarted>>,
+    /// The creates that Qualys has refused alike, with no success in between.
+    alike: Mutex<Option<RefusedAlike>>,
 }
 
 impl Execution<'_> {
     async fn carry_out(&self, action: Action) -> Outcome {
-        let result = match self.why_stopped() {
+        let is_creation = action.kind() == ActionKind::Creation;
+        let why_stopped = self.why_stopped().or_else(|| self.why_held_back().filter(|_| is_creation));
+        let result = match why_stopped {
             Some(because) => ActionResult::NotStarted { because },
             None => self.send(&action).await,
         };
+        if is_creation {
+            self.count_alike(action.subscription(), &result);
+        }
         log(&action, &result);
         Outcome { action, at: self.session.qualys().calls().now(), result }
     }
@@ -136,6 +144,25 @@ impl Execution<'_> {
             *stop = Some(NotStarted::TimeOver);
         }
         stop.clone()
+    }
+
+    /// Rule *refusals back off*: why no further create begins.
+    fn why_held_back(&self) -> Option<NotStarted> {
+        let alike = self.alike.lock().unwrap_or_else(PoisonError::into_inner);
+        let alike = alike.as_ref().filter(|alike| alike.until().is_some())?;
+        Some(NotStarted::RefusedAlike { code: alike.code.clone(), error: alike.error.clone() })
+    }
+
+    fn count_alike(&self, subscription: SubscriptionId, result: &ActionResult) {
+        let now = self.session.qualys().calls().now();
+        let mut alike = self.alike.lock().unwrap_or_else(PoisonError::into_inner);
+        match (result, result.refusal()) {
+            (_, Some(Refusal { code: Some(code), error, .. })) => {
+                *alike = Some(RefusedAlike::another(alike.take(), subscription, &code, &error, now));
+            }
+            (ActionResult::Done { .. }, _) => *alike = None,
+            _ => {}
+        }
     }
 
     /// The result of a call that failed. An error that every further call would also get stops the actions that have

@@ -5,6 +5,7 @@
 //! into an error or a log line.
 
 mod call_budget;
+mod classic;
 mod connectors;
 mod error;
 #[cfg(any(test, fuzzing))]

@@ -2,6 +2,7 @@
 
 use super::Unproved;
 use crate::model::{ConnectorId, ResponseCode};
+use crate::state::Refusal;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -52,6 +53,12 @@ pub enum NotStarted {
     LeaseLost,
     /// The cycle's time is over.
     TimeOver,
+    /// Rule *refusals back off*: Qualys refused the creates before it alike.
+    RefusedAlike {
+        code: ResponseCode,
+        /// The error and its causes.
+        error: String,
+    },
     /// A call failed in a way that every further call would: a limit, a lost lease, wrong credentials, no account state.
     CallsStopped {
         code: ResponseCode,
@@ -65,6 +72,9 @@ impl fmt::Display for NotStarted {
         match self {
             Self::LeaseLost => write!(f, "the account's lease was lost"),
             Self::TimeOver => write!(f, "the cycle's time is over"),
+            Self::RefusedAlike { code: _, error } => {
+                write!(f, "Qualys refused the creates before it alike: {error}")
+            }
             Self::CallsStopped { code: _, error } => f.write_str(error),
         }
     }
@@ -81,10 +91,30 @@ impl ActionResult {
         }
     }
 
-    /// Whether a later cycle must find out about it, or begin it.
+    /// The refusal that a later try must wait for: an answer that refused it or left it unclear, or our own stop. Wrong
+    /// credentials belong to the breaker.
+    pub fn refusal(&self) -> Option<Refusal> {
+        let (code, error, unclear) = match self {
+            Self::Failed { code: ResponseCode::InvalidCredentials, .. }
+            | Self::Done { .. }
+            | Self::AlreadyThere { .. }
+            | Self::NotStarted { .. } => return None,
+            Self::Failed { code, error } => (Some(code.clone()), error.clone(), false),
+            // A word of Qualys's is an answer, even though it does not prove that nothing was done.
+            Self::Unclear { code, error } => {
+                (Some(code.clone()), error.clone(), !matches!(code, ResponseCode::Other(_)))
+            }
+            Self::Stopped { because } => (None, because.to_string(), false),
+        };
+        Some(Refusal { code, error, unclear })
+    }
+
+    /// Whether a later cycle must soon find out about it, or begin it.
     pub fn is_open(&self) -> bool {
         match self {
-            Self::Unclear { .. } | Self::NotStarted { .. } => true,
+            // What Qualys refuses waits longer.
+            Self::NotStarted { because } => !matches!(because, NotStarted::RefusedAlike { .. }),
+            Self::Unclear { .. } => true,
             Self::Done { .. } | Self::AlreadyThere { .. } | Self::Failed { .. } | Self::Stopped { .. } => {
                 false
             }

@@ -1,6 +1,6 @@
 //! Why a step is planned, and why it is withheld.
 
-use crate::model::ConnectorId;
+use crate::model::{ConnectorId, ResponseCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -72,6 +72,17 @@ pub enum Withheld {
         /// The most creations a cycle.
         limit: usize,
     },
+    /// Rule *refusals back off*: Qualys refused the latest creates alike. One is tried when the wait is over.
+    RefusedAlike {
+        code: ResponseCode,
+        /// The error and its causes.
+        error: String,
+        /// Subscriptions whose create it refused.
+        refused: usize,
+        /// When one is tried.
+        #[cfg_attr(test, schemars(with = "String"))]
+        until: Timestamp,
+    },
     /// Rule *absence is only a suspicion*: nothing is removed while a scope cannot be read.
     ScopeUnreadable { scope: String },
     /// Rule *removals brake*.
@@ -92,7 +103,7 @@ impl Withheld {
     pub fn needs_a_person(&self) -> bool {
         match self {
             Self::CreationBrake { .. } => false,
-            Self::ScopeUnreadable { .. } | Self::TooManyRemovals { .. } => true,
+            Self::RefusedAlike { .. } | Self::ScopeUnreadable { .. } | Self::TooManyRemovals { .. } => true,
         }
     }
 }
@@ -102,6 +113,12 @@ impl fmt::Display for Withheld {
         match self {
             Self::CreationBrake { limit } => {
                 write!(f, "creation brake: at most {limit} new connectors a cycle")
+            }
+            Self::RefusedAlike { code: _, error, refused, until } => {
+                write!(
+                    f,
+                    "held back: Qualys refused {refused} creates alike: {error}; one is tried at {until}"
+                )
             }
             Self::ScopeUnreadable { scope } => write!(f, "no removal while a scope is unreadable: {scope}"),
             Self::TooManyRemovals { wanted, recent, enabled, limit } => write!(

@@ -199,7 +199,7 @@ fn limit_or_refusal(
     scrub: impl Fn(&str) -> Option<String>,
 ) -> QualysError {
     let wait = wait.or_else(|| wire::seconds_to_wait(bytes));
-    let classic = wire::classic(bytes);
+    let classic = super::classic::classic(bytes);
     let number = classic.as_ref().map(|classic| classic.code);
     let envelope = envelope_code(bytes);
     let is_limit = status == 429
