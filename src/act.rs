@@ -1,7 +1,8 @@
 //! Act: carries a plan out. It makes no choices.
 //!
 //! Guarantees: creations come first, removals last; an action that fails stops no other and is kept with its error; a
-//! write with an unclear answer is looked up, never repeated; nothing is written without the lease or past the deadline.
+//! write with an unclear answer is looked up, never repeated; nothing is written without the lease, or when too little time is
+//! left for its answer.
 
 mod disable;
 
@@ -16,14 +17,10 @@ use futures::stream::{self, StreamExt};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-use tokio::time::Instant;
 use tracing::{info, warn};
 
 /// Actions in progress at the same time. The client obeys the account's own limit on calls at the same time.
 const AT_ONCE: usize = 4;
-/// No action begins so shortly before the deadline: it would be cut off in the middle.
-const LAST_START: Duration = Duration::from_secs(2);
 
 /// What all new connectors have in common.
 #[derive(Debug, Clone)]
@@ -66,10 +63,9 @@ pub async fn act(
     connectors: &BTreeMap<ConnectorId, Connector>,
     policy: &Policy,
     template: &Template,
-    deadline: Instant,
 ) -> Vec<Outcome> {
     let (stop, alike) = (Mutex::default(), Mutex::default());
-    let execution = Execution { session, connectors, policy, template, deadline, stop, alike };
+    let execution = Execution { session, connectors, policy, template, stop, alike };
     let mut sorted = actions.to_vec();
     sorted.sort_by_key(Action::kind);
     let mut outcomes = Vec::with_capacity(sorted.len());
@@ -91,7 +87,6 @@ struct Execution<'a> {
     connectors: &'a BTreeMap<ConnectorId, Connector>,
     policy: &'a Policy,
     template: &'a Template,
-    deadline: Instant,
     /// Why no further action begins.
     stop: Mutex<Option<NotStarted>>,
     /// The creates that Qualys has refused alike, with no success in between.
@@ -140,7 +135,7 @@ impl Execution<'_> {
         if stop.is_none() && !self.session.allows_writes() {
             *stop = Some(NotStarted::LeaseLost);
         }
-        if stop.is_none() && self.deadline.saturating_duration_since(Instant::now()) < LAST_START {
+        if stop.is_none() && !self.session.qualys().has_time() {
             *stop = Some(NotStarted::TimeOver);
         }
         stop.clone()
@@ -169,7 +164,10 @@ impl Execution<'_> {
     /// not begun.
     fn failed(&self, error: &QualysError, is_unclear: bool) -> ActionResult {
         let (code, text) = (error.code(), chain(error));
-        let because = NotStarted::CallsStopped { code: code.clone(), error: text.clone() };
+        let because = match error {
+            QualysError::TimeOver { .. } => NotStarted::TimeOver,
+            _ => NotStarted::CallsStopped { code: code.clone(), error: text.clone() },
+        };
         if error.was_not_tried() || matches!(*error, QualysError::BadCredentials { .. }) {
             let mut stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
             stop.get_or_insert_with(|| because.clone());

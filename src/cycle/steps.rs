@@ -206,8 +206,7 @@ impl<'a> Cycle<'a> {
         let actions: Vec<_> = plan.wanted().cloned().collect();
         let policy = &self.tenant.policy;
         let template = Template::new(policy, signed_in.secrets.connector.value.clone());
-        let deadline = self.time().deadline;
-        let outcomes = act::act(&signed_in.session, &actions, connectors, policy, &template, deadline).await;
+        let outcomes = act::act(&signed_in.session, &actions, connectors, policy, &template).await;
         stored.state.disabled = disabled_before;
         for outcome in &outcomes {
             outcome.record(&mut stored.state, connectors);

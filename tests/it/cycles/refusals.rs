@@ -5,6 +5,7 @@ use crate::stage::Stage;
 use qualys_azure_inventory::app::App;
 use qualys_azure_inventory::model::{Asked, RequestId};
 use qualys_azure_inventory::outcome::ActionResult;
+use std::time::Duration;
 use world::{CallKind, Fault, Kind};
 
 fn refuse_creates(stage: &Stage, kind: &Kind) {
@@ -149,4 +150,16 @@ async fn a_request_settles_when_the_creation_brake_lets_nothing_through() {
     assert!(stage.inbox().is_empty(), "{:?}", stage.inbox());
     let page = stage.json(&format!("requests/{request}.json")).unwrap();
     assert!(page["settled"].to_string().contains("1 withheld by the creation brake"), "{page}");
+}
+
+#[tokio::test]
+async fn what_is_begun_can_end_before_the_cycle_does() {
+    let stage = Stage::still().set("CYCLE_BUDGET", "15s").set("LEASE", "15s");
+    stage.world.subscriptions("s", 20);
+    // Two calls at a time: whoever waits for its turn begins late.
+    stage.world.manners(|manners| manners.latency = Some(Duration::from_millis(1500)));
+    let ran = stage.cycle(&stage.app().await).await;
+    let counts = ran.report.counts();
+    assert_eq!((counts.unclear, counts.failed), (0, 0), "{:?}", ran.report.outcomes);
+    assert!(counts.done > 0 && counts.not_started > 0, "{counts:?}");
 }
