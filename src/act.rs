@@ -1,28 +1,26 @@
 //! Act: carries a plan out. It makes no choices.
 //!
 //! Guarantees: creations come first, removals last; an action that fails stops no other and is kept with its error; a
-//! write with an unclear answer is looked up, never repeated; nothing is written without the lease or past the deadline.
+//! write with an unclear answer is looked up, never repeated; nothing is written without the lease, or when too little time is
+//! left for its answer.
 
 mod disable;
 
 use crate::account::Session;
 use crate::model::{AppId, Connector, ConnectorId, SubscriptionId, SyncClass, TenantId};
 use crate::outcome::{ActionResult, NotStarted, Outcome};
-use crate::plan::{Action, Policy};
+use crate::plan::{Action, ActionKind, Policy};
 use crate::qualys::{NewConnector, QualysError};
 use crate::report::chain;
+use crate::state::{Refusal, RefusedAlike};
 use futures::stream::{self, StreamExt};
 use secrecy::SecretString;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-use tokio::time::Instant;
 use tracing::{info, warn};
 
 /// Actions in progress at the same time. The client obeys the account's own limit on calls at the same time.
 const AT_ONCE: usize = 4;
-/// No action begins so shortly before the deadline: it would be cut off in the middle.
-const LAST_START: Duration = Duration::from_secs(2);
 
 /// What all new connectors have in common.
 #[derive(Debug, Clone)]
@@ -65,10 +63,9 @@ pub async fn act(
     connectors: &BTreeMap<ConnectorId, Connector>,
     policy: &Policy,
     template: Option<&Template>,
-    deadline: Instant,
 ) -> Vec<Outcome> {
-    let stop = Mutex::default();
-    let execution = Execution { session, connectors, policy, template, deadline, stop };
+    let (stop, alike) = (Mutex::default(), Mutex::default());
+    let execution = Execution { session, connectors, policy, template, stop, alike };
     let mut sorted = actions.to_vec();
     sorted.sort_by_key(Action::kind);
     let mut outcomes = Vec::with_capacity(sorted.len());
@@ -90,17 +87,23 @@ struct Execution<'a> {
     connectors: &'a BTreeMap<ConnectorId, Connector>,
     policy: &'a Policy,
     template: Option<&'a Template>,
-    deadline: Instant,
     /// Why no further action begins.
     stop: Mutex<Option<NotStarted>>,
+    /// The creates that Qualys has refused alike, with no success in between.
+    alike: Mutex<Option<RefusedAlike>>,
 }
 
 impl Execution<'_> {
     async fn carry_out(&self, action: Action) -> Outcome {
-        let result = match self.why_stopped() {
+        let is_creation = action.kind() == ActionKind::Creation;
+        let why_stopped = self.why_stopped().or_else(|| self.why_held_back().filter(|_| is_creation));
+        let result = match why_stopped {
             Some(because) => ActionResult::NotStarted { because },
             None => self.send(&action).await,
         };
+        if is_creation {
+            self.count_alike(action.subscription(), &result);
+        }
         log(&action, &result);
         Outcome { action, at: self.session.qualys().calls().now(), result }
     }
@@ -135,17 +138,39 @@ impl Execution<'_> {
         if stop.is_none() && !self.session.allows_writes() {
             *stop = Some(NotStarted::LeaseLost);
         }
-        if stop.is_none() && self.deadline.saturating_duration_since(Instant::now()) < LAST_START {
+        if stop.is_none() && !self.session.qualys().has_time() {
             *stop = Some(NotStarted::TimeOver);
         }
         stop.clone()
+    }
+
+    /// Rule *refusals back off*: why no further create begins.
+    fn why_held_back(&self) -> Option<NotStarted> {
+        let alike = self.alike.lock().unwrap_or_else(PoisonError::into_inner);
+        let alike = alike.as_ref().filter(|alike| alike.until().is_some())?;
+        Some(NotStarted::RefusedAlike { code: alike.code.clone(), error: alike.error.clone() })
+    }
+
+    fn count_alike(&self, subscription: SubscriptionId, result: &ActionResult) {
+        let now = self.session.qualys().calls().now();
+        let mut alike = self.alike.lock().unwrap_or_else(PoisonError::into_inner);
+        match (result, result.refusal()) {
+            (_, Some(Refusal { code: Some(code), error, .. })) => {
+                *alike = Some(RefusedAlike::another(alike.take(), subscription, &code, &error, now));
+            }
+            (ActionResult::Done { .. }, _) => *alike = None,
+            _ => {}
+        }
     }
 
     /// The result of a call that failed. An error that every further call would also get stops the actions that have
     /// not begun.
     fn failed(&self, error: &QualysError, is_unclear: bool) -> ActionResult {
         let (code, text) = (error.code(), chain(error));
-        let because = NotStarted::CallsStopped { code: code.clone(), error: text.clone() };
+        let because = match error {
+            QualysError::TimeOver { .. } => NotStarted::TimeOver,
+            _ => NotStarted::CallsStopped { code: code.clone(), error: text.clone() },
+        };
         if error.was_not_tried() || matches!(*error, QualysError::BadCredentials { .. }) {
             let mut stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
             stop.get_or_insert_with(|| because.clone());

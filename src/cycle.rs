@@ -41,6 +41,9 @@ const CLOSING: Duration = Duration::from_secs(5);
 pub enum CycleError {
     #[error("the cycle's outcome could not be written down")]
     Store(#[from] StoreError),
+    /// Nothing was sent to Qualys that the audit would not show.
+    #[error("a line of the audit could not be written")]
+    Audit(#[source] serde_json::Error),
     #[error("the next wake-up could not be booked")]
     WakeUp(#[from] WakeUpError),
     #[error("the Qualys account could not be taken or released")]

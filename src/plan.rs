@@ -12,6 +12,7 @@ mod planner;
 mod policy;
 mod print;
 mod reason;
+mod refusals;
 mod removals;
 mod step;
 mod syncs;
@@ -77,6 +78,7 @@ pub fn plan(
         return Err(Refused::NoSubscriptions { unreadable, connectors });
     }
     planner.plan_creations();
+    planner.hold_back_creations();
     planner.keep_direct_readings();
     planner.plan_syncs();
     planner.plan_removals();

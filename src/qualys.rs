@@ -5,11 +5,13 @@
 //! into an error or a log line.
 
 mod call_budget;
+mod classic;
 mod connectors;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod hosts;
+mod time_left;
 mod wire;
 
 #[cfg(test)]
@@ -27,6 +29,7 @@ use reqwest::{Method, header};
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 use std::time::Duration;
+use time_left::TimeLeft;
 use tokio::time::Instant;
 use tracing::debug;
 use url::Url;
@@ -43,6 +46,7 @@ pub struct Qualys {
     password: SecretString,
     write_timeout: Duration,
     deadline: Instant,
+    time_left: TimeLeft,
     calls: CallBudget,
     may_send: MaySend,
 }
@@ -91,6 +95,11 @@ struct Call {
 }
 
 impl Call {
+    /// Calls that read machines have large answers, and a reading that is cut off has no effect.
+    fn is_about_connectors(&self) -> bool {
+        !matches!(self.endpoint, Endpoint::HostSearch | Endpoint::HostCount)
+    }
+
     fn kind(&self) -> CallKind {
         match self.endpoint {
             Endpoint::ConnectorSearch
@@ -108,7 +117,13 @@ impl Call {
 impl Qualys {
     pub fn new(setup: Setup) -> Self {
         let Setup { http, base, username, password, write_timeout, deadline, calls, may_send } = setup;
-        Self { http, base, username, password, write_timeout, deadline, calls, may_send }
+        let time_left = TimeLeft::new(deadline, write_timeout);
+        Self { http, base, username, password, write_timeout, deadline, time_left, calls, may_send }
+    }
+
+    /// Whether a call about a connector that begins now can end before the cycle must.
+    pub fn has_time(&self) -> bool {
+        self.time_left.suffices()
     }
 
     /// The account's call budget, as this cycle uses it.
@@ -140,12 +155,16 @@ impl Qualys {
         if !(self.may_send)(call.kind()) {
             return Err(QualysError::LeaseLost { endpoint });
         }
+        // Only now: it may have waited long for its turn.
+        if call.is_about_connectors() && !self.has_time() {
+            return Err(QualysError::TimeOver { endpoint });
+        }
         let url = self.base.join(&call.path).map_err(|_| QualysError::Address { endpoint })?;
         let timeout = match call.kind() {
             CallKind::Read => READ_TIMEOUT,
             CallKind::Write => self.write_timeout,
         };
-        let timeout = timeout.min(self.deadline.saturating_duration_since(Instant::now()));
+        let timeout = timeout.min(self.time_left.until_deadline());
         let mut request = self
             .http
             .request(call.method.clone(), url)
@@ -167,6 +186,9 @@ impl Qualys {
         self.calls.read_limit_headers(endpoint, response.headers());
         let wait = error::asked_wait(response.headers());
         let bytes = response.bytes().await.map_err(transport)?;
+        if call.is_about_connectors() {
+            self.time_left.took(begun.elapsed());
+        }
         debug!(
             qualys.endpoint = %endpoint, http.status = status.as_u16(), attempt,
             duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX), size_bytes = bytes.len(),

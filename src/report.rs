@@ -3,8 +3,8 @@
 //! A report also says why nothing was done.
 
 use crate::manifest::{Latest, SnapshotResult};
-use crate::model::{CycleId, Name, TenantId, Unreadable, elapsed};
-use crate::outcome::{ActionResult, Outcome};
+use crate::model::{CycleId, Name, ResponseCode, TenantId, Unreadable, elapsed};
+use crate::outcome::{ActionResult, NotStarted, Outcome};
 use crate::plan::{Cost, Coverage, Kept, Mode, Step, Subject, Why, Withheld};
 use crate::state::Used;
 use jiff::Timestamp;
@@ -155,10 +155,17 @@ impl Report {
     /// What a person should look at.
     pub fn needs_a_person(&self) -> Vec<String> {
         let problems = self.problems.iter().map(|problem| format!("{}: {}", problem.error, problem.advice));
-        let is_for_a_person = |step: &&Step| step.withheld.as_ref().is_some_and(Withheld::needs_a_person);
+        let is_for_a_person = |step: &&Step| {
+            let is_told_together = matches!(step.withheld, Some(Withheld::RefusedAlike { .. }));
+            !is_told_together && step.withheld.as_ref().is_some_and(Withheld::needs_a_person)
+        };
         let withheld = self.withheld.iter().filter(is_for_a_person).map(ToString::to_string);
+        let withheld = self.held_back().into_iter().chain(withheld);
         let failed = self.outcomes.iter().filter_map(|outcome| match &outcome.result {
             ActionResult::Failed { error, .. } => Some(format!("{} failed: {error}", outcome.action)),
+            ActionResult::Unclear { code: ResponseCode::Other(_), error } => {
+                Some(format!("{} may have failed: {error}", outcome.action))
+            }
             ActionResult::Stopped { because } => Some(format!("{} was stopped: {because}", outcome.action)),
             ActionResult::Done { .. }
             | ActionResult::AlreadyThere { .. }
@@ -183,6 +190,22 @@ impl Report {
             .iter()
             .map(|scope| format!("scope {} could not be read: {}", scope.scope, scope.why));
         problems.chain(wait).chain(scopes).chain(failed).chain(withheld).chain(kept).collect()
+    }
+
+    /// The creates that are held back because Qualys refused others alike, in one line.
+    fn held_back(&self) -> Option<String> {
+        let not_started = self.outcomes.iter().filter_map(|outcome| match &outcome.result {
+            ActionResult::NotStarted { because: because @ NotStarted::RefusedAlike { .. } } => {
+                Some(format!("held back: {because}"))
+            }
+            _ => None,
+        });
+        let withheld = self.withheld.iter().filter_map(|step| match &step.withheld {
+            Some(withheld @ Withheld::RefusedAlike { .. }) => Some(withheld.to_string()),
+            _ => None,
+        });
+        let all: Vec<_> = not_started.chain(withheld).collect();
+        Some(format!("{} creates are {}", all.len(), all.first()?))
     }
 }
 

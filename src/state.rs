@@ -7,17 +7,17 @@ mod account;
 mod disabled;
 mod lists;
 mod pending_run;
+mod refusals;
 mod sync;
 
 pub use account::{AccountState, BookedCalls, Breaker, Endpoint, Used, without_reserve};
 pub use disabled::{DisableProof, DisabledByUs};
 pub use lists::{Absence, AbsenceRule, Doubt, Found, ListMemory, Remembered, Uncovered};
 pub use pending_run::PendingRun;
+pub use refusals::{Refusal, Refusals, RefusedAlike};
 pub use sync::{SyncEnd, SyncState};
 
-use crate::model::{
-    Connector, ConnectorId, CycleId, Observed, SnapshotId, SubscriptionId, Turn, after, elapsed,
-};
+use crate::model::{Connector, ConnectorId, CycleId, Observed, SnapshotId, SubscriptionId, Turn, elapsed};
 use jiff::Timestamp;
 use lists::List;
 use serde::{Deserialize, Serialize};
@@ -63,9 +63,15 @@ pub struct TenantState {
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "BTreeMap<SubscriptionId, String>"))]
     pub creates: BTreeMap<SubscriptionId, Timestamp>,
-    /// Creates that Qualys refused.
+    /// Creates that Qualys refused, or that stayed unclear.
     #[serde(default)]
     pub refused: BTreeMap<SubscriptionId, Refusals>,
+    /// The latest creates, if Qualys refused them all alike.
+    #[serde(default)]
+    pub refused_alike: Option<RefusedAlike>,
+    /// Disables that Qualys refused, that stayed unclear, or that we stopped just before the write.
+    #[serde(default)]
+    pub disables_refused: BTreeMap<ConnectorId, Refusals>,
     /// Every subscription that was ever observed in scope. Its rows belong to this tenant even while it cannot be seen.
     #[serde(default)]
     pub observed: BTreeSet<SubscriptionId>,
@@ -98,16 +104,6 @@ pub struct TenantState {
     /// Whose turn it is to be read one by one, when more subscriptions wait than a cycle may read so.
     #[serde(default)]
     pub turn: Turn,
-}
-
-/// Refusals in a row.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Refusals {
-    pub count: u32,
-    /// When the last of them came.
-    #[cfg_attr(test, schemars(with = "String"))]
-    pub at: Timestamp,
 }
 
 /// The latest cycle of a tenant.
@@ -194,6 +190,8 @@ impl TenantState {
         disabled::forget_gone(&mut self.disabled, now);
         self.removals.retain(|at| elapsed(now, *at) < REMOVAL_WINDOW);
         self.creates.retain(|_, at| elapsed(now, *at) < CREATE_SETTLES);
+        self.refused.retain(|_, refusals| !refusals.is_forgotten(now));
+        self.disables_refused.retain(|_, refusals| !refusals.is_forgotten(now));
     }
 
     /// Whether a create for this subscription was sent so recently that its connector may not be listed yet.
@@ -230,17 +228,31 @@ impl TenantState {
         self.lists.of(subscription).chain(newest).collect()
     }
 
-    /// How many creates in a row Qualys refused for this subscription, and when the next is due; none when it is due now.
-    pub fn create_waits(&self, subscription: SubscriptionId, now: Timestamp) -> Option<(u32, Timestamp)> {
+    /// The refused creates for this subscription and when the next is due; none when it is due now.
+    pub fn create_waits(
+        &self,
+        subscription: SubscriptionId,
+        now: Timestamp,
+    ) -> Option<(&Refusals, Timestamp)> {
         let refusals = self.refused.get(&subscription)?;
-        let until = after(refusals.at, backoff(refusals.count));
-        (now < until).then_some((refusals.count, until))
+        Some((refusals, refusals.wait(now)?))
     }
 
-    /// Records that Qualys refused to create a connector for this subscription.
-    pub fn create_refused(&mut self, subscription: SubscriptionId, at: Timestamp) {
-        let refusals = self.refused.entry(subscription).or_insert(Refusals { count: 0, at });
-        (refusals.count, refusals.at) = (refusals.count.saturating_add(1), at);
+    /// Records that Qualys refused to create a connector for this subscription, or that it is not clear whether it did.
+    pub fn create_refused(&mut self, subscription: SubscriptionId, refusal: Refusal, at: Timestamp) {
+        if let Some(code) = &refusal.code {
+            let before = self.refused_alike.take();
+            let alike = RefusedAlike::another(before, subscription, code, &refusal.error, at);
+            self.refused_alike = Some(alike);
+        }
+        let before = self.refused.remove(&subscription);
+        self.refused.insert(subscription, Refusals::another(before, refusal, at));
+    }
+
+    /// Records that a connector could not be disabled, or that it is not clear whether it was.
+    pub fn disable_refused(&mut self, connector: ConnectorId, refusal: Refusal, at: Timestamp) {
+        let before = self.disables_refused.remove(&connector);
+        self.disables_refused.insert(connector, Refusals::another(before, refusal, at));
     }
 
     /// Whether a first or requested sync of one of these subscriptions has not ended yet; stuck ones do not count.

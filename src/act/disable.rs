@@ -57,12 +57,14 @@ impl Execution<'_> {
             Ok(()) => return ActionResult::Done { id, found_after: None },
             Err(error) => error,
         };
-        if error.is_unclear()
-            && let Ok(connector) = self.session.qualys().connector(id).await
-            && connector.disabled
-        {
-            return ActionResult::Done { id, found_after: Some(error.code()) };
+        if !error.is_unclear() {
+            return self.failed(&error, false);
         }
-        self.failed(&error, error.is_unclear())
+        match self.session.qualys().connector(id).await {
+            Ok(connector) if connector.disabled => ActionResult::Done { id, found_after: Some(error.code()) },
+            // Qualys answered with a code that is no success, and did not do it.
+            Ok(_) if matches!(error, QualysError::Refused { .. }) => self.failed(&error, false),
+            Ok(_) | Err(_) => self.failed(&error, true),
+        }
     }
 }

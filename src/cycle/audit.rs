@@ -20,7 +20,7 @@ pub(super) async fn intend(
     intents: impl Iterator<Item = &Intent>,
 ) -> Result<(), CycleError> {
     let key = BlobKey::Intent(tenant.id(), cycle.clone());
-    tenant.store.put(&key, json_lines(intents), Condition::New).await?;
+    tenant.store.put(&key, json_lines(intents)?, Condition::New).await?;
     Ok(())
 }
 
@@ -31,7 +31,7 @@ pub(super) async fn conclude(
     outcomes: &[Outcome],
 ) -> Result<(), CycleError> {
     let key = BlobKey::Audit(tenant.id(), cycle.clone());
-    tenant.store.put(&key, json_lines(outcomes.iter()), Condition::New).await?;
+    tenant.store.put(&key, json_lines(outcomes.iter())?, Condition::New).await?;
     Ok(())
 }
 
@@ -60,13 +60,27 @@ pub(super) async fn recover(
     Ok(intents.len())
 }
 
-fn json_lines(lines: impl Iterator<Item = impl Serialize>) -> Bytes {
-    lines
-        .fold(Vec::new(), |mut text, line| {
-            // Our own shapes always become JSON.
-            text.extend(serde_json::to_vec(&line).unwrap_or_default());
-            text.push(b'\n');
-            text
-        })
-        .into()
+/// One line each. A line that cannot be written is an error: nothing may be sent to Qualys that the audit would not show.
+fn json_lines(lines: impl Iterator<Item = impl Serialize>) -> Result<Bytes, CycleError> {
+    let mut text = Vec::new();
+    for line in lines {
+        serde_json::to_writer(&mut text, &line).map_err(CycleError::Audit)?;
+        text.push(b'\n');
+    }
+    Ok(text.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn a_line_that_cannot_be_written_is_an_error_and_no_empty_line() {
+        // JSON has no such key.
+        let unwritable = BTreeMap::from([((1, 2), 3)]);
+        let written = json_lines([unwritable].iter());
+        assert!(matches!(written, Err(CycleError::Audit(_))), "{written:?}");
+        assert_eq!(json_lines([1, 2].iter()).unwrap(), "1\n2\n");
+    }
 }

@@ -5,7 +5,7 @@
 use crate::inbox::InboxItem;
 use crate::model::{Connector, ConnectorId, Direct, Observed, SubscriptionId, SyncRequest};
 use crate::outcome::Outcome;
-use crate::plan::{Kept, Mode, Plan, Policy, Subject, Why};
+use crate::plan::{Action, ActionKind, Kept, Mode, Plan, Policy, Subject, Why, Withheld};
 use crate::state::TenantState;
 use crate::store::ItemName;
 use jiff::Timestamp;
@@ -91,16 +91,21 @@ impl Settlement<'_> {
         }
         // Without a plan it is not known which syncs are to come.
         let (observed, plan) = (self.observed?, self.plan?);
-        let (mut ended, mut left_alone) = (0, 0);
+        let (mut ended, mut left_alone, mut withheld) = (0, 0, 0);
         let all: BTreeSet<_> = observed.subscriptions.keys().chain(&asked.subscriptions).collect();
         for id in all.into_iter().filter(|id| asked.wants(**id)) {
             match self.sync(observed, plan, *id, request.at) {
                 SyncProgress::Ended => ended += 1,
                 SyncProgress::LeftAlone => left_alone += 1,
+                SyncProgress::Withheld => withheld += 1,
                 SyncProgress::Pending => return None,
             }
         }
-        Some(format!("{ended} syncs ended, {left_alone} left alone"))
+        let text = format!("{ended} syncs ended, {left_alone} left alone");
+        if withheld == 0 {
+            return Some(text);
+        }
+        Some(format!("{text}, {withheld} withheld by the creation brake"))
     }
 
     /// The progress of one subscription's sync that was requested at `since`.
@@ -114,6 +119,9 @@ impl Settlement<'_> {
         if ours.any(|connector| is_refused(connector.id)) {
             return SyncProgress::LeftAlone;
         }
+        if let Some(progress) = held_back(plan, id) {
+            return progress;
+        }
         match why_left_alone(plan, id) {
             // It will come, or it is not known yet whether it will.
             Some(
@@ -126,6 +134,7 @@ impl Settlement<'_> {
                 | Why::ExclusionUnknown
                 | Why::Fresh { .. }
                 | Why::FailedWaits { .. }
+                | Why::DisableRefused { .. }
                 | Why::TwinUnhealthy { .. }
                 | Why::TwinNotStated { .. },
             ) => SyncProgress::Pending,
@@ -175,7 +184,26 @@ enum SyncProgress {
     Ended,
     /// No sync of ours will come.
     LeftAlone,
+    /// It needs a connector, and `MAX_CREATES` lets none be made.
+    Withheld,
     Pending,
+}
+
+/// What becomes of the sync of a subscription whose connector is not made soon; none where it is, or needs none.
+fn held_back(plan: &Plan, id: SubscriptionId) -> Option<SyncProgress> {
+    let is_its_creation =
+        |action: &Action| action.kind() == ActionKind::Creation && action.subscription() == id;
+    let step = plan.steps.iter().find(|step| is_its_creation(&step.action))?;
+    match step.withheld.as_ref()? {
+        Withheld::CreationBrake { limit: 0 } => Some(SyncProgress::Withheld),
+        Withheld::RefusedAlike { .. } => Some(SyncProgress::LeftAlone),
+        Withheld::CreationBrake { .. }
+        | Withheld::FirstLists { .. }
+        | Withheld::ConnectorMissing { .. }
+        | Withheld::ListDoubtful { .. }
+        | Withheld::ScopeUnreadable { .. }
+        | Withheld::TooManyRemovals { .. } => None,
+    }
 }
 
 /// Why the plan leaves a subscription or its connector alone; none where it plans a step.

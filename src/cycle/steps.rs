@@ -218,8 +218,7 @@ impl<'a> Cycle<'a> {
         let actions: Vec<_> = plan.wanted().cloned().collect();
         let policy = &self.tenant.policy;
         let template = secret.map(|secret| Template::new(policy, secret.value));
-        let deadline = self.time().deadline;
-        let outcomes = act::act(session, &actions, connectors, policy, template.as_ref(), deadline).await;
+        let outcomes = act::act(session, &actions, connectors, policy, template.as_ref()).await;
         stored.state.disabled = disabled_before;
         for outcome in &outcomes {
             outcome.record(&mut stored.state, connectors);

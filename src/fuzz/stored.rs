@@ -10,7 +10,7 @@ use crate::model::{AppId, CycleId, Mark, Name, RequestId, SnapshotId, Subscripti
 use crate::plan::Plan;
 use crate::queue::{Booking, WakeUp};
 use crate::report::{Poison, Report, Status};
-use crate::state::{AccountState, Endpoint, SCHEMA_VERSION, TenantState};
+use crate::state::{AccountState, Endpoint, Refusal, SCHEMA_VERSION, TenantState};
 use crate::store::{BlobKey, ItemName, StoreError, decode};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -80,7 +80,8 @@ fn tenant_state(state: &TenantState) {
             if let Some((_, until)) = state.create_waits(id, now) {
                 assert!(until > now);
             }
-            state.create_refused(id, now);
+            let refusal = Refusal { code: None, error: String::new(), unclear: false };
+            state.create_refused(id, refusal, now);
         }
         for connector in state.connectors.values_mut() {
             connector.run_refused(now);

@@ -31,6 +31,8 @@ pub enum ResponseCode {
     NoCallsLeft,
     /// Ours: the account's lease is not held; nothing was sent.
     LeaseLost,
+    /// Ours: too little of the cycle's time is left; nothing was sent.
+    TimeOver,
     /// Ours: the answer cannot be used.
     Malformed,
     /// Ours: no answer came.
@@ -75,6 +77,7 @@ impl From<String> for ResponseCode {
             "LIMIT_EXCEEDED" => Self::LimitExceeded,
             "NO_CALLS_LEFT" => Self::NoCallsLeft,
             "LEASE_LOST" => Self::LeaseLost,
+            "TIME_OVER" => Self::TimeOver,
             "MALFORMED" => Self::Malformed,
             "NO_ANSWER" => Self::NoAnswer,
             "ADDRESS" => Self::Address,
@@ -117,6 +120,7 @@ impl fmt::Display for ResponseCode {
             Self::LimitExceeded => "LIMIT_EXCEEDED",
             Self::NoCallsLeft => "NO_CALLS_LEFT",
             Self::LeaseLost => "LEASE_LOST",
+            Self::TimeOver => "TIME_OVER",
             Self::Malformed => "MALFORMED",
             Self::NoAnswer => "NO_ANSWER",
             Self::Address => "ADDRESS",

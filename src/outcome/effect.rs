@@ -30,9 +30,13 @@ fn record_create(
     result: &ActionResult,
     at: Timestamp,
 ) {
+    if let Some(refusal) = result.refusal() {
+        state.create_refused(subscription, refusal, at);
+    }
     match result {
         ActionResult::Done { id, .. } => {
             state.refused.remove(&subscription);
+            state.refused_alike = None;
             // A search may not list the new connector yet.
             state.create_answered(subscription, *id, at);
             state.connectors.entry(*id).or_insert(SyncState {
@@ -47,12 +51,8 @@ fn record_create(
             state.refused.remove(&subscription);
             state.connector_found(subscription, *id, at);
         }
-        ActionResult::Failed { .. } => state.create_refused(subscription, at),
-        ActionResult::Unclear { .. } => {
-            state.refused.remove(&subscription);
-            state.create_sent(subscription, at);
-        }
-        ActionResult::Stopped { .. } | ActionResult::NotStarted { .. } => {}
+        ActionResult::Unclear { .. } => state.create_sent(subscription, at),
+        ActionResult::Failed { .. } | ActionResult::Stopped { .. } | ActionResult::NotStarted { .. } => {}
     }
 }
 
@@ -84,6 +84,11 @@ fn record_disable(
     record: DisabledByUs,
     result: &ActionResult,
 ) {
+    match result.refusal() {
+        Some(refusal) => state.disable_refused(connector, refusal, record.at),
+        None if result.connector().is_some() => drop(state.disables_refused.remove(&connector)),
+        None => {}
+    }
     match result {
         // Rule *removals brake*: what may have been removed counts.
         ActionResult::Done { .. } | ActionResult::Unclear { .. } => {

@@ -2,6 +2,7 @@
 
 use super::Unproved;
 use crate::model::{ConnectorId, ResponseCode};
+use crate::state::Refusal;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -55,6 +56,12 @@ pub enum NotStarted {
     /// A connector cannot be created without the client secret of its service principal. The report's problem says what is
     /// wrong with the secret.
     NoConnectorSecret,
+    /// Rule *refusals back off*: Qualys refused the creates before it alike.
+    RefusedAlike {
+        code: ResponseCode,
+        /// The error and its causes.
+        error: String,
+    },
     /// A call failed in a way that every further call would: a limit, a lost lease, wrong credentials, no account state.
     CallsStopped {
         code: ResponseCode,
@@ -69,6 +76,9 @@ impl fmt::Display for NotStarted {
             Self::LeaseLost => write!(f, "the account's lease was lost"),
             Self::TimeOver => write!(f, "the cycle's time is over"),
             Self::NoConnectorSecret => write!(f, "the secret of new connectors cannot be used"),
+            Self::RefusedAlike { code: _, error } => {
+                write!(f, "Qualys refused the creates before it alike: {error}")
+            }
             Self::CallsStopped { code: _, error } => f.write_str(error),
         }
     }
@@ -85,10 +95,31 @@ impl ActionResult {
         }
     }
 
-    /// Whether a cycle soon must find out about it, or begin it. Without the connectors' secret a person must act first.
+    /// The refusal that a later try must wait for: an answer that refused it or left it unclear, or our own stop. Wrong
+    /// credentials belong to the breaker.
+    pub fn refusal(&self) -> Option<Refusal> {
+        let (code, error, unclear) = match self {
+            Self::Failed { code: ResponseCode::InvalidCredentials, .. }
+            | Self::Done { .. }
+            | Self::AlreadyThere { .. }
+            | Self::NotStarted { .. } => return None,
+            Self::Failed { code, error } => (Some(code.clone()), error.clone(), false),
+            // A word of Qualys's is an answer, even though it does not prove that nothing was done.
+            Self::Unclear { code, error } => {
+                (Some(code.clone()), error.clone(), !matches!(code, ResponseCode::Other(_)))
+            }
+            Self::Stopped { because } => (None, because.to_string(), false),
+        };
+        Some(Refusal { code, error, unclear })
+    }
+
+    /// Whether a later cycle must soon find out about it, or begin it.
     pub fn is_open(&self) -> bool {
         match self {
-            Self::NotStarted { because } => *because != NotStarted::NoConnectorSecret,
+            // A person must act first, or what Qualys refuses waits longer.
+            Self::NotStarted { because } => {
+                !matches!(because, NotStarted::NoConnectorSecret | NotStarted::RefusedAlike { .. })
+            }
             Self::Unclear { .. } => true,
             Self::Done { .. } | Self::AlreadyThere { .. } | Self::Failed { .. } | Self::Stopped { .. } => {
                 false

@@ -59,10 +59,11 @@ impl Planner<'_> {
             Some(Why::NotInUse { state: subscription.state.as_str().to_owned() })
         } else if let Some(other) = best_cover(self.others_of(id)) {
             Some(self.policy.covered_by_other(other, self.now))
+        } else if let Some((refusals, until)) = self.state.create_waits(id, self.now) {
+            let (failures, error) = (refusals.count, refusals.error().to_owned());
+            Some(Why::CreateRefused { failures, until, error })
         } else if self.state.create_under_way(id, self.now) {
             Some(Why::CreateUnderWay)
-        } else if let Some((failures, until)) = self.state.create_waits(id, self.now) {
-            Some(Why::CreateRefused { failures, until })
         } else if let Some((by, until)) = self.state.lists.found_lately(id, self.now) {
             Some(Why::FoundUnlisted { connector: by, until })
         } else if self.observed.exclusion_unknown {

@@ -1,6 +1,6 @@
 //! Why a step is planned, and why it is withheld.
 
-use crate::model::ConnectorId;
+use crate::model::{ConnectorId, ResponseCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -97,6 +97,17 @@ pub enum Withheld {
         /// How many it lacks.
         missing: usize,
     },
+    /// Rule *refusals back off*: Qualys refused the latest creates alike. One is tried when the wait is over.
+    RefusedAlike {
+        code: ResponseCode,
+        /// The error and its causes.
+        error: String,
+        /// Subscriptions whose create it refused.
+        refused: usize,
+        /// When one is tried.
+        #[cfg_attr(test, schemars(with = "String"))]
+        until: Timestamp,
+    },
     /// Rule *absence is only a suspicion*: nothing is removed while a scope cannot be read.
     ScopeUnreadable { scope: String },
     /// Rule *removals brake*.
@@ -120,7 +131,7 @@ impl Withheld {
             | Self::FirstLists { .. }
             | Self::ConnectorMissing { .. }
             | Self::ListDoubtful { .. } => false,
-            Self::ScopeUnreadable { .. } | Self::TooManyRemovals { .. } => true,
+            Self::RefusedAlike { .. } | Self::ScopeUnreadable { .. } | Self::TooManyRemovals { .. } => true,
         }
     }
 }
@@ -132,6 +143,7 @@ impl Withheld {
             Self::FirstLists { until, .. } | Self::ConnectorMissing { until, .. } => Some(*until),
             Self::CreationBrake { .. }
             | Self::ListDoubtful { .. }
+            | Self::RefusedAlike { .. }
             | Self::ScopeUnreadable { .. }
             | Self::TooManyRemovals { .. } => None,
         }
@@ -156,6 +168,12 @@ impl fmt::Display for Withheld {
             ),
             Self::ListDoubtful { missing } => {
                 write!(f, "the list of connectors is doubtful: it lacks {missing} at once")
+            }
+            Self::RefusedAlike { code: _, error, refused, until } => {
+                write!(
+                    f,
+                    "held back: Qualys refused {refused} creates alike: {error}; one is tried at {until}"
+                )
             }
             Self::ScopeUnreadable { scope } => write!(f, "no removal while a scope is unreadable: {scope}"),
             Self::TooManyRemovals { wanted, recent, enabled, limit } => write!(

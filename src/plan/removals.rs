@@ -12,15 +12,17 @@ impl Planner<'_> {
         let mut removals = Vec::new();
         for connector in self.ours.clone().into_values().filter(|c| !c.disabled) {
             let Some(subscription) = connector.covers() else { continue };
+            let subject = Subject::Connector { connector: connector.id, subscription: Some(subscription) };
             if let Some(stays) = self.stays_instead_of(connector, subscription) {
+                if let Some(why) = self.why_not_disabled_yet(connector.id, stays) {
+                    self.keep(subject, why);
+                    continue;
+                }
                 let (connector, proof) = (connector.id, DisableProof::Twin { stays });
                 removals
                     .push((Action::Disable { connector, subscription, proof }, Reason::Duplicate { stays }));
             } else if let Some(why) = self.why_no_twin_is_disabled(connector, subscription) {
-                self.keep(
-                    Subject::Connector { connector: connector.id, subscription: Some(subscription) },
-                    why,
-                );
+                self.keep(subject, why);
             }
         }
         let withheld = self.removal_brake(removals.len());
@@ -40,6 +42,13 @@ impl Planner<'_> {
         }
         let healthy = self.twins(subscription).filter(|twin| self.health_now(twin).is_ok());
         healthy.map(|twin| twin.id).min().filter(|stays| *stays != connector.id)
+    }
+
+    /// Rule *refusals back off*.
+    fn why_not_disabled_yet(&self, connector: ConnectorId, stays: ConnectorId) -> Option<Why> {
+        let refusals = self.state.disables_refused.get(&connector)?;
+        let (until, error) = (refusals.wait(self.now)?, refusals.error().to_owned());
+        Some(Why::DisableRefused { stays, failures: refusals.count, until, error })
     }
 
     /// Why an enabled connector of ours is left beside another one for the same subscription; none where it is alone, or is

@@ -5,6 +5,7 @@ mod coverage;
 mod creations;
 mod others;
 mod properties;
+mod refusals;
 mod removals;
 mod syncs;
 

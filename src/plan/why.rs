@@ -34,13 +34,28 @@ pub enum Why {
     },
     /// A create was sent a short while ago; its connector may not be listed yet.
     CreateUnderWay,
-    /// Rule *refusals back off*: Qualys refused to create its connector.
+    /// Rule *refusals back off*: Qualys refused to create its connector, or it stayed unclear whether it did.
     CreateRefused {
         /// Refusals in a row.
         failures: u32,
         /// When the next try is due.
         #[cfg_attr(test, schemars(with = "String"))]
         until: Timestamp,
+        /// The last error and its causes.
+        #[serde(default)]
+        error: String,
+    },
+    /// Rule *refusals back off*: it should be disabled, but Qualys refused that, or what allowed it did not show just before.
+    DisableRefused {
+        /// The connector of ours that covers its subscription.
+        stays: ConnectorId,
+        /// Refusals in a row.
+        failures: u32,
+        /// When the next try is due.
+        #[cfg_attr(test, schemars(with = "String"))]
+        until: Timestamp,
+        /// The last error and its causes.
+        error: String,
     },
     /// Rule *absence is only a suspicion*: lists lack this connector, and Qualys has it when it is asked for it.
     FoundUnlisted {
@@ -151,6 +166,7 @@ impl Why {
             | Self::FoundUnlisted { .. }
             | Self::CoveredTwice { .. }
             | Self::StatesNoSubscription
+            | Self::DisableRefused { .. }
             | Self::ExclusionUnknown
             | Self::AccessLost
             | Self::ReadFailed { .. }
@@ -196,9 +212,14 @@ impl fmt::Display for Why {
             Self::CreateUnderWay => {
                 write!(f, "a create was sent; it may take ten minutes until the new connector is listed")
             }
-            Self::CreateRefused { failures, until } => write!(
+            Self::CreateRefused { failures, until, error } => write!(
                 f,
-                "Qualys refused to create its connector ({failures} in a row); the next try is at {until}"
+                "Qualys refused to create its connector ({failures} in a row, at last: {error}); the next try is at {until}"
+            ),
+            Self::DisableRefused { stays, failures, until, error } => write!(
+                f,
+                "connector {stays} of ours covers it too, and it could not be disabled ({failures} in a row, at last: {error}); \
+                 the next try is at {until}"
             ),
             Self::FoundUnlisted { connector, until } => write!(
                 f,

@@ -59,6 +59,9 @@ pub enum QualysError {
     /// The account's lease is not ours, or not for as long as a write may take. Nothing was sent.
     #[error("the {endpoint} was not sent: the account's lease was lost")]
     LeaseLost { endpoint: Endpoint },
+    /// So little of the cycle's time is left that the call would be cut off. Nothing was sent.
+    #[error("the {endpoint} was not sent: the cycle's time is over")]
+    TimeOver { endpoint: Endpoint },
     /// An HTTP status that no other variant stands for.
     #[error("Qualys answered the {endpoint} with HTTP {status}")]
     Status { endpoint: Endpoint, status: u16 },
@@ -100,6 +103,7 @@ impl QualysError {
             Self::RateLimited { .. }
             | Self::NoCallsLeft { .. }
             | Self::LeaseLost { .. }
+            | Self::TimeOver { .. }
             | Self::Account(_) => true,
             Self::BadCredentials { .. }
             | Self::Forbidden { .. }
@@ -138,6 +142,9 @@ impl QualysError {
                 "check QUALYS_PLATFORM or QUALYS_API_URL"
             }
             Self::Account(_) => "check the storage",
+            Self::TimeOver { .. } => {
+                "nothing to do: a later cycle goes on. If it stays, raise CYCLE_BUDGET, or find out why calls are slow"
+            }
             Self::Refused { code: ResponseCode::LimitExceeded, .. } => {
                 "check the quotas and licences of the Qualys account. It is tried again with growing waits"
             }
@@ -162,6 +169,7 @@ impl QualysError {
             Self::RateLimited { status, .. } | Self::Status { status, .. } => ResponseCode::Http(*status),
             Self::NoCallsLeft { .. } => ResponseCode::NoCallsLeft,
             Self::LeaseLost { .. } => ResponseCode::LeaseLost,
+            Self::TimeOver { .. } => ResponseCode::TimeOver,
             Self::Malformed { .. } => ResponseCode::Malformed,
             Self::Transport { .. } => ResponseCode::NoAnswer,
             Self::Address { .. } => ResponseCode::Address,
@@ -199,7 +207,7 @@ fn limit_or_refusal(
     scrub: impl Fn(&str) -> Option<String>,
 ) -> QualysError {
     let wait = wait.or_else(|| wire::seconds_to_wait(bytes));
-    let classic = wire::classic(bytes);
+    let classic = super::classic::classic(bytes);
     let number = classic.as_ref().map(|classic| classic.code);
     let envelope = envelope_code(bytes);
     let is_limit = status == 429

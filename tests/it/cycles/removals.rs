@@ -140,3 +140,21 @@ async fn a_disable_is_in_the_state_before_it_is_sent_and_stays_there() {
     stage.cycle(&app).await;
     assert_eq!(read()["disabled"], serde_json::json!({}), "seen enabled");
 }
+
+#[tokio::test]
+async fn a_refused_disable_backs_off_and_is_named_with_its_code() {
+    let (stage, _, newer) = twins();
+    stage
+        .world
+        .fault(Fault::new(CallKind::ConnectorUpdate, Kind::ErrorUnder200("SOMETHING_NEW".into())).always());
+    let app = stage.app().await;
+    for _ in 0..24 * 4 {
+        stage.tick(&app).await;
+        stage.serve_wake_ups(&app).await;
+        stage.pass(15 * MINUTE);
+    }
+    let tries = stage.world.calls().iter().filter(|call| call.call == CallKind::ConnectorUpdate).count();
+    assert!((2..=6).contains(&tries), "{tries} tries in a day");
+    let said = stage.needs_a_person();
+    assert!(said.contains("SOMETHING_NEW") && said.contains(&newer.to_string()), "{said}");
+}

@@ -1,0 +1,33 @@
+//! Which creates are held back because Qualys refused others alike: rule *refusals back off*.
+
+use super::planner::Planner;
+use super::{ActionKind, Step, Withheld};
+use crate::model::SubscriptionId;
+
+impl Planner<'_> {
+    /// Holds back all creates while Qualys refuses them alike, but for one when the wait is over.
+    pub(super) fn hold_back_creations(&mut self) {
+        let Some(alike) = &self.state.refused_alike else { return };
+        let Some(until) = alike.until() else { return };
+        // A brake of zero lets no probe through either.
+        let probe = if self.now >= until && self.policy.max_creates > 0 { self.probe() } else { None };
+        let (error, refused) = (alike.error.clone(), alike.subscriptions.len());
+        let withheld = Withheld::RefusedAlike { code: alike.code.clone(), error, refused, until };
+        for step in self.steps.iter_mut().filter(|step| is_creation(step)) {
+            let is_probe = Some(step.action.subscription()) == probe;
+            step.withheld = (!is_probe).then(|| withheld.clone());
+        }
+    }
+
+    /// The create that shows whether Qualys accepts them again. One that was not refused before comes first: what was wrong
+    /// with the others may be wrong with them alone.
+    fn probe(&self) -> Option<SubscriptionId> {
+        let wanted =
+            self.steps.iter().filter(|step| is_creation(step)).map(|step| step.action.subscription());
+        wanted.min_by_key(|id| (self.state.refused.get(id).map(|refusals| refusals.at), *id))
+    }
+}
+
+fn is_creation(step: &Step) -> bool {
+    step.action.kind() == ActionKind::Creation
+}
