@@ -8,6 +8,8 @@ mod allowed;
 mod audit;
 mod begin;
 mod close;
+#[cfg(test)]
+mod days;
 mod due;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;

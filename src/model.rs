@@ -10,14 +10,16 @@ mod mark;
 mod observed;
 mod scope;
 mod subscription;
+mod sync_time;
 mod time;
 
 pub use code::ResponseCode;
-pub use connector::{Connector, ConnectorState, SyncClass};
+pub use connector::{Connector, ConnectorState, OddTime, SyncClass};
 pub use hex::hex;
 pub use ids::{AppId, ConnectorId, CycleId, IdError, Name, RequestId, SnapshotId, SubscriptionId, TenantId};
 pub use mark::Mark;
 pub use observed::{Asked, Direct, Observed, OutOfScope, ReadFailure, SyncRequest, Unreadable};
 pub use scope::Scope;
 pub use subscription::{Subscription, SubscriptionState};
+pub use sync_time::{ClockReading, StatedTime};
 pub use time::{after, elapsed};

@@ -54,6 +54,7 @@ pub async fn observe(arm: &Arm, qualys: &Qualys, targets: Targets<'_>) -> Result
         direct: azure.direct,
         unlisted: azure.unlisted,
         connectors: connectors?,
+        qualys_clock: qualys.clock(),
         requests: targets.requests,
     })
 }

@@ -4,10 +4,12 @@
 //! only *delays* or *brakes* what the observation alone would ask for.
 
 mod account;
+mod failing;
 mod pending_run;
 mod sync;
 
 pub use account::{AccountState, BookedCalls, Breaker, Endpoint, Used, without_reserve};
+pub use failing::{Failing, NotAccepted, SyncFailure};
 pub use pending_run::PendingRun;
 pub use sync::{SyncEnd, SyncState};
 
@@ -130,7 +132,6 @@ impl TenantState {
         for connector in ours {
             let mut sync = known.remove(&connector.id).unwrap_or_default();
             sync.subscription = connector.covers();
-            sync.seen = Some(now);
             if sync.update_from(connector, now) {
                 self.awaited_end = Some(now);
             }
@@ -180,9 +181,9 @@ impl TenantState {
         (refusals.count, refusals.at) = (refusals.count.saturating_add(1), at);
     }
 
-    /// Whether a first or requested sync of one of these subscriptions has not ended yet; stuck ones do not count.
+    /// Whether a first or requested sync of one of these subscriptions has not ended yet; not one that takes over an hour.
     pub fn awaits_sync(&self, of: impl Fn(SubscriptionId) -> bool, now: Timestamp) -> bool {
-        let counts = |sync: &&SyncState| sync.subscription.is_some_and(&of) && !sync.is_stuck(now);
-        self.connectors.values().filter(counts).any(|sync| sync.awaited)
+        let counts = |sync: &&SyncState| sync.subscription.is_some_and(&of);
+        self.connectors.values().filter(counts).any(|sync| sync.is_awaited(now))
     }
 }

@@ -143,10 +143,12 @@ impl<'a> Cycle<'a> {
             now: self.time().start,
             deadline: self.time().deadline,
         };
+        // A sync that ended while the lists were read may be in them or not, so they are as old as their beginning.
+        let began = self.time().now();
         let observed = observe::observe(&tenant.arm, session.qualys(), targets).await;
         let observed = observed.map_err(|error| Problem::new(CycleStage::Observe, &error, error.advice()))?;
         let is_ours = |connector: &Connector| tenant.policy.is_ours(connector);
-        stored.state.take_in(&observed, is_ours, self.time().now());
+        stored.state.take_in(&observed, is_ours, began);
         Ok(Some(observed))
     }
 

@@ -99,6 +99,7 @@ fn assert_connector(policy: &Policy, name: &str) {
         unlisted: BTreeSet::new(),
         direct: BTreeMap::new(),
         connectors: BTreeMap::new(),
+        qualys_clock: None,
         requests: Vec::new(),
     };
     let plan = plan(&seen, &TenantState::default(), policy, Timestamp::UNIX_EPOCH).unwrap();

@@ -1,6 +1,6 @@
 //! What one cycle observed of Azure and of Qualys.
 
-use super::{Connector, ConnectorId, RequestId, Subscription, SubscriptionId, TenantId};
+use super::{ClockReading, Connector, ConnectorId, RequestId, Subscription, SubscriptionId, TenantId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +22,8 @@ pub struct Observed {
     pub direct: BTreeMap<SubscriptionId, Direct>,
     /// Every Azure connector of the account.
     pub connectors: BTreeMap<ConnectorId, Connector>,
+    /// Qualys's clock when it listed them; none where its answer has no `Date`.
+    pub qualys_clock: Option<ClockReading>,
     pub requests: Vec<SyncRequest>,
 }
 

@@ -36,7 +36,7 @@ impl Planner<'_> {
         if !subscription.state.is_in_use() {
             Some(Why::NotInUse { state: subscription.state.as_str().to_owned() })
         } else if let Some(other) = best_cover(self.others_of(id)) {
-            Some(self.policy.covered_by_other(other, self.now))
+            Some(self.covered_by_other(other))
         } else if self.state.create_under_way(id, self.now) {
             Some(Why::CreateUnderWay)
         } else if let Some((failures, until)) = self.state.create_waits(id, self.now) {

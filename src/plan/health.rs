@@ -1,6 +1,7 @@
 //! Whether a connector covers its subscription: enabled, healthy and fresh.
 
-use super::{Policy, Why};
+use super::Policy;
+use super::last_sync::LastSync;
 use crate::model::{Connector, SyncClass, elapsed};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,7 @@ pub enum Unhealthy {
     NeverSynced,
     /// The last sync is too long ago.
     LastSyncOld {
+        /// By our clock.
         #[cfg_attr(test, schemars(with = "String"))]
         last_sync: Timestamp,
     },
@@ -59,7 +61,12 @@ impl Policy {
     ///
     /// # Errors
     /// When it is not: the first reason that applies. Whether a sync is stuck is not known here.
-    pub(super) fn health(&self, connector: &Connector, now: Timestamp) -> Result<(), Unhealthy> {
+    pub(super) fn health(
+        &self,
+        connector: &Connector,
+        last_sync: LastSync,
+        now: Timestamp,
+    ) -> Result<(), Unhealthy> {
         if connector.disabled {
             return Err(Unhealthy::Disabled);
         }
@@ -74,21 +81,13 @@ impl Policy {
         let own_age = connector
             .run_frequency_minutes
             .map_or(Duration::ZERO, |minutes| Duration::from_mins(u64::from(minutes)) + RUN_FREQUENCY_SLACK);
-        match connector.last_sync {
-            None => Err(Unhealthy::NeverSynced),
-            Some(last_sync) if elapsed(now, last_sync) > self.sync_max_age.max(own_age) => {
+        match last_sync {
+            LastSync::Never => Err(Unhealthy::NeverSynced),
+            LastSync::At(last_sync) if elapsed(now, last_sync) > self.sync_max_age.max(own_age) => {
                 Err(Unhealthy::LastSyncOld { last_sync })
             }
-            Some(_) => Ok(()),
-        }
-    }
-
-    /// Rule *only ours is changed*: why a subscription that another connector covers, well or badly, gets none of ours.
-    pub(super) fn covered_by_other(&self, other: &Connector, now: Timestamp) -> Why {
-        let (connector, member) = (other.id, other.member);
-        match self.health(other, now) {
-            Ok(()) => Why::CoveredByOther { connector, member },
-            Err(health) => Why::NotCoveredByOther { connector, member, health },
+            // Nothing says that it is old, and its state says that it is well.
+            LastSync::At(_) | LastSync::Unknown { .. } => Ok(()),
         }
     }
 }

@@ -23,6 +23,9 @@ impl fmt::Display for Plan {
         for scope in &self.unreadable {
             writeln!(f, "! scope {} could not be read: {}", scope.scope, scope.why)?;
         }
+        for doubt in self.clock.lines() {
+            writeln!(f, "! {doubt}")?;
+        }
         writeln!(f, "{}", self.cost)?;
         writeln!(f, "{}", self.coverage)?;
         write!(f, "hash {}", self.hash)

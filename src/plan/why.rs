@@ -1,7 +1,7 @@
 //! Why something is left alone.
 
-use super::Unhealthy;
-use crate::model::{ConnectorId, OutOfScope, ReadFailure, SubscriptionId};
+use super::{SyncTimeDoubt, Unhealthy};
+use crate::model::{ConnectorId, OutOfScope, ReadFailure, ResponseCode, SubscriptionId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -60,8 +60,16 @@ pub enum Why {
     },
     /// Its last sync is recent enough.
     Fresh {
+        /// By our clock.
         #[cfg_attr(test, schemars(with = "String"))]
         last_sync: Timestamp,
+    },
+    /// Qualys does not say when it last synced, and it is not time to run it on suspicion.
+    SyncTimeUnknown {
+        doubt: SyncTimeDoubt,
+        /// When we last saw that it had synced.
+        #[cfg_attr(test, schemars(with = "String"))]
+        since: Timestamp,
     },
     /// It is new: Qualys may start it by itself.
     JustCreated,
@@ -75,9 +83,9 @@ pub enum Why {
         #[cfg_attr(test, schemars(with = "String"))]
         since: Timestamp,
     },
-    /// Rule *refusals back off*: its last sync failed, or Qualys refused the last run.
+    /// Its last sync failed.
     FailedWaits {
-        /// Failures, or refusals, in a row.
+        /// Failures in a row.
         failures: u32,
         /// When the next try is due.
         #[cfg_attr(test, schemars(with = "String"))]
@@ -87,6 +95,32 @@ pub enum Why {
     FailedTooOften {
         /// Failures in a row.
         failures: u32,
+    },
+    /// Its syncs have failed for a day for one cause: only Qualys's own schedule tries again.
+    FailedForADay {
+        /// Failures in a row.
+        failures: u32,
+        /// When the first was seen.
+        #[cfg_attr(test, schemars(with = "String"))]
+        since: Timestamp,
+    },
+    /// Rule *refusals back off*: Qualys did not accept our last runs.
+    RunNotAccepted {
+        /// How many in a row.
+        failures: u32,
+        /// It is not known whether Qualys carries the last one out.
+        unclear: bool,
+        code: ResponseCode,
+        /// The last error and its causes.
+        error: String,
+        /// When the next try is due; none when the tries of the last 24 hours are used up.
+        #[cfg_attr(test, schemars(with = "Option<String>"))]
+        until: Option<Timestamp>,
+    },
+    /// It is due, and we ran it lately: no run without a request before then.
+    RunLately {
+        #[cfg_attr(test, schemars(with = "String"))]
+        until: Timestamp,
     },
     /// It is disabled, and another connector of ours covers its subscription.
     DisabledTwin {
@@ -125,6 +159,8 @@ impl Why {
             | Self::Stuck { .. }
             | Self::FailedWaits { .. }
             | Self::FailedTooOften { .. }
+            | Self::FailedForADay { .. }
+            | Self::RunNotAccepted { .. }
             | Self::Disabled
             | Self::RunNotPossible
             | Self::UnknownState { .. }
@@ -138,6 +174,8 @@ impl Why {
             | Self::OutOfScope { .. }
             | Self::NotInTreeYet
             | Self::Fresh { .. }
+            | Self::SyncTimeUnknown { .. }
+            | Self::RunLately { .. }
             | Self::JustCreated
             | Self::InProgress
             | Self::RunNotVisibleYet => false,
@@ -182,11 +220,26 @@ impl fmt::Display for Why {
             Self::InProgress => write!(f, "a sync is in progress"),
             Self::RunNotVisibleYet => write!(f, "a sync was started, but Qualys does not show it yet"),
             Self::Stuck { since } => write!(f, "stuck: a sync has been in progress since {since}"),
+            Self::SyncTimeUnknown { doubt, since } => {
+                write!(f, "the time of its last sync is {doubt}; we last saw that it had synced at {since}")
+            }
+            Self::RunLately { until } => {
+                write!(f, "it was run lately; without a request it is not run again before {until}")
+            }
             Self::FailedWaits { failures, until } => {
-                write!(
-                    f,
-                    "its last sync failed or was refused ({failures} in a row); the next try is at {until}"
-                )
+                write!(f, "its last sync failed ({failures} in a row); the next try is at {until}")
+            }
+            Self::FailedForADay { failures, since } => write!(
+                f,
+                "its syncs have failed for one cause since {since} ({failures} in a row): only Qualys's own schedule tries again, \
+                 until the cause changes or a sync is requested"
+            ),
+            Self::RunNotAccepted { failures, unclear: _, code: _, error, until } => {
+                write!(f, "{error} ({failures} in a row); ")?;
+                match until {
+                    Some(until) => write!(f, "the next try is at {until}"),
+                    None => write!(f, "today's tries are used up"),
+                }
             }
             Self::FailedTooOften { failures } => {
                 write!(f, "its syncs fail ({failures} in a row), and today's tries are used up")

@@ -12,9 +12,16 @@ fn carry_out(case: &mut Case, plan: &Plan, minute: u32) {
                 let connector = case.foreign(next, 0);
                 (connector.subscription, connector.description) = (Some(subscription), description);
                 connector.last_sync = Some(at(minute));
+                let made = SyncState {
+                    made: Some(at(minute)),
+                    queued_since: Some(at(minute)),
+                    ..SyncState::default()
+                };
+                case.state.connectors.insert(ConnectorId(next), made);
                 next += 1;
             }
-            Action::Run { connector, .. } => {
+            Action::Run { connector, awaited, .. } => {
+                case.run_sent(connector.0, minute, awaited);
                 let connector = case.observed.connectors.get_mut(&connector).unwrap();
                 (connector.state, connector.last_sync) = (ConnectorState::FinishedSuccess, Some(at(minute)));
             }
