@@ -264,11 +264,12 @@ impl Execution<'_> {
             Ok(()) => return ActionResult::Done { id, found_after: None },
             Err(error) => error,
         };
-        if error.is_unclear()
+        // An unclear answer may hide a success, and a refusal may mean that a sync is in progress: look, never repeat.
+        if (error.is_unclear() || matches!(error, QualysError::Refused { .. }))
             && let Ok(now) = self.session.qualys().connector(id).await
             && let before = self.connectors.get(&id)
             && (now.state.class() == SyncClass::InProgress && before.is_none_or(|b| b.state != now.state)
-                || before.is_some_and(|b| now.last_sync > b.last_sync))
+                || before.is_some_and(|b| now.stated_sync().is_some_and(|at| at.moved_from(b.stated_sync()))))
         {
             return ActionResult::Done { id, found_after: Some(error.code()) };
         }

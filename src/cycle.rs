@@ -8,6 +8,8 @@ mod allowed;
 mod audit;
 mod begin;
 mod close;
+#[cfg(test)]
+mod days;
 mod doubt;
 mod due;
 #[cfg(any(test, fuzzing))]

@@ -61,9 +61,9 @@ pub async fn observe(
     memory: &ListMemory,
     targets: Targets<'_>,
 ) -> Result<Observed, QualysError> {
-    let (qualys, (azure, looked)) =
+    let (read, (azure, looked)) =
         tokio::join!(qualys_side(qualys, memory, targets.now), azure_side(arm, &targets));
-    let (connectors, read_by_id) = qualys?;
+    let (connectors, read_by_id) = read?;
     Ok(Observed {
         tenant: targets.tenant,
         subscriptions: azure.found,
@@ -75,6 +75,7 @@ pub async fn observe(
         unlisted: azure.unlisted,
         connectors,
         read_by_id,
+        qualys_clock: qualys.clock(),
         requests: targets.requests,
     })
 }

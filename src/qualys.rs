@@ -22,12 +22,14 @@ pub use connectors::NewConnector;
 pub use error::QualysError;
 pub use hosts::{HostPage, HostRow};
 
+use crate::model::ClockReading;
 use crate::retry::{Again, retry};
 use crate::state::Endpoint;
 use bytes::Bytes;
+use jiff::fmt::rfc2822;
 use reqwest::{Method, header};
 use secrecy::{ExposeSecret, SecretString};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use time_left::TimeLeft;
 use tokio::time::Instant;
@@ -49,6 +51,8 @@ pub struct Qualys {
     time_left: TimeLeft,
     calls: CallBudget,
     may_send: MaySend,
+    /// Of the latest answer with a `Date`.
+    clock: Mutex<Option<ClockReading>>,
 }
 
 /// What a call does to the account.
@@ -117,8 +121,9 @@ impl Call {
 impl Qualys {
     pub fn new(setup: Setup) -> Self {
         let Setup { http, base, username, password, write_timeout, deadline, calls, may_send } = setup;
+        let clock = Mutex::default();
         let time_left = TimeLeft::new(deadline, write_timeout);
-        Self { http, base, username, password, write_timeout, deadline, time_left, calls, may_send }
+        Self { http, base, username, password, write_timeout, deadline, time_left, calls, may_send, clock }
     }
 
     /// Whether a call about a connector that begins now can end before the cycle must.
@@ -129,6 +134,21 @@ impl Qualys {
     /// The account's call budget, as this cycle uses it.
     pub fn calls(&self) -> &CallBudget {
         &self.calls
+    }
+
+    /// Qualys's clock at its latest answer with a `Date`, and ours then.
+    pub fn clock(&self) -> Option<ClockReading> {
+        *self.clock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read_clock(&self, headers: &header::HeaderMap) {
+        let text = headers.get(header::DATE).and_then(|date| date.to_str().ok());
+        // A weekday that does not fit is no reason to doubt the rest.
+        let date = rfc2822::DateTimeParser::new().relaxed_weekday(true);
+        if let Some(theirs) = text.and_then(|text| date.parse_timestamp(text.trim()).ok()) {
+            let reading = ClockReading { theirs, ours: self.calls.now() };
+            *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some(reading);
+        }
     }
 
     /// Sends one call, repeats it where that is safe, and returns the body of a success.
@@ -184,6 +204,7 @@ impl Qualys {
         let response = request.send().await.map_err(transport)?;
         let status = response.status();
         self.calls.read_limit_headers(endpoint, response.headers());
+        self.read_clock(response.headers());
         let wait = error::asked_wait(response.headers());
         let bytes = response.bytes().await.map_err(transport)?;
         if call.is_about_connectors() {

@@ -5,7 +5,7 @@
 use crate::manifest::{Latest, SnapshotResult};
 use crate::model::{CycleId, Name, ResponseCode, TenantId, Unreadable, elapsed};
 use crate::outcome::{ActionResult, NotStarted, Outcome};
-use crate::plan::{Cost, Coverage, Kept, Mode, Step, Subject, Why, Withheld};
+use crate::plan::{ClockDoubts, Cost, Coverage, Kept, Mode, Step, Subject, Why, Withheld};
 use crate::state::Used;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,9 @@ pub struct Report {
     pub kept: Vec<Kept>,
     /// None where no plan could be made.
     pub coverage: Option<Coverage>,
+    /// What is odd about Qualys's clock and its times of syncs.
+    #[serde(default)]
+    pub clock: ClockDoubts,
     /// Scopes that could not be read completely.
     pub unreadable: Vec<Unreadable>,
     pub problems: Vec<Problem>,
@@ -189,7 +192,8 @@ impl Report {
             .unreadable
             .iter()
             .map(|scope| format!("scope {} could not be read: {}", scope.scope, scope.why));
-        problems.chain(wait).chain(scopes).chain(failed).chain(withheld).chain(kept).collect()
+        let clock = self.clock.lines().into_iter();
+        problems.chain(wait).chain(scopes).chain(clock).chain(failed).chain(withheld).chain(kept).collect()
     }
 
     /// The creates that are held back because Qualys refused others alike, in one line.

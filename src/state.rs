@@ -5,6 +5,7 @@
 
 mod account;
 mod disabled;
+mod failing;
 mod lists;
 mod pending_run;
 mod refusals;
@@ -12,6 +13,7 @@ mod sync;
 
 pub use account::{AccountState, BookedCalls, Breaker, Endpoint, Used, without_reserve};
 pub use disabled::{DisableProof, DisabledByUs};
+pub use failing::{Failing, NotAccepted, SyncFailure};
 pub use lists::{Absence, AbsenceRule, Doubt, Found, ListMemory, Remembered, Uncovered};
 pub use pending_run::PendingRun;
 pub use refusals::{Refusal, Refusals, RefusedAlike};
@@ -171,7 +173,6 @@ impl TenantState {
             disabled::update(&mut self.disabled, connector, now);
             let mut sync = known.remove(&connector.id).unwrap_or_default();
             sync.subscription = connector.covers();
-            sync.seen = Some(now);
             if sync.update_from(connector, now) {
                 self.awaited_end = Some(now);
             }
@@ -255,9 +256,9 @@ impl TenantState {
         self.disables_refused.insert(connector, Refusals::another(before, refusal, at));
     }
 
-    /// Whether a first or requested sync of one of these subscriptions has not ended yet; stuck ones do not count.
+    /// Whether a first or requested sync of one of these subscriptions has not ended yet; not one that takes over an hour.
     pub fn awaits_sync(&self, of: impl Fn(SubscriptionId) -> bool, now: Timestamp) -> bool {
-        let counts = |sync: &&SyncState| sync.subscription.is_some_and(&of) && !sync.is_stuck(now);
-        self.connectors.values().filter(counts).any(|sync| sync.awaited)
+        let counts = |sync: &&SyncState| sync.subscription.is_some_and(&of);
+        self.connectors.values().filter(counts).any(|sync| sync.is_awaited(now))
     }
 }

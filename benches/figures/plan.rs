@@ -5,8 +5,8 @@ use crate::desk::Desk;
 use crate::{Figure, median};
 use jiff::{SignedDuration, Timestamp};
 use qualys_azure_inventory::model::{
-    Connector, ConnectorId, ConnectorState, Mark, Observed, Subscription, SubscriptionId, SubscriptionState,
-    Turn,
+    ClockReading, Connector, ConnectorId, ConnectorState, Mark, Observed, Subscription, SubscriptionId,
+    SubscriptionState, Turn,
 };
 use qualys_azure_inventory::plan::{Policy, plan};
 use qualys_azure_inventory::state::TenantState;
@@ -62,6 +62,7 @@ fn observed(policy: &Policy, now: Timestamp) -> Observed {
             description,
             state: ConnectorState::FinishedSuccess,
             last_sync: Some(now - SignedDuration::from_mins(i64::from(number % 400))),
+            odd_last_sync: None,
             last_error: None,
             disabled: false,
             member: false,
@@ -83,6 +84,7 @@ fn observed(policy: &Policy, now: Timestamp) -> Observed {
         looks_left: false,
         connectors,
         read_by_id: BTreeSet::new(),
+        qualys_clock: Some(ClockReading { theirs: now, ours: now }),
         requests: Vec::new(),
     }
 }

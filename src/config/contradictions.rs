@@ -1,7 +1,6 @@
 //! Settings that are right one by one and contradict each other.
 //!
-//! What only looks like a contradiction is accepted: a `SYNC_MAX_AGE` below `RUN_FREQUENCY` (we start the syncs, and Qualys's
-//! schedule is the safety net), or a `LEASE` above `CYCLE_BUDGET` (the lease ends with its cycle).
+//! What only looks like a contradiction is accepted: a `SYNC_MAX_AGE` below `RUN_FREQUENCY` (we start some syncs in between), or a `LEASE` above `CYCLE_BUDGET` (the lease ends with its cycle).
 
 use super::reader::Reader;
 use super::settings::{azure, places, secrets, watch};

@@ -121,6 +121,7 @@ impl Cycle<'_> {
             outcomes: outcomes.clone(),
             kept: plan.map(|plan| plan.kept.clone()).unwrap_or_default(),
             coverage: plan.map(|plan| plan.coverage.clone()),
+            clock: plan.map(|plan| plan.clock.clone()).unwrap_or_default(),
             unreadable: observed.as_ref().map(|observed| observed.unreadable.clone()).unwrap_or_default(),
             problems: problems.clone(),
             snapshot: if let SnapshotStep::Taken(taken) = snapshot { Some(taken.clone()) } else { None },

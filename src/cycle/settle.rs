@@ -133,6 +133,9 @@ impl Settlement<'_> {
                 | Why::ReadFailed { .. }
                 | Why::ExclusionUnknown
                 | Why::Fresh { .. }
+                | Why::SyncTimeUnknown { .. }
+                | Why::RunLately { .. }
+                | Why::RunNotAccepted { until: Some(_), .. }
                 | Why::FailedWaits { .. }
                 | Why::DisableRefused { .. }
                 | Why::TwinUnhealthy { .. }
@@ -154,6 +157,8 @@ impl Settlement<'_> {
                 | Why::AccessLost
                 | Why::Stuck { .. }
                 | Why::FailedTooOften { .. }
+                | Why::FailedForADay { .. }
+                | Why::RunNotAccepted { until: None, .. }
                 | Why::DisabledTwin { .. }
                 | Why::Disabled
                 | Why::DisabledByUs { .. }
@@ -167,15 +172,7 @@ impl Settlement<'_> {
     }
 
     fn ended(&self, connector: &Connector, since: Timestamp) -> bool {
-        let sync = self.state.connectors.get(&connector.id);
-        let ended = sync.and_then(|sync| sync.ended.as_ref());
-        // Qualys's clock shows only whole seconds, so it is not asked about a connector that is younger than the
-        // request.
-        let made_since = sync.is_some_and(|sync| sync.made.is_some_and(|made| made >= since));
-        connector.last_sync.is_some_and(|last| last > since)
-            || ended.is_some_and(|ended| {
-                ended.at >= since && (made_since || ended.run.is_some_and(|run| run >= since))
-            })
+        self.state.connectors.get(&connector.id).is_some_and(|sync| sync.has_ended_since(since))
     }
 }
 

@@ -136,11 +136,13 @@ impl<'a> Cycle<'a> {
             now: self.time().start,
             deadline: self.time().deadline,
         };
+        // A sync that ended while the lists were read may be in them or not, so they are as old as their beginning.
+        let began = self.time().now();
         let observed = observe::observe(&tenant.arm, session.qualys(), &stored.state.lists, targets).await;
         let observed = observed.map_err(|error| Problem::new(CycleStage::Observe, &error, error.advice()))?;
         let is_ours = |connector: &Connector| tenant.policy.is_ours(connector);
-        let (rule, time) = (tenant.policy.absence, self.time());
-        stored.state.take_in(&observed, is_ours, rule, time.start, time.now());
+        let rule = tenant.policy.absence;
+        stored.state.take_in(&observed, is_ours, rule, self.time().start, began);
         Ok(Some(observed))
     }
 

@@ -102,6 +102,7 @@ fn assert_connector(policy: &Policy, name: &str) {
         looks_left: false,
         connectors: BTreeMap::new(),
         read_by_id: BTreeSet::new(),
+        qualys_clock: None,
         requests: Vec::new(),
     };
     let plan = plan(&seen, &TenantState::default(), policy, Timestamp::UNIX_EPOCH).unwrap();

@@ -6,7 +6,9 @@ use crate::assertions::{assert_discreet, assert_survives};
 use crate::inbox::{ItemContent, RequestStatus};
 use crate::lease::Holder;
 use crate::manifest::{Latest, Manifest};
-use crate::model::{AppId, CycleId, Mark, Name, RequestId, SnapshotId, SubscriptionId, TenantId};
+use crate::model::{
+    AppId, CycleId, Mark, Name, RequestId, ResponseCode, SnapshotId, SubscriptionId, TenantId,
+};
 use crate::plan::Plan;
 use crate::queue::{Booking, WakeUp};
 use crate::report::{Poison, Report, Status};
@@ -84,7 +86,7 @@ fn tenant_state(state: &TenantState) {
             state.create_refused(id, refusal, now);
         }
         for connector in state.connectors.values_mut() {
-            connector.run_refused(now);
+            connector.run_refused(now, ResponseCode::NoAnswer, String::new());
         }
         state.awaits_sync(|_| true, now);
         state.update_from(std::iter::empty(), now);

@@ -1,7 +1,8 @@
 //! A Qualys connector as the account lists it now.
 
-use super::{AppId, ConnectorId, Mark, SubscriptionId, TenantId};
+use super::{AppId, ConnectorId, Mark, StatedTime, SubscriptionId, TenantId};
 use jiff::Timestamp;
+use jiff::civil::DateTime;
 
 /// A Qualys Azure connector as the account lists it now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,8 +12,10 @@ pub struct Connector {
     /// Our mark is a line of it.
     pub description: String,
     pub state: ConnectorState,
-    /// When its last sync ended, by Qualys's clock.
+    /// When its last sync ended, by Qualys's clock; none where Qualys states no time with a zone.
     pub last_sync: Option<Timestamp>,
+    /// What Qualys states instead.
+    pub odd_last_sync: Option<OddTime>,
     /// Qualys's text about the last failure.
     pub last_error: Option<String>,
     pub disabled: bool,
@@ -38,6 +41,22 @@ impl Connector {
     pub fn covers(&self) -> Option<SubscriptionId> {
         self.subscription.or_else(|| self.mark().map(|mark| mark.subscription))
     }
+
+    /// When its last sync ended, as Qualys states it, if that is a time.
+    pub fn stated_sync(&self) -> Option<StatedTime> {
+        let bare = || match self.odd_last_sync {
+            Some(OddTime::WithoutZone(at)) => Some(StatedTime::WithoutZone(at)),
+            Some(OddTime::NotATime) | None => None,
+        };
+        self.last_sync.map(StatedTime::At).or_else(bare)
+    }
+}
+
+/// What Qualys states as the time of a last sync when it is no time with a zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OddTime {
+    WithoutZone(DateTime),
+    NotATime,
 }
 
 /// What a connector is doing, in Qualys's words.

@@ -1,6 +1,6 @@
 //! What one cycle observed of Azure and of Qualys.
 
-use super::{Connector, ConnectorId, RequestId, Subscription, SubscriptionId, TenantId, Turn};
+use super::{ClockReading, Connector, ConnectorId, RequestId, Subscription, SubscriptionId, TenantId, Turn};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +29,8 @@ pub struct Observed {
     pub connectors: BTreeMap<ConnectorId, Connector>,
     /// The connectors that were read by their ids for that.
     pub read_by_id: BTreeSet<ConnectorId>,
+    /// Qualys's clock when it listed them; none where its answer has no `Date`.
+    pub qualys_clock: Option<ClockReading>,
     pub requests: Vec<SyncRequest>,
 }
 

@@ -44,6 +44,7 @@ fn record_create(
                 made: Some(at),
                 queued_since: Some(at),
                 awaited: true,
+                awaited_since: Some(at),
                 ..SyncState::default()
             });
         }
@@ -63,18 +64,25 @@ fn record_run(
     result: &ActionResult,
     at: Timestamp,
 ) {
-    let is_unclear = match result {
+    let unclear = match result {
         ActionResult::Stopped { .. } | ActionResult::NotStarted { .. } => return,
-        ActionResult::Failed { .. } => {
-            state.connectors.entry(id).or_default().run_refused(at);
+        ActionResult::Failed { code, error } => {
+            let sync = state.connectors.entry(id).or_default();
+            sync.run_refused(at, code.clone(), error.clone());
             return;
         }
-        ActionResult::Done { .. } | ActionResult::AlreadyThere { .. } => false,
-        ActionResult::Unclear { .. } => true,
+        ActionResult::Done { .. } | ActionResult::AlreadyThere { .. } => None,
+        ActionResult::Unclear { code, error } => Some((code, error)),
     };
     if let Some(before) = before {
         let sync = state.connectors.entry(id).or_default();
-        sync.run_sent(PendingRun::new(before, at, is_unclear), awaited);
+        let mut run = PendingRun::new(before, at, unclear.is_some());
+        // The observation is in the state already, without what an old answer says.
+        run.last_sync = sync.last_sync.or(run.last_sync);
+        sync.run_sent(run, awaited);
+        if let Some((code, error)) = unclear {
+            sync.run_unclear(at, code.clone(), error.clone());
+        }
     }
 }
 

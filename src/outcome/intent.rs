@@ -1,6 +1,6 @@
 //! What a cycle is about to write to Qualys, and what that means when the cycle was killed.
 
-use crate::model::{Connector, ConnectorId};
+use crate::model::{Connector, ConnectorId, ResponseCode, StatedTime};
 use crate::plan::{Action, Step};
 use crate::state::{DisabledByUs, PendingRun, SCHEMA_VERSION, TenantState};
 use jiff::Timestamp;
@@ -28,7 +28,7 @@ struct Before {
     disabled: bool,
     /// In Qualys's word.
     state: String,
-    last_sync: Option<Timestamp>,
+    last_sync: Option<StatedTime>,
 }
 
 impl From<&Connector> for Before {
@@ -37,7 +37,7 @@ impl From<&Connector> for Before {
             name: connector.name.clone(),
             disabled: connector.disabled,
             state: connector.state.as_str().to_owned(),
-            last_sync: connector.last_sync,
+            last_sync: connector.stated_sync(),
         }
     }
 }
@@ -73,6 +73,11 @@ impl Intent {
                 let is_recorded = sync.last_run() >= Some(self.at);
                 if !is_recorded {
                     sync.run_sent(self.unclear_run(now), *awaited);
+                    sync.run_unclear(
+                        now,
+                        ResponseCode::NoAnswer,
+                        "the cycle that sent it was killed".to_owned(),
+                    );
                 }
             }
             Action::Disable { connector, subscription, proof } => {

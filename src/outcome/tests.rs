@@ -60,6 +60,7 @@ fn connectors() -> BTreeMap<ConnectorId, Connector> {
         description: String::new(),
         state: ConnectorState::FinishedSuccess,
         last_sync: Some(at(0)),
+        odd_last_sync: None,
         last_error: None,
         disabled: false,
         member: false,
@@ -106,7 +107,10 @@ fn a_run_that_may_have_begun_is_pending_and_one_that_was_refused_waits() {
     let expected = |unclear| Some(PendingRun::new(&connectors()[&CONNECTOR], at(1), unclear));
     assert_eq!((pending(&done), pending(&unclear)), (expected(false), expected(true)));
     assert!(done.connectors[&CONNECTOR].awaited);
-    assert_eq!((failed.connectors[&CONNECTOR].refusals, pending(&failed)), (1, None));
+    assert_eq!(
+        (failed.connectors[&CONNECTOR].not_accepted.as_ref().map(|not| not.count), pending(&failed)),
+        (Some(1), None)
+    );
     assert_eq!(not_started, before);
 }
 

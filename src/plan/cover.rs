@@ -1,6 +1,6 @@
 //! Coverage: every subscription in use is covered, healthy and fresh, or is named with a cause.
 
-use super::{Policy, Unhealthy};
+use super::{Policy, Unhealthy, last_sync};
 use crate::model::{ConnectorId, Observed, SubscriptionId};
 use crate::state::TenantState;
 use jiff::Timestamp;
@@ -56,7 +56,8 @@ pub(super) fn coverage(
     for connector in observed.connectors.values() {
         let Some(subscription) = connector.covers() else { continue };
         let stuck = state.connectors.get(&connector.id).is_some_and(|sync| sync.is_stuck(now));
-        let health = if stuck { Err(Unhealthy::Stuck) } else { policy.health(connector, now) };
+        let synced = last_sync::of(observed, state, policy, connector);
+        let health = if stuck { Err(Unhealthy::Stuck) } else { policy.health(connector, synced, now) };
         let cause = health.err().map(|health| GapCause::Unhealthy { connector: connector.id, health });
         match causes.get(&subscription) {
             Some(None) => {}

@@ -58,7 +58,7 @@ impl Planner<'_> {
         if !subscription.state.is_in_use() {
             Some(Why::NotInUse { state: subscription.state.as_str().to_owned() })
         } else if let Some(other) = best_cover(self.others_of(id)) {
-            Some(self.policy.covered_by_other(other, self.now))
+            Some(self.covered_by_other(other))
         } else if let Some((refusals, until)) = self.state.create_waits(id, self.now) {
             let (failures, error) = (refusals.count, refusals.error().to_owned());
             Some(Why::CreateRefused { failures, until, error })

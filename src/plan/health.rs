@@ -1,7 +1,8 @@
 //! Whether a connector covers its subscription: enabled, healthy and fresh.
 
-use super::{Policy, Why};
-use crate::model::{Connector, SyncClass, elapsed};
+use super::Policy;
+use super::last_sync::LastSync;
+use crate::model::{ClockReading, Connector, SyncClass, elapsed};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -35,6 +36,7 @@ pub enum Unhealthy {
     NeverSynced,
     /// The last sync is too long ago.
     LastSyncOld {
+        /// By our clock.
         #[cfg_attr(test, schemars(with = "String"))]
         last_sync: Timestamp,
     },
@@ -55,11 +57,30 @@ impl fmt::Display for Unhealthy {
 }
 
 impl Policy {
+    /// The same of a connector that was just read by its id, without what the state knows of it. `clock`: Qualys's, in that
+    /// answer.
+    ///
+    /// # Errors
+    /// As [`Policy::health`].
+    pub fn health_as_read(
+        &self,
+        connector: &Connector,
+        clock: Option<ClockReading>,
+        now: Timestamp,
+    ) -> Result<(), Unhealthy> {
+        self.health(connector, LastSync::of(connector, clock, None), now)
+    }
+
     /// Whether a connector is enabled, healthy and fresh.
     ///
     /// # Errors
     /// When it is not: the first reason that applies. Whether a sync is stuck is not known here.
-    pub fn health(&self, connector: &Connector, now: Timestamp) -> Result<(), Unhealthy> {
+    pub(super) fn health(
+        &self,
+        connector: &Connector,
+        last_sync: LastSync,
+        now: Timestamp,
+    ) -> Result<(), Unhealthy> {
         if connector.disabled {
             return Err(Unhealthy::Disabled);
         }
@@ -74,21 +95,13 @@ impl Policy {
         let own_age = connector
             .run_frequency_minutes
             .map_or(Duration::ZERO, |minutes| Duration::from_mins(u64::from(minutes)) + RUN_FREQUENCY_SLACK);
-        match connector.last_sync {
-            None => Err(Unhealthy::NeverSynced),
-            Some(last_sync) if elapsed(now, last_sync) > self.sync_max_age.max(own_age) => {
+        match last_sync {
+            LastSync::Never => Err(Unhealthy::NeverSynced),
+            LastSync::At(last_sync) if elapsed(now, last_sync) > self.sync_max_age.max(own_age) => {
                 Err(Unhealthy::LastSyncOld { last_sync })
             }
-            Some(_) => Ok(()),
-        }
-    }
-
-    /// Rule *only ours is changed*: why a subscription that another connector covers, well or badly, gets none of ours.
-    pub(super) fn covered_by_other(&self, other: &Connector, now: Timestamp) -> Why {
-        let (connector, member) = (other.id, other.member);
-        match self.health(other, now) {
-            Ok(()) => Why::CoveredByOther { connector, member },
-            Err(health) => Why::NotCoveredByOther { connector, member, health },
+            // Nothing says that it is old, and its state says that it is well.
+            LastSync::At(_) | LastSync::Unknown { .. } => Ok(()),
         }
     }
 }

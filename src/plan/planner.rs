@@ -1,6 +1,7 @@
 //! The plan while it is being made: what was observed, sorted for the rules, and the steps so far.
 
-use super::{Cost, Kept, Plan, Policy, Step, Subject, Why, cover};
+use super::last_sync::{self, LastSync};
+use super::{ClockDoubts, Cost, Kept, Plan, Policy, Step, Subject, Why, cover};
 use crate::model::{Connector, ConnectorId, Observed, SubscriptionId, Unreadable, hex};
 use crate::state::{SCHEMA_VERSION, TenantState};
 use jiff::Timestamp;
@@ -59,6 +60,20 @@ impl<'a> Planner<'a> {
         self.connectors_of(subscription).filter(|c| !self.ours.contains_key(&c.id))
     }
 
+    /// When a connector last synced.
+    pub(super) fn last_sync(&self, connector: &Connector) -> LastSync {
+        last_sync::of(self.observed, self.state, self.policy, connector)
+    }
+
+    /// Rule *only ours is changed*: why a subscription that another connector covers, well or badly, gets none of ours.
+    pub(super) fn covered_by_other(&self, other: &Connector) -> Why {
+        let (connector, member) = (other.id, other.member);
+        match self.policy.health(other, self.last_sync(other), self.now) {
+            Ok(()) => Why::CoveredByOther { connector, member },
+            Err(health) => Why::NotCoveredByOther { connector, member, health },
+        }
+    }
+
     /// Names the connectors that look like ours and are not: they are never touched.
     pub(super) fn keep_lost_and_copied_marks(&mut self) {
         for connector in self.observed.connectors.values().filter(|c| !self.ours.contains_key(&c.id)) {
@@ -103,6 +118,7 @@ impl<'a> Planner<'a> {
             made: self.now,
             hash,
             coverage: cover::coverage(self.observed, self.state, self.policy, self.now),
+            clock: ClockDoubts::of(self.observed),
             cost: Cost::of(&self.steps, self.policy),
             steps: self.steps,
             kept: self.kept,

@@ -26,6 +26,9 @@ impl fmt::Display for Plan {
         if let Some(doubt) = &self.doubt {
             writeln!(f, "! {doubt}. If they were deleted: `{}`", doubt.command())?;
         }
+        for doubt in self.clock.lines() {
+            writeln!(f, "! {doubt}")?;
+        }
         writeln!(f, "{}", self.cost)?;
         writeln!(f, "{}", self.coverage)?;
         write!(f, "hash {}", self.hash)

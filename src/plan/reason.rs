@@ -24,9 +24,15 @@ pub enum Reason {
         #[cfg_attr(test, schemars(with = "String"))]
         requested: Timestamp,
     },
-    NeverSynced,
+    /// Qualys does not say when it last synced, and we have seen no sync for too long.
+    SyncTimeUnknown {
+        /// When we last saw that it had synced.
+        #[cfg_attr(test, schemars(with = "String"))]
+        since: Timestamp,
+    },
     /// The last sync is too long ago.
     LastSyncOld {
+        /// By our clock.
         #[cfg_attr(test, schemars(with = "String"))]
         last_sync: Timestamp,
     },
@@ -50,7 +56,9 @@ impl fmt::Display for Reason {
             Self::ConnectorMissing => write!(f, "its connector is no longer listed"),
             Self::StillQueued { since } => write!(f, "it is new and has been waiting since {since}"),
             Self::Requested { requested } => write!(f, "it was requested at {requested}"),
-            Self::NeverSynced => write!(f, "it has never synced"),
+            Self::SyncTimeUnknown { since } => {
+                write!(f, "Qualys does not say when it last synced, and we have seen no sync since {since}")
+            }
             Self::LastSyncOld { last_sync } => write!(f, "it last synced at {last_sync}"),
             Self::LastSyncFailed { failures } => {
                 write!(f, "its last sync failed ({failures} in a row), and the wait is over")

@@ -1,6 +1,6 @@
 //! The plan as data: its steps, and what they cost.
 
-use super::{Action, ActionKind, Coverage, Kept, Mode, Policy, Reason, Withheld};
+use super::{Action, ActionKind, ClockDoubts, Coverage, Kept, Mode, Policy, Reason, Withheld};
 use crate::model::{TenantId, Unreadable};
 use crate::state::Doubt;
 use jiff::Timestamp;
@@ -22,6 +22,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     pub kept: Vec<Kept>,
     pub coverage: Coverage,
+    #[serde(default)]
+    pub clock: ClockDoubts,
     pub cost: Cost,
     /// The scopes that could not be read.
     pub unreadable: Vec<Unreadable>,

@@ -11,10 +11,11 @@ mod syncs;
 
 use super::*;
 use crate::model::{
-    AppId, Asked, Connector, ConnectorId, ConnectorState, Mark, RequestId, Subscription, SubscriptionId,
-    SubscriptionState, SyncRequest, TenantId, Turn, Unreadable, after,
+    AppId, Asked, ClockReading, Connector, ConnectorId, ConnectorState, Mark, RequestId, Subscription,
+    SubscriptionId, SubscriptionState, SyncRequest, TenantId, Turn, Unreadable, after,
 };
 use crate::state::{AbsenceRule, DisableProof, DisabledByUs, PendingRun, SyncState};
+use jiff::SignedDuration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use uuid::Uuid;
@@ -60,6 +61,8 @@ struct Case {
     observed: Observed,
     state: TenantState,
     policy: Policy,
+    /// By how much Qualys's clock is ahead of ours; none if its answers have no date.
+    ahead: Option<SignedDuration>,
 }
 
 impl Case {
@@ -76,10 +79,12 @@ impl Case {
                 unlisted: BTreeSet::new(),
                 connectors: BTreeMap::new(),
                 read_by_id: BTreeSet::new(),
+                qualys_clock: None,
                 requests: vec![],
             },
             state: TenantState::default(),
             policy: policy(),
+            ahead: Some(SignedDuration::ZERO),
         };
         for number in 1..=subscriptions {
             case.subscription(number, "Enabled");
@@ -101,6 +106,7 @@ impl Case {
             description: String::new(),
             state: ConnectorState::FinishedSuccess,
             last_sync: Some(at(0)),
+            odd_last_sync: None,
             last_error: None,
             disabled: false,
             member: false,
@@ -144,6 +150,8 @@ impl Case {
         let ours: Vec<_> =
             self.observed.connectors.values().filter(|c| self.policy.is_ours(c)).cloned().collect();
         self.state.update_from(ours.iter(), at(minute));
+        self.observed.qualys_clock =
+            self.ahead.map(|ahead| ClockReading { theirs: at(minute) + ahead, ours: at(minute) });
         plan(&self.observed, &self.state, &self.policy, at(minute)).unwrap()
     }
 

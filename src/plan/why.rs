@@ -1,10 +1,11 @@
 //! Why something is left alone.
 
-use super::Unhealthy;
-use crate::model::{ConnectorId, Direct, OutOfScope, ReadFailure, SubscriptionId};
+mod text;
+
+use super::{SyncTimeDoubt, Unhealthy};
+use crate::model::{ConnectorId, OutOfScope, ReadFailure, ResponseCode, SubscriptionId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 
 /// Why a connector or subscription is left alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,8 +88,16 @@ pub enum Why {
     },
     /// Its last sync is recent enough.
     Fresh {
+        /// By our clock.
         #[cfg_attr(test, schemars(with = "String"))]
         last_sync: Timestamp,
+    },
+    /// Qualys does not say when it last synced, and it is not time to run it on suspicion.
+    SyncTimeUnknown {
+        doubt: SyncTimeDoubt,
+        /// When we last saw that it had synced.
+        #[cfg_attr(test, schemars(with = "String"))]
+        since: Timestamp,
     },
     /// It is new: Qualys may start it by itself.
     JustCreated,
@@ -102,9 +111,9 @@ pub enum Why {
         #[cfg_attr(test, schemars(with = "String"))]
         since: Timestamp,
     },
-    /// Rule *refusals back off*: its last sync failed, or Qualys refused the last run.
+    /// Its last sync failed.
     FailedWaits {
-        /// Failures, or refusals, in a row.
+        /// Failures in a row.
         failures: u32,
         /// When the next try is due.
         #[cfg_attr(test, schemars(with = "String"))]
@@ -114,6 +123,32 @@ pub enum Why {
     FailedTooOften {
         /// Failures in a row.
         failures: u32,
+    },
+    /// Its syncs have failed for a day for one cause: only Qualys's own schedule tries again.
+    FailedForADay {
+        /// Failures in a row.
+        failures: u32,
+        /// When the first was seen.
+        #[cfg_attr(test, schemars(with = "String"))]
+        since: Timestamp,
+    },
+    /// Rule *refusals back off*: Qualys did not accept our last runs.
+    RunNotAccepted {
+        /// How many in a row.
+        failures: u32,
+        /// It is not known whether Qualys carries the last one out.
+        unclear: bool,
+        code: ResponseCode,
+        /// The last error and its causes.
+        error: String,
+        /// When the next try is due; none when the tries of the last 24 hours are used up.
+        #[cfg_attr(test, schemars(with = "Option<String>"))]
+        until: Option<Timestamp>,
+    },
+    /// It is due, and we ran it lately: no run without a request before then.
+    RunLately {
+        #[cfg_attr(test, schemars(with = "String"))]
+        until: Timestamp,
     },
     /// It is disabled, and another connector of ours covers its subscription.
     DisabledTwin {
@@ -175,6 +210,8 @@ impl Why {
             | Self::FailedTooOften { .. }
             | Self::TwinUnhealthy { .. }
             | Self::TwinNotStated { .. }
+            | Self::FailedForADay { .. }
+            | Self::RunNotAccepted { .. }
             | Self::Disabled
             | Self::DisabledByUs { .. }
             | Self::RunNotPossible
@@ -189,100 +226,11 @@ impl Why {
             | Self::OutOfScope { .. }
             | Self::NotInTreeYet
             | Self::Fresh { .. }
+            | Self::SyncTimeUnknown { .. }
+            | Self::RunLately { .. }
             | Self::JustCreated
             | Self::InProgress
             | Self::RunNotVisibleYet => false,
-        }
-    }
-}
-
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whose = |member: bool| if member { "a member of a tenant connector" } else { "not ours" };
-        match self {
-            Self::NotInUse { state } => write!(f, "the subscription is {state}"),
-            Self::CoveredByOther { connector, member } => {
-                write!(f, "connector {connector} ({}) covers it", whose(*member))
-            }
-            Self::NotCoveredByOther { connector, member, health } => write!(
-                f,
-                "connector {connector} ({}) should cover it, but {health}; no second connector is created",
-                whose(*member)
-            ),
-            Self::CreateUnderWay => {
-                write!(f, "a create was sent; it may take ten minutes until the new connector is listed")
-            }
-            Self::CreateRefused { failures, until, error } => write!(
-                f,
-                "Qualys refused to create its connector ({failures} in a row, at last: {error}); the next try is at {until}"
-            ),
-            Self::DisableRefused { stays, failures, until, error } => write!(
-                f,
-                "connector {stays} of ours covers it too, and it could not be disabled ({failures} in a row, at last: {error}); \
-                 the next try is at {until}"
-            ),
-            Self::FoundUnlisted { connector, until } => write!(
-                f,
-                "the list lacks its connector {connector}, but Qualys has it when asked for it; asked again at {until}"
-            ),
-            Self::CoveredTwice { ours, other } => {
-                write!(f, "connector {ours} of ours and connector {other}, which is not ours, both cover it")
-            }
-            Self::StatesNoSubscription => {
-                write!(
-                    f,
-                    "Qualys does not say which subscription it covers, so it counts as the cover of none"
-                )
-            }
-            Self::DisabledTwin { of } => {
-                write!(f, "it is disabled, and connector {of} of ours covers the subscription")
-            }
-            Self::ExclusionUnknown => write!(f, "an excluded management group could not be read"),
-            Self::OutOfScope { because } => write!(f, "out of scope: {because}"),
-            Self::NotInTreeYet => {
-                write!(f, "not in the management-group tree yet (it lags by up to 30 minutes)")
-            }
-            Self::AccessLost => f.write_str(Direct::ACCESS_LOST),
-            Self::ReadFailed { because } => write!(f, "it could not be read: {because}"),
-            Self::Fresh { last_sync } => write!(f, "it last synced at {last_sync}"),
-            Self::JustCreated => write!(f, "it is new: Qualys may start it by itself"),
-            Self::InProgress => write!(f, "a sync is in progress"),
-            Self::RunNotVisibleYet => write!(f, "a sync was started, but Qualys does not show it yet"),
-            Self::Stuck { since } => write!(f, "stuck: a sync has been in progress since {since}"),
-            Self::FailedWaits { failures, until } => {
-                write!(
-                    f,
-                    "its last sync failed or was refused ({failures} in a row); the next try is at {until}"
-                )
-            }
-            Self::FailedTooOften { failures } => {
-                write!(f, "its syncs fail ({failures} in a row), and today's tries are used up")
-            }
-            Self::TwinUnhealthy { with, health } => write!(
-                f,
-                "{health}, and connector {with} of ours, which covers the subscription too, is not healthy either: \
-                 neither is disabled"
-            ),
-            Self::TwinNotStated { of } => write!(
-                f,
-                "connector {of} of ours covers the subscription that its mark names, but Qualys does not say which subscription \
-                 it covers itself: it is not disabled"
-            ),
-            Self::Disabled => write!(f, "it is disabled, and not by us"),
-            Self::DisabledByUs { at } => {
-                write!(f, "we disabled it at {at} beside another connector of ours, and none is enabled now")
-            }
-            Self::RunNotPossible => write!(f, "Qualys says that it cannot run"),
-            Self::UnknownState { state } => {
-                write!(f, "this version does not know its state `{state}`; it counts as a sync in progress")
-            }
-            Self::SubscriptionNotSeen => {
-                write!(f, "its subscription was not observed, which does not prove that it is gone")
-            }
-            Self::LostMark => write!(f, "it had our mark and lost it: it no longer counts as ours"),
-            Self::CopiedMark { marked } => {
-                write!(f, "it carries the mark of subscription {marked}, so it is not ours")
-            }
         }
     }
 }

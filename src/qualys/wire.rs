@@ -1,7 +1,6 @@
 //! The QPS envelope as Qualys sends it. Parsing is lenient, since numbers and booleans also arrive as strings.
 
-use crate::model::{Connector, ConnectorId};
-use jiff::Timestamp;
+use crate::model::{Connector, ConnectorId, OddTime, StatedTime};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -125,10 +124,10 @@ struct WireConnector {
     description: Option<String>,
     connector_state: Option<String>,
     // The schema says `lastSync`; Qualys's own tenant-connector script reads `lastSyncedOn`.
-    #[serde(default, deserialize_with = "timestamp")]
-    last_sync: Option<Timestamp>,
-    #[serde(default, deserialize_with = "timestamp")]
-    last_synced_on: Option<Timestamp>,
+    #[serde(default, deserialize_with = "time")]
+    last_sync: Option<Time>,
+    #[serde(default, deserialize_with = "time")]
+    last_synced_on: Option<Time>,
     last_error: Option<String>,
     error_detail: Option<String>,
     error: Option<String>,
@@ -159,12 +158,19 @@ pub(super) fn connector(record: &RawValue) -> Result<Option<Connector>, String> 
         return Ok(None);
     }
     let auth = wire.auth_record.unwrap_or_default();
+    let (last_sync, odd_last_sync) = match wire.last_sync.or(wire.last_synced_on) {
+        None => (None, None),
+        Some(Time::Stated(StatedTime::At(at))) => (Some(at), None),
+        Some(Time::Stated(StatedTime::WithoutZone(at))) => (None, Some(OddTime::WithoutZone(at))),
+        Some(Time::Other) => (None, Some(OddTime::NotATime)),
+    };
     Ok(Some(Connector {
         id: ConnectorId(wire.id),
         name: wire.name.unwrap_or_default(),
         description: wire.description.unwrap_or_default(),
         state: word(&wire.connector_state.unwrap_or_default()).as_str().into(),
-        last_sync: wire.last_sync.or(wire.last_synced_on),
+        last_sync,
+        odd_last_sync,
         last_error: wire
             .last_error
             .or(wire.error_detail)
@@ -258,10 +264,19 @@ fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<Option<bool>, D::Error> {
     })
 }
 
-/// ISO 8601; one published answer has a line break before it.
-fn timestamp<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
-    Ok(match Loose::deserialize(from)? {
-        Loose::Text(text) => text.trim().parse().ok(),
-        _ => None,
+/// What stands where a time should.
+enum Time {
+    Stated(StatedTime),
+    /// Something else.
+    Other,
+}
+
+/// ISO 8601; one published answer has a line break before it. A blank text counts as none.
+fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Time>, D::Error> {
+    Ok(match Option::<Loose>::deserialize(from)? {
+        None => None,
+        Some(Loose::Text(text)) if text.trim().is_empty() => None,
+        Some(Loose::Text(text)) => Some(text.trim().parse().map_or(Time::Other, Time::Stated)),
+        Some(_) => Some(Time::Other),
     })
 }

@@ -1,10 +1,14 @@
 //! The state of one connector's syncs.
 //!
 //! Qualys gives a run no id, and an answer right after a run can still show the state before it. So a sync of ours is
-//! over only when the state is terminal **and** either `lastSync` moved or an in-progress state was seen since the run.
+//! over only when the state is terminal **and** either `lastSync` moved, an in-progress state was seen since the run, or another
+//! end shows. Times of Qualys's clock are compared with each other; every other time here is ours.
 
 use super::PendingRun;
-use crate::model::{Connector, ConnectorState, SubscriptionId, SyncClass, elapsed};
+use super::failing::{Failing, NotAccepted, SyncFailure};
+use crate::model::{
+    Connector, ConnectorState, ResponseCode, StatedTime, SubscriptionId, SyncClass, after, elapsed,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -27,11 +31,6 @@ pub struct SyncState {
     /// When an answer last showed it.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub seen: Option<Timestamp>,
-    /// How many of our runs in a row Qualys refused.
-    pub refusals: u32,
-    /// When Qualys refused the last of them.
-    #[cfg_attr(test, schemars(with = "Option<String>"))]
-    pub refused: Option<Timestamp>,
     /// Since when it has been `QUEUED`, having never synced nor been run by us.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub queued_since: Option<Timestamp>,
@@ -40,21 +39,32 @@ pub struct SyncState {
     pub in_progress_since: Option<Timestamp>,
     /// Our last run, until its end is seen.
     pub pending_run: Option<PendingRun>,
-    /// Our runs of the last 24 hours, newest last.
+    /// The runs that we sent in the last 24 hours, newest last; refused ones too.
     #[cfg_attr(test, schemars(with = "Vec<String>"))]
     pub runs: Vec<Timestamp>,
-    /// How many syncs in a row failed.
-    pub failures: u32,
-    /// When the last failure was seen.
-    #[cfg_attr(test, schemars(with = "Option<String>"))]
-    pub failed: Option<Timestamp>,
+    /// Its last syncs failed.
+    pub failing: Option<Failing>,
+    /// Qualys did not accept our last runs.
+    pub not_accepted: Option<NotAccepted>,
     /// A first or requested sync has not ended.
     pub awaited: bool,
+    /// Since when it is awaited, or when we last ran it for that.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub awaited_since: Option<Timestamp>,
     /// The last end of a sync that was seen.
     pub ended: Option<SyncEnd>,
-    /// Qualys's `lastSync`, as last seen.
+    /// When we last saw a sync end well.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
-    pub last_sync: Option<Timestamp>,
+    pub succeeded: Option<Timestamp>,
+    /// When we first saw it in the state of an ended sync.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub first_ended: Option<Timestamp>,
+    /// Qualys's word for the last such state.
+    pub ended_state: Option<String>,
+    /// Qualys's `lastSync`, as last stated.
+    pub last_sync: Option<StatedTime>,
+    /// What it was before it moved to that. An answer that shows this again is an old one.
+    pub last_sync_before: Option<StatedTime>,
 }
 
 /// The end of a sync.
@@ -64,6 +74,10 @@ pub struct SyncEnd {
     /// When we saw it.
     #[cfg_attr(test, schemars(with = "String"))]
     pub at: Timestamp,
+    /// When we had last looked and it had not ended; none where it only counts as ended, since nothing showed of a run.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub after: Option<Timestamp>,
     /// When we sent the run; none for a sync that Qualys started.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub run: Option<Timestamp>,
@@ -75,17 +89,31 @@ impl SyncState {
     /// Updates the state from an observed connector. Returns whether a first or requested sync was seen to succeed.
     pub fn update_from(&mut self, connector: &Connector, now: Timestamp) -> bool {
         self.runs.retain(|at| elapsed(now, *at) < RUN_WINDOW);
-        let moved = self.last_sync.is_some() && connector.last_sync > self.last_sync;
-        self.last_sync = connector.last_sync;
-        let succeeded = self.apply_state(connector, moved, now);
+        let stated = connector.stated_sync().filter(|at| self.last_sync_before != Some(*at));
+        let moved = stated.is_some_and(|at| at.moved_from(self.last_sync));
+        if moved {
+            self.last_sync_before = self.last_sync;
+        }
+        self.last_sync = stated.or(self.last_sync);
+        let succeeded = self.apply_state(&Shown { connector, stated, moved, now });
         // A disabled connector will not sync, so nothing waits for it.
         self.awaited &= !connector.disabled;
+        self.awaited_since = self.awaited.then(|| self.awaited_since.unwrap_or(now));
+        self.seen = Some(now);
         succeeded
     }
 
-    fn apply_state(&mut self, connector: &Connector, moved: bool, now: Timestamp) -> bool {
-        let never_synced = connector.last_sync.is_none();
-        let queued_new = connector.state == ConnectorState::Queued && never_synced;
+    fn apply_state(&mut self, shown: &Shown<'_>) -> bool {
+        let Shown { connector, now, .. } = *shown;
+        // A connector that synced before may state no time, so that alone does not make it new.
+        let states_none = connector.last_sync.is_none() && connector.odd_last_sync.is_none();
+        let is_queued = connector.state == ConnectorState::Queued;
+        if is_queued && states_none && self.last_sync.is_none() && self.is_stuck(now) {
+            // It never stated a time, so the end that it once showed may have been no end of a sync.
+            self.ended_state = None;
+        }
+        let never_synced = states_none && self.last_sync.is_none() && self.ended_state.is_none();
+        let queued_new = is_queued && never_synced;
         if queued_new && self.forget_lost_run(now) {
             // Its wait begins again.
             (self.in_progress_since, self.queued_since) = (None, Some(now));
@@ -96,21 +124,25 @@ impl SyncState {
                 self.awaited = true;
                 false
             }
-            SyncClass::InProgress | SyncClass::Unknown => {
+            SyncClass::InProgress => {
                 self.queued_since = None;
-                self.in_progress_since.get_or_insert(now);
-                self.awaited |= never_synced && connector.state.class() == SyncClass::InProgress;
+                // If `lastSync` moved, this is another sync than the one that was seen before.
+                self.in_progress_since = self.in_progress_since.filter(|_| !shown.moved).or(Some(now));
+                self.awaited |= never_synced;
                 if let Some(run) = &mut self.pending_run {
                     // The state before the run proves nothing about the run.
                     run.seen_in_progress |= connector.state.as_str() != run.state;
                 }
                 false
             }
-            SyncClass::EndedWell => self.apply_ended_state(connector, moved, true, now),
-            SyncClass::EndedBadly => self.apply_ended_state(connector, moved, false, now),
+            // An answer may lack the state, so a word that is not known shows neither a sync nor the end of one.
+            SyncClass::Unknown => false,
+            SyncClass::EndedWell => self.apply_ended_state(shown, true),
+            SyncClass::EndedBadly => self.apply_ended_state(shown, false),
             SyncClass::NotPossible => {
                 if self.pending_run.is_some() || self.in_progress_since.is_some() {
-                    self.end(false, now);
+                    self.failed(SyncFailure::of(connector), now);
+                    self.end(false, None, now);
                 }
                 self.awaited = false;
                 false
@@ -118,59 +150,100 @@ impl SyncState {
         }
     }
 
-    fn apply_ended_state(&mut self, connector: &Connector, moved: bool, well: bool, now: Timestamp) -> bool {
+    fn apply_ended_state(&mut self, shown: &Shown<'_>, well: bool) -> bool {
+        let Shown { connector, stated, moved, now } = *shown;
+        let word = connector.state.as_str().to_owned();
+        let ended_otherwise = self.ended_state.replace(word).is_some_and(|before| is_well(&before) != well);
+        self.first_ended.get_or_insert(now);
         let is_over = match &self.pending_run {
-            Some(run) => run.has_ended(connector, well),
-            None => moved || self.in_progress_since.is_some() || self.queued_since.is_some(),
+            Some(run) => run.has_ended(connector, stated, well),
+            None => moved || ended_otherwise || self.in_progress_since.or(self.queued_since).is_some(),
         };
         if is_over {
-            return self.end(well, now);
+            if !well {
+                self.failed(SyncFailure::of(connector), now);
+            }
+            return self.end(well, self.seen, now);
         }
         if self.forget_lost_run(now) {
-            self.awaited &= connector.last_sync.is_none();
+            self.awaited = false;
             return false;
         }
         match &self.pending_run {
-            Some(run) if elapsed(now, run.at) >= STUCK_AFTER => {
-                self.end(false, now);
+            // Where Qualys states no time, the state is all that shows its end.
+            Some(run) if elapsed(now, run.at) >= STUCK_AFTER && well && stated.is_none() => {
+                return self.end(true, None, now);
             }
-            None if well => (self.failures, self.failed) = (0, None),
-            None if self.failed.is_none() => (self.failures, self.failed) = (1, Some(now)),
+            Some(run) if elapsed(now, run.at) >= STUCK_AFTER => {
+                let cause = if well { SyncFailure::NothingShown } else { SyncFailure::of(connector) };
+                self.failed(cause, now);
+                self.end(false, None, now);
+            }
+            None if !well => self.apply_failure(SyncFailure::of(connector), now),
             Some(_) | None => {}
         }
         false
     }
 
+    /// Takes in a failure that shows without a new sync: it is the first that we see, or its cause has changed.
+    fn apply_failure(&mut self, cause: SyncFailure, now: Timestamp) {
+        if self.failing.as_ref().is_none_or(|failing| failing.cause != cause) {
+            self.failed(cause, now);
+        }
+    }
+
+    fn failed(&mut self, cause: SyncFailure, now: Timestamp) {
+        self.failing = Some(Failing::again(self.failing.take(), cause, now));
+    }
+
     /// Forgets a run whose answer was unclear and of which nothing shows, so that it may be sent again. Returns whether
     /// there was one.
     fn forget_lost_run(&mut self, now: Timestamp) -> bool {
-        let Some(run) = self.pending_run.take_if(|run| run.is_lost(now)) else { return false };
-        self.runs.retain(|at| *at != run.at);
-        true
+        self.pending_run.take_if(|run| run.is_lost(now)).is_some()
     }
 
-    fn end(&mut self, well: bool, now: Timestamp) -> bool {
+    /// `after`: when we had last looked; none where no end was seen.
+    fn end(&mut self, well: bool, after: Option<Timestamp>, now: Timestamp) -> bool {
         let run = self.pending_run.take().map(|run| run.at);
         (self.queued_since, self.in_progress_since) = (None, None);
-        self.ended = Some(SyncEnd { at: now, run, well });
-        (self.failures, self.failed) =
-            if well { (0, None) } else { (self.failures.saturating_add(1), Some(now)) };
+        self.ended = Some(SyncEnd { at: now, after, run, well });
+        if run.is_some() || well {
+            self.not_accepted = None;
+        }
+        if well {
+            (self.failing, self.succeeded) = (None, Some(now));
+        }
         std::mem::take(&mut self.awaited) && well
     }
 
-    /// Records a run that we sent. `awaited`: a snapshot or a person waits for its end.
+    /// Records a run that we sent and that Qualys accepted, or may have. `awaited`: a snapshot or a person waits for its end.
     pub fn run_sent(&mut self, run: PendingRun, awaited: bool) {
         self.runs.push(run.at);
+        if !run.unclear {
+            self.not_accepted = None;
+        }
+        if awaited {
+            (self.awaited, self.awaited_since) = (true, Some(run.at));
+        }
         self.pending_run = Some(run);
         self.queued_since = None;
-        (self.refusals, self.refused) = (0, None);
-        self.awaited |= awaited;
     }
 
-    /// Records that Qualys refused a run.
-    pub fn run_refused(&mut self, at: Timestamp) {
-        (self.refusals, self.refused) = (self.refusals.saturating_add(1), Some(at));
-        self.awaited = false;
+    /// Records that Qualys refused a run. What was awaited before still is: Qualys may have refused it because a sync is in
+    /// progress.
+    pub fn run_refused(&mut self, at: Timestamp, code: ResponseCode, error: String) {
+        self.runs.push(at);
+        self.not_accepted(at, false, code, error);
+    }
+
+    /// Records that the answer to the run that was just sent is unclear.
+    pub fn run_unclear(&mut self, at: Timestamp, code: ResponseCode, error: String) {
+        self.not_accepted(at, true, code, error);
+    }
+
+    fn not_accepted(&mut self, at: Timestamp, unclear: bool, code: ResponseCode, error: String) {
+        let before = self.not_accepted.as_ref().map_or(0, |before| before.count);
+        self.not_accepted = Some(NotAccepted { count: before.saturating_add(1), at, unclear, code, error });
     }
 
     /// When we sent our last run, ended or not.
@@ -178,10 +251,50 @@ impl SyncState {
         self.runs.last().copied()
     }
 
+    /// Of this many runs in 24 hours, when the first is so long ago that another may be sent; none while there are fewer.
+    pub fn runs_used_up_until(&self, most: usize) -> Option<Timestamp> {
+        let first = self.runs.len().checked_sub(most)?;
+        self.runs.get(first).map(|at| after(*at, RUN_WINDOW))
+    }
+
+    /// Whether a sync has ended that serves a request of that time: one that we ran for it, or one that had not ended when we
+    /// last looked, after the request.
+    pub fn has_ended_since(&self, asked: Timestamp) -> bool {
+        let Some(end) = &self.ended else { return false };
+        let since = |moment: Option<Timestamp>| moment.is_some_and(|moment| moment >= asked);
+        since(end.run) || since(end.after) || since(self.made) && end.at >= asked
+    }
+
+    /// Whether a request of that time needs no run any more.
+    pub fn serves(&self, asked: Timestamp) -> bool {
+        self.has_ended_since(asked) || self.pending_run.as_ref().is_some_and(|run| run.at >= asked)
+    }
+
     /// Whether it has been in progress for longer than any sync should take.
     pub fn is_stuck(&self, now: Timestamp) -> bool {
         self.in_progress_since.is_some_and(|since| elapsed(now, since) > STUCK_AFTER)
     }
+
+    /// Whether its end is awaited so lately that it is worth looking for. After that the timer is soon enough.
+    pub fn is_awaited(&self, now: Timestamp) -> bool {
+        let lately = self.awaited_since.is_none_or(|since| elapsed(now, since) <= STUCK_AFTER);
+        self.awaited && lately && !self.is_stuck(now)
+    }
+}
+
+/// One observation of a connector.
+#[derive(Clone, Copy)]
+struct Shown<'a> {
+    connector: &'a Connector,
+    /// Its `lastSync`, unless the answer is an old one.
+    stated: Option<StatedTime>,
+    /// `lastSync` has moved since the last observation.
+    moved: bool,
+    now: Timestamp,
+}
+
+fn is_well(state: &str) -> bool {
+    ConnectorState::from(state).class() == SyncClass::EndedWell
 }
 
 #[cfg(test)]

@@ -58,8 +58,8 @@ pub(in crate::config) static ABSENCE_AGE: Setting<Bounded<Duration>> = Setting {
 pub(in crate::config) static SYNC_MAX_AGE: Setting<Bounded<Duration, Computed>> = Setting {
     name: "SYNC_MAX_AGE",
     meaning: "A connector whose last sync is older than this is due for one.",
-    details: "If it is shorter than `RUN_FREQUENCY`, the program starts all syncs, and Qualys's own schedule is the \
-              safety net.",
+    details: "If it is shorter than `RUN_FREQUENCY`, the program starts syncs in between, at most four in 24 hours for \
+              each connector. Qualys's own schedule does the rest.",
     values: Bounded {
         default: Computed("`RUN_FREQUENCY` + 1 h"),
         range: Duration::from_mins(15)..=Duration::from_hours(31 * 24),

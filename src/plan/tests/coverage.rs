@@ -13,7 +13,8 @@ fn a_subscription_is_covered_by_one_healthy_connector_or_named_with_a_cause() {
     case.ours(13, 3).state = ConnectorState::FinishedErrors;
     case.ours(14, 4).state = ConnectorState::Disabled;
     case.ours(15, 5).state = ConnectorState::Other("ODD".into());
-    case.ours(16, 6).last_sync = None;
+    let new = case.ours(16, 6);
+    (new.state, new.last_sync) = (ConnectorState::Queued, None);
     case.ours(18, 8);
     let coverage = case.plan(301).coverage;
     let gaps = coverage.gaps.iter().map(|gap| format!("{}: {}", gap.name, gap.cause));

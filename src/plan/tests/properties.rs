@@ -12,9 +12,16 @@ fn carry_out(case: &mut Case, plan: &Plan, minute: u32) {
                 let connector = case.foreign(next, 0);
                 (connector.subscription, connector.description) = (Some(subscription), description);
                 connector.last_sync = Some(at(minute));
+                let made = SyncState {
+                    made: Some(at(minute)),
+                    queued_since: Some(at(minute)),
+                    ..SyncState::default()
+                };
+                case.state.connectors.insert(ConnectorId(next), made);
                 next += 1;
             }
-            Action::Run { connector, .. } => {
+            Action::Run { connector, awaited, .. } => {
+                case.run_sent(connector.0, minute, awaited);
                 let connector = case.observed.connectors.get_mut(&connector).unwrap();
                 (connector.state, connector.last_sync) = (ConnectorState::FinishedSuccess, Some(at(minute)));
             }
@@ -128,7 +135,7 @@ proptest! {
             let Action::Disable { connector, subscription, proof } = &step.action else { continue };
             let DisableProof::Twin { stays } = proof else { panic!("{proof:?}") };
             let [goes, stays] = [connector, stays].map(|id| &case.observed.connectors[id]);
-            prop_assert!(goes.id != stays.id && case.policy.health(stays, at(400)).is_ok(), "{}", plan);
+            prop_assert!(goes.id != stays.id && case.policy.health_as_read(stays, case.observed.qualys_clock, at(400)).is_ok(), "{}", plan);
             prop_assert!([goes, stays].iter().all(|one| one.subscription == Some(*subscription)), "{}", plan);
             let disabled = |id| plan.steps.iter().any(|step| step.action.kind() == ActionKind::Removal && step.action.connector() == Some(id));
             prop_assert!(!disabled(stays.id), "{}", plan);

@@ -30,18 +30,18 @@ fn a_new_connector_that_waits_is_run_once_and_then_joined() {
 }
 
 #[test]
-fn a_sync_is_due_when_it_is_old_never_was_or_was_asked_for() {
+fn a_sync_is_due_when_it_is_old_or_was_asked_for() {
     let mut case = Case::new(3);
     case.ours(10, 1);
-    case.ours(11, 2).last_sync = None;
+    case.ours(11, 2).last_sync = Some(at(1));
     case.ours(12, 3).last_sync = Some(at(30));
     case.request(40, Asked { subscriptions: [sub(3)].into(), ..Asked::default() });
     insta::assert_snapshot!(case.lines(301), @r"
     ~ run connector 10 of …1: it last synced at 2026-11-23T04:00:00Z
-    ~ run connector 11 of …2: it has never synced
     ~ run connector 12 of …3: it was requested at 2026-11-23T04:40:00Z
-    0 to create, 3 to run, 0 to disable, 0 withheld; 3 calls to Qualys
-    1 of 3 subscriptions in use are covered
+    = keep connector 11 of …2: it last synced at 2026-11-23T04:01:00Z
+    0 to create, 2 to run, 0 to disable, 0 withheld; 2 calls to Qualys
+    2 of 3 subscriptions in use are covered
     ");
 }
 

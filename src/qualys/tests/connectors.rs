@@ -1,7 +1,7 @@
 //! Connectors: what is read, and what is sent.
 
 use super::{Bench, bench, fixture, new_connector, ok, success};
-use crate::model::{ConnectorId, ConnectorState, SubscriptionId};
+use crate::model::{ConnectorId, ConnectorState, OddTime, SubscriptionId};
 use crate::qualys::QualysError;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -159,4 +159,41 @@ async fn a_connector_without_optional_fields_and_a_deleted_one_are_read() {
     assert!(
         odd.last_sync.is_some() && odd.disabled && odd.subscription.is_none() && odd.last_error.is_some()
     );
+}
+
+#[tokio::test]
+async fn the_time_of_a_last_sync_is_read_in_every_form() {
+    let bare = |text: &str| Some(OddTime::WithoutZone(text.parse().unwrap()));
+    let nine = Some("2026-11-23T09:00:00Z".parse().unwrap());
+    for (stated, last_sync, odd) in [
+        (json!("2026-11-23T09:00:00Z"), nine, None),
+        (json!("\n2026-11-23T10:00:00.000+01:00 "), nine, None),
+        (json!("2026-11-23T09:00:00"), None, bare("2026-11-23T09:00:00")),
+        (json!("a while ago"), None, Some(OddTime::NotATime)),
+        (json!(1_795_424_400), None, Some(OddTime::NotATime)),
+        (json!(""), None, None),
+        (Value::Null, None, None),
+    ] {
+        let bench = bench().await;
+        let record = json!([{ "AzureAssetDataConnector": { "id": 7, "lastSync": stated } }]);
+        bench.answer(ok(success(1, &record).to_string())).await;
+        let found = bench.qualys.connectors().await.unwrap().remove(&ConnectorId(7)).unwrap();
+        assert_eq!((found.last_sync, found.odd_last_sync), (last_sync, odd), "{stated}");
+    }
+}
+
+#[tokio::test]
+async fn the_date_of_an_answer_is_qualyss_clock() {
+    let empty = || ok(fixture("azure-connector-search-empty.json"));
+    for (date, theirs) in [
+        ("Mon, 23 Nov 2026 09:00:00 GMT", Some("2026-11-23T09:00:00Z".parse().unwrap())),
+        ("Sun, 23 Nov 2026 09:00:00 GMT", Some("2026-11-23T09:00:00Z".parse().unwrap())),
+        ("just now", None),
+        ("", None),
+    ] {
+        let bench = bench().await;
+        bench.answer(empty().insert_header("date", date)).await;
+        bench.qualys.connectors().await.unwrap();
+        assert_eq!(bench.qualys.clock().map(|clock| clock.theirs), theirs, "{date}");
+    }
 }

@@ -21,6 +21,7 @@ fn connector(id: i64) -> Connector {
         description: String::new(),
         state: ConnectorState::FinishedSuccess,
         last_sync: None,
+        odd_last_sync: None,
         last_error: None,
         disabled: false,
         member: false,

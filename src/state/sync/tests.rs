@@ -1,7 +1,7 @@
 //! How observations show the end of a sync.
 
 use super::*;
-use crate::model::ConnectorId;
+use crate::model::{ConnectorId, OddTime};
 
 fn at(minute: i64) -> Timestamp {
     Timestamp::from_second(1_795_000_000 + minute * 60).unwrap()
@@ -14,6 +14,7 @@ fn connector(state: &str, last_sync: Option<i64>) -> Connector {
         description: String::new(),
         state: state.into(),
         last_sync: last_sync.map(at),
+        odd_last_sync: None,
         last_error: None,
         disabled: false,
         member: false,
@@ -22,6 +23,11 @@ fn connector(state: &str, last_sync: Option<i64>) -> Connector {
         directory: None,
         subscription: None,
     }
+}
+
+/// How many syncs in a row failed, and when the last was seen.
+fn failures(sync: &SyncState) -> Option<(u32, Timestamp)> {
+    sync.failing.as_ref().map(|failing| (failing.count, failing.at))
 }
 
 #[test]
@@ -37,7 +43,7 @@ fn a_run_is_not_over_while_the_old_state_still_shows() {
         sync.update_from(&connector("FINISHED_SUCCESS", Some(0)), at(13)),
         "it was seen in progress since the run"
     );
-    assert_eq!(sync.ended, Some(SyncEnd { at: at(13), run: Some(at(10)), well: true }));
+    assert_eq!(sync.ended, Some(SyncEnd { at: at(13), after: Some(at(12)), run: Some(at(10)), well: true }));
 }
 
 #[test]
@@ -57,7 +63,7 @@ fn a_run_of_which_nothing_shows_for_an_hour_counts_as_failed() {
     sync.update_from(&old, at(69));
     assert!(sync.pending_run.is_some());
     sync.update_from(&old, at(70));
-    assert_eq!((sync.pending_run.is_none(), sync.failures, sync.awaited), (true, 1, false));
+    assert_eq!((sync.pending_run.is_none(), failures(&sync), sync.awaited), (true, Some((1, at(70))), false));
 }
 
 #[test]
@@ -66,7 +72,7 @@ fn an_unclear_run_is_forgotten_after_five_minutes_without_counting_as_a_failure(
     let mut sync = SyncState::default();
     sync.run_sent(PendingRun::new(&old, at(10), true), true);
     sync.update_from(&old, at(15));
-    assert_eq!((sync.pending_run.is_none(), sync.failures), (true, 0));
+    assert_eq!((sync.pending_run.is_none(), failures(&sync)), (true, None));
 }
 
 #[test]
@@ -84,9 +90,120 @@ fn failures_count_once_a_sync_and_a_good_end_clears_them() {
     let mut sync = SyncState::default();
     sync.update_from(&connector("FINISHED_ERRORS", Some(0)), at(1));
     sync.update_from(&connector("FINISHED_ERRORS", Some(0)), at(2));
-    assert_eq!((sync.failures, sync.failed), (1, Some(at(1))));
+    assert_eq!(failures(&sync), Some((1, at(1))));
     sync.update_from(&connector("FINISHED_ERRORS", Some(3)), at(4));
-    assert_eq!((sync.failures, sync.failed), (2, Some(at(4))));
+    assert_eq!(failures(&sync), Some((2, at(4))));
     sync.update_from(&connector("FINISHED_SUCCESS", Some(5)), at(6));
-    assert_eq!((sync.failures, sync.failed), (0, None));
+    assert_eq!(failures(&sync), None);
+}
+
+fn without_zone(minute: i64) -> Connector {
+    let bare = jiff::tz::TimeZone::UTC.to_datetime(at(minute));
+    Connector { odd_last_sync: Some(OddTime::WithoutZone(bare)), ..connector("FINISHED_SUCCESS", None) }
+}
+
+#[test]
+fn a_last_sync_that_moves_backwards_is_the_end_of_a_sync() {
+    let mut sync = SyncState::default();
+    sync.update_from(&connector("FINISHED_SUCCESS", Some(90)), at(10));
+    assert_eq!((&sync.ended, sync.succeeded), (&None, None), "it may have ended long ago");
+    sync.update_from(&connector("FINISHED_SUCCESS", Some(19)), at(20));
+    assert_eq!(sync.ended, Some(SyncEnd { at: at(20), after: Some(at(10)), run: None, well: true }));
+    assert!(sync.has_ended_since(at(10)) && !sync.has_ended_since(at(11)));
+}
+
+#[test]
+fn an_old_answer_moves_nothing() {
+    let mut sync = SyncState::default();
+    for (last_sync, minute) in [(0, 1), (5, 6)] {
+        sync.update_from(&connector("FINISHED_SUCCESS", Some(last_sync)), at(minute));
+    }
+    let before = sync.clone();
+    for (last_sync, minute) in [(0, 7), (5, 8), (0, 9)] {
+        sync.update_from(&connector("FINISHED_SUCCESS", Some(last_sync)), at(minute));
+    }
+    assert_eq!((sync.ended, sync.last_sync), (before.ended, before.last_sync));
+}
+
+#[test]
+fn a_time_without_a_zone_shows_that_it_moved_and_a_missing_one_shows_nothing() {
+    let mut sync = SyncState::default();
+    sync.update_from(&without_zone(0), at(1));
+    sync.update_from(&connector("FINISHED_SUCCESS", None), at(2));
+    sync.update_from(&without_zone(0), at(3));
+    sync.update_from(&connector("FINISHED_SUCCESS", Some(0)), at(4));
+    assert_eq!(sync.ended, None);
+    sync.update_from(&without_zone(0), at(5));
+    sync.update_from(&without_zone(6), at(7));
+    assert_eq!(sync.succeeded, Some(at(7)));
+}
+
+#[test]
+fn a_state_that_is_not_known_proves_no_sync() {
+    let mut sync = SyncState::default();
+    sync.update_from(&connector("FINISHED_SUCCESS", Some(0)), at(1));
+    for (state, minute) in [("", 2), ("ODD", 3), ("FINISHED_SUCCESS", 4)] {
+        sync.update_from(&connector(state, Some(0)), at(minute));
+    }
+    assert_eq!(sync.ended, None);
+}
+
+#[test]
+fn a_run_of_which_no_time_can_show_ends_by_the_state() {
+    let old = connector("FINISHED_SUCCESS", None);
+    let mut sync = SyncState::default();
+    sync.update_from(&old, at(10));
+    sync.run_sent(PendingRun::new(&old, at(10), false), true);
+    assert!(!sync.update_from(&old, at(69)));
+    assert!(sync.update_from(&old, at(70)), "awaited, and it ended well");
+    assert_eq!((failures(&sync), sync.succeeded), (None, Some(at(70))));
+    assert!(sync.has_ended_since(at(10)) && !sync.has_ended_since(at(11)), "only our run is known");
+}
+
+#[test]
+fn a_connector_that_synced_and_states_no_time_is_not_new_when_it_is_queued() {
+    let mut sync = SyncState::default();
+    sync.update_from(&connector("FINISHED_SUCCESS", None), at(0));
+    sync.update_from(&connector("QUEUED", None), at(240));
+    assert_eq!((sync.queued_since, sync.in_progress_since, sync.awaited), (None, Some(at(240)), false));
+    sync.update_from(&connector("QUEUED", None), at(301));
+    assert!(sync.queued_since.is_some(), "no sync waits for an hour, so it may be new after all");
+}
+
+#[test]
+fn another_sync_in_progress_is_not_the_one_that_was_seen_an_hour_ago() {
+    let mut sync = SyncState::default();
+    sync.update_from(&connector("RUNNING", Some(0)), at(10));
+    sync.update_from(&connector("RUNNING", Some(12)), at(75));
+    assert!(!sync.is_stuck(at(75)));
+}
+
+#[test]
+fn a_refused_run_leaves_the_first_sync_awaited_for_an_hour() {
+    let mut sync = SyncState::default();
+    sync.update_from(&connector("QUEUED", None), at(0));
+    sync.run_refused(at(2), ResponseCode::Invalid("INVALID_REQUEST".into()), "it is running".into());
+    sync.update_from(&connector("QUEUED", None), at(60));
+    assert!(sync.is_awaited(at(60)));
+    sync.update_from(&connector("QUEUED", None), at(61));
+    assert!(
+        !sync.is_awaited(at(61)) && sync.awaited,
+        "no wake-up follows, and its end still leads to a snapshot"
+    );
+    assert!(sync.update_from(&connector("FINISHED_SUCCESS", Some(62)), at(75)));
+    assert_eq!(sync.not_accepted, None);
+}
+
+#[test]
+fn a_cause_that_changes_begins_anew() {
+    let mut sync = SyncState::default();
+    let failed = |error: &str, last_sync| Connector {
+        last_error: Some(error.into()),
+        ..connector("FINISHED_ERRORS", Some(last_sync))
+    };
+    sync.update_from(&failed("AADSTS7000215: wrong", 0), at(1));
+    sync.update_from(&failed("AADSTS7000215: wrong", 100), at(101));
+    assert_eq!(failures(&sync), Some((2, at(101))));
+    sync.update_from(&failed("AADSTS7000222: expired", 100), at(200));
+    assert_eq!(failures(&sync), Some((1, at(200))));
 }

@@ -171,3 +171,84 @@ async fn a_request_is_settled_by_a_sync_that_qualys_dates_into_the_same_second()
     }
     assert!(stage.inbox().is_empty(), "half an hour later");
 }
+
+#[tokio::test]
+async fn a_refused_run_leaves_the_first_sync_awaited_and_its_machines_get_into_the_newest_snapshot() {
+    let stage = Stage::still();
+    // Qualys has begun the first sync when it refuses the run, and does not show it yet.
+    stage.world.manners(|m| m.auto_start = Some(jiff::SignedDuration::from_mins(4)));
+    stage.world.subscription("a").with_machines(60);
+    let app = stage.app().await;
+    stage.world.fault(Fault::new(CallKind::ConnectorRun, Kind::ErrorUnder200("INVALID_REQUEST".into())));
+    stage.cycle(&app).await;
+    for _ in 0..90 {
+        stage.pass(MINUTE);
+        stage.serve_wake_ups(&app).await;
+    }
+    let runs = stage.world.calls().iter().filter(|c| c.call == CallKind::ConnectorRun).count();
+    assert_eq!((runs, stage.latest().unwrap().rows.len()), (1, 60));
+    let ran = stage.cycle(&app).await;
+    assert_eq!(ran.report.needs_a_person(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_refused_run_of_a_queued_connector_does_not_wake_up_for_ever() {
+    let stage = Stage::still();
+    stage.world.manners(|m| m.auto_start = None);
+    stage.world.subscription("a");
+    let app = stage.app().await;
+    stage
+        .world
+        .fault(Fault::new(CallKind::ConnectorRun, Kind::ErrorUnder200("INVALID_REQUEST".into())).always());
+    stage.cycle(&app).await;
+    let mut ran = 0;
+    for _ in 0..24 * 60 {
+        stage.pass(MINUTE);
+        ran += stage.serve_wake_ups(&app).await;
+    }
+    assert!(ran <= 32, "{ran} cycles in a day without any trigger");
+}
+
+#[tokio::test]
+async fn a_run_refused_with_a_code_that_no_document_lists_waits_longer_each_time_and_is_named() {
+    let stage = Stage::still();
+    let subscription = stage.world.subscription("a").id().to_owned();
+    stage.ours(&subscription, 12 * 60 * MINUTE);
+    let app = stage.app().await;
+    stage
+        .world
+        .fault(Fault::new(CallKind::ConnectorRun, Kind::ErrorUnder200("SOMETHING_NEW".into())).always());
+    let mut last = None;
+    for _ in 0..24 * 4 {
+        last = Some(stage.cycle(&app).await);
+        stage.pass(15 * MINUTE);
+    }
+    let runs = stage.world.calls().iter().filter(|c| c.call == CallKind::ConnectorRun).count();
+    assert!(runs <= 4, "{runs} runs sent in a day");
+    let said = last.unwrap().report.needs_a_person().join("\n");
+    assert!(said.contains("SOMETHING_NEW (A fault of the world.) (4 in a row)"), "{said}");
+}
+
+#[tokio::test]
+async fn a_run_that_is_refused_since_a_sync_is_in_progress_joins_it() {
+    let stage = Stage::still();
+    let subscription = stage.world.subscription("a").id().to_owned();
+    let id = stage.ours(&subscription, 12 * 60 * MINUTE);
+    stage.world.manners(|m| {
+        m.run_while_running = world::OnRunning::Refuse;
+        (m.run_lag, m.sync_duration) = (jiff::SignedDuration::ZERO, jiff::SignedDuration::from_mins(6));
+    });
+    let app = stage.app().await;
+    // It starts after we looked, before our run.
+    let world = stage.world.clone();
+    stage.world.on_answer_to(CallKind::ConnectorSearch, "", 1, move |_| {
+        world.manners(|m| m.own_schedule = true);
+    });
+    let ran = stage.cycle(&app).await;
+    assert_eq!((ran.report.counts().done, ran.report.counts().failed), (1, 0), "{:?}", ran.report.outcomes);
+    for _ in 0..3 {
+        stage.pass(15 * MINUTE);
+        stage.cycle(&app).await;
+    }
+    assert_eq!(stage.world.connectors().iter().find(|c| c.id == id).unwrap().syncs, 1);
+}
