@@ -1,5 +1,7 @@
 //! The command line: the same code as the triggers.
 
+mod approve;
+
 use crate::app::App;
 use crate::config::{self, Config, ConfigError, ServeConfig, logging};
 use crate::cycle::{self, CycleResult, StartedBy};
@@ -41,7 +43,7 @@ Exit codes:
   2  a setting or an argument is wrong
   3  another cycle holds the Qualys account; the message names it";
 
-// `approve`, `explain`, `snapshots` and `diff` will be variants here.
+// `explain`, `snapshots` and `diff` will be variants here.
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve the functions; this is what the Azure Functions host starts.
@@ -65,6 +67,18 @@ enum Command {
         /// Print the plan as JSON.
         #[arg(long)]
         json: bool,
+    },
+    /// Approve what a cycle does not do by itself, under your own sign-in.
+    ///
+    /// The status shows the command with HASH and N. The next cycle within 24 hours uses an approval, once.
+    #[command(verbatim_doc_comment)]
+    Approve {
+        /// Names what is approved, as the status and the plan show it.
+        hash: String,
+        // `--removals N` will be beside it, and one of the two required.
+        /// N connectors that the list lacks are gone: subscriptions that they covered may get new ones.
+        #[arg(long, value_name = "N")]
+        missing: usize,
     },
     /// Check settings, storage, queue, secrets, Azure and the sign-in to Qualys; say what to do about a failure.
     ///
@@ -101,6 +115,7 @@ impl Cli {
             },
             Command::Cycle { json } => by_hand(&app, false, json).await,
             Command::Plan { json } => by_hand(&app, true, json).await,
+            Command::Approve { hash, missing } => approve(&app, &hash, missing).await,
             Command::Doctor { json } => examine(&app, json).await,
         };
         result.unwrap_or_else(|error| say_error(&format!("{error:#}"), 1))
@@ -127,6 +142,16 @@ async fn by_hand(app: &App, plan_only: bool, json: bool) -> anyhow::Result<ExitC
     };
     say(&text);
     Ok(if ran.report.has_failed() { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+async fn approve(app: &App, hash: &str, missing: usize) -> anyhow::Result<ExitCode> {
+    Ok(match approve::missing(app, hash, missing, now()).await? {
+        approve::Approved::Stored(text) => {
+            say(&text);
+            ExitCode::SUCCESS
+        }
+        approve::Approved::Refused(text) => say_error(&text, 1),
+    })
 }
 
 async fn examine(app: &App, json: bool) -> anyhow::Result<ExitCode> {

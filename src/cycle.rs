@@ -15,6 +15,7 @@ mod due;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod own;
+mod rebuild;
 pub(crate) mod secrets;
 mod settle;
 mod steps;
@@ -152,8 +153,8 @@ impl Cycle<'_> {
         let access = problems.take_from(self.sign_in(allowed).await?);
         let steps = async {
             let observed = problems.take_from(self.observe(&access, &inbox, &mut state).await);
-            if let Some(problem) = observed.as_ref().and_then(|_| doubt::problem(&state)) {
-                problems.push(problem);
+            if observed.is_some() {
+                self.heed_doubt(&mut state, allowed, &mut problems).await;
             }
             let plan = problems.take_from(self.plan(observed.as_ref(), allowed, &state).await?);
             let secret = problems.take_from(self.connector_secret(&access, allowed).await);

@@ -5,7 +5,7 @@ use crate::manifest::{Latest, Manifest};
 use crate::plan::Plan;
 use crate::queue::Booking;
 use crate::report::{Report, Status};
-use crate::state::{AccountState, TenantState};
+use crate::state::{AccountState, Approval, TenantState};
 use schemars::{JsonSchema, schema_for};
 use std::path::Path;
 
@@ -29,6 +29,7 @@ fn check<T: JsonSchema>(name: &str) {
 fn the_schemas_are_those_of_the_types() {
     check::<TenantState>("state");
     check::<AccountState>("account");
+    check::<Approval>("approval");
     check::<Report>("report");
     check::<Status>("status");
     check::<Plan>("plan");

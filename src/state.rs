@@ -4,6 +4,7 @@
 //! only *delays* or *brakes* what the observation alone would ask for.
 
 mod account;
+mod approval;
 mod disabled;
 mod failing;
 mod lists;
@@ -12,6 +13,7 @@ mod refusals;
 mod sync;
 
 pub use account::{AccountState, BookedCalls, Breaker, Endpoint, Used, without_reserve};
+pub use approval::Approval;
 pub use disabled::{DisableProof, DisabledByUs};
 pub use failing::{Failing, NotAccepted, SyncFailure};
 pub use lists::{Absence, AbsenceRule, Doubt, Found, ListMemory, Remembered, Uncovered};
@@ -212,6 +214,29 @@ impl TenantState {
         self.unclear.remove(&subscription);
         self.covered.insert(subscription);
         self.lists.made(id, subscription, at);
+    }
+
+    /// Records in a state that was lost a connector that covered a subscription `at` some time. It may be gone since, so that no
+    /// list lacks it; it is read by its id before another is made.
+    pub fn recall_cover(
+        &mut self,
+        subscription: SubscriptionId,
+        id: ConnectorId,
+        at: Timestamp,
+        now: Timestamp,
+    ) {
+        self.covered.insert(subscription);
+        // If it is that new, a list may not show it yet.
+        self.creates.insert(subscription, at);
+        let missing = Some(Absence::new(now));
+        let recalled = Remembered {
+            subscription: Some(subscription),
+            of_tenant: true,
+            missing,
+            gone: true,
+            ..Remembered::default()
+        };
+        self.lists.connectors.insert(id, recalled);
     }
 
     /// Records that Qualys, when asked, had a connector for a subscription although the list lacked it.

@@ -101,6 +101,17 @@ impl Store {
         }
     }
 
+    /// The names of the folders directly below a path that hold a blob at any depth, sorted.
+    ///
+    /// # Errors
+    /// When the listing cannot be read to its end: one that is returned is complete.
+    pub async fn folders(&self, container: Container, below: &str) -> Result<Vec<String>, StoreError> {
+        match self {
+            Self::Folder(folder) => folder.folders(container, below).await,
+            Self::Azure(azure) => azure.folders(container, below).await,
+        }
+    }
+
     /// Begins a blob that is written piece by piece and appears only when it is published.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! The beginning of a pass: the tenant's state, the inbox, and what the pass may do.
 
 use super::allowed::Allowed;
-use super::{Cycle, CycleError, Problems, StartedBy, audit};
+use super::{Cycle, CycleError, Problems, StartedBy, audit, rebuild};
 use crate::inbox::{AT_ONCE, InboxItem, RequestStatus};
 use crate::model::RequestId;
 use crate::report::{CycleStage, Problem, chain};
@@ -50,7 +50,7 @@ impl Cycle<'_> {
         let allowed = if preview { Allowed::preview(mode) } else { Allowed::cycle(mode, false) };
         let (state, etag) = match self.tenant.store.read::<TenantState>(&self.state_key()).await {
             Ok(Some((state, etag))) => (state, Some(etag)),
-            Ok(None) => (TenantState::unknown(self.time().start), None),
+            Ok(None) => (rebuild::from_inventory(self.tenant, self.time().start).await?, None),
             Err(error @ (StoreError::Unreadable { .. } | StoreError::Newer { .. })) => {
                 let mut begun = Begun::new(TenantState::default(), None, allowed.without_state());
                 let advice = "do what the error says: without the tenant's state a cycle does nothing";

@@ -12,7 +12,7 @@ use crate::model::{
 use crate::plan::Plan;
 use crate::queue::{Booking, WakeUp};
 use crate::report::{Poison, Report, Status};
-use crate::state::{AccountState, Endpoint, Refusal, SCHEMA_VERSION, TenantState};
+use crate::state::{AccountState, Approval, Doubt, Endpoint, Refusal, SCHEMA_VERSION, TenantState};
 use crate::store::{BlobKey, ItemName, StoreError, decode};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -31,6 +31,7 @@ pub(super) fn blob(bytes: &[u8]) {
     read::<Status>(bytes);
     read::<Latest>(bytes);
     read::<Manifest>(bytes);
+    read::<Approval>(bytes);
     read::<Poison>(bytes);
     if let Some(plan) = read::<Plan>(bytes) {
         let _ = (plan.to_string(), plan.is_empty(), plan.holds_back_creations());
@@ -79,6 +80,7 @@ fn tenant_state(state: &TenantState) {
         let mut state = state.clone();
         for id in state.observed.clone() {
             let _ = (state.create_under_way(id, now), state.remembered_for(id));
+            let _ = (state.lists.found_lately(id, now), state.lists.doubt.as_ref().map(Doubt::command));
             if let Some((_, until)) = state.create_waits(id, now) {
                 assert!(until > now);
             }

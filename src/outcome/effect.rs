@@ -24,6 +24,32 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    /// Records in a state that was lost what an outcome of long ago still means: what was covered, and removals. Syncs are
+    /// seen in the list.
+    pub fn recall(&self, state: &mut TenantState, now: Timestamp) {
+        let at = self.at.min(now);
+        match (&self.action, &self.result) {
+            (
+                Action::Create { subscription, .. },
+                ActionResult::Done { id, .. } | ActionResult::AlreadyThere { id },
+            ) => state.recall_cover(*subscription, *id, at, now),
+            (Action::Create { subscription, .. }, ActionResult::Unclear { .. }) => {
+                state.create_sent(*subscription, at);
+            }
+            (Action::Disable { connector, subscription, proof }, result) => {
+                record_disable(
+                    state,
+                    *connector,
+                    DisabledByUs::new(*subscription, at, proof.clone()),
+                    result,
+                );
+            }
+            (Action::Create { .. } | Action::Run { .. }, _) => {}
+        }
+    }
+}
+
 fn record_create(
     state: &mut TenantState,
     subscription: SubscriptionId,

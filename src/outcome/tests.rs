@@ -240,3 +240,32 @@ fn only_a_refused_sync_of_the_connector_itself_is_one() {
     let other = Action::Run { connector: ConnectorId(8), subscription: subscription(), awaited: true };
     assert!(!refused(other, ResponseCode::ObjectNotFound));
 }
+
+#[test]
+fn what_the_audit_tells_of_a_lost_state_is_cover_and_removals() {
+    let mut state = TenantState::default();
+    for action in [create(), run(), disable()] {
+        for result in results() {
+            Outcome { action: action.clone(), at: at(1), result }.recall(&mut state, at(9));
+        }
+    }
+    assert_eq!(state.covered, [subscription()].into());
+    assert_eq!(state.remembered_for(subscription()), [CONNECTOR].into(), "it is read by its id");
+    assert!(
+        state.create_under_way(subscription(), at(10)) && !state.create_under_way(subscription(), at(11))
+    );
+    assert_eq!((state.removals.len(), state.connectors.len()), (3, 0));
+}
+
+#[test]
+fn an_intent_of_the_version_before_is_recovered() {
+    let before = format!(
+        r#"{{"schema_version":1,"at":"2026-11-23T04:00:00Z","action":"create","subscription":"{}","name":"n","description":"d","look_first":true,"known":7,"reason":"r","before":null}}"#,
+        subscription()
+    );
+    let (intents, unreadable) = Intent::read_lines(before.as_bytes());
+    assert_eq!((intents.len(), unreadable), (1, 0));
+    let mut state = TenantState::default();
+    intents[0].recover(&mut state, at(1));
+    assert!(state.create_under_way(subscription(), at(2)));
+}

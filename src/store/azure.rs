@@ -23,7 +23,7 @@ use azure_storage_blob::{BlobClient, BlobServiceClient, BlobServiceClientOptions
 use bytes::Bytes;
 use call::call_about;
 use futures::TryStreamExt;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use url::Url;
 use uuid::Uuid;
@@ -151,6 +151,26 @@ impl AzureStore {
         let mut found = call_about("list", &prefix, container, list).await?;
         found.sort();
         Ok(found)
+    }
+
+    /// From a listing of every blob below, since this version of the crate lists no folders. It is needed once, when a state was
+    /// lost.
+    pub(super) async fn folders(&self, container: Container, below: &str) -> Result<Vec<String>, StoreError> {
+        let prefix = format!("{below}/");
+        let client = self.service.blob_container_client(container.as_str());
+        let list = || async {
+            let options =
+                BlobContainerClientListBlobsOptions { prefix: Some(prefix.clone()), ..Default::default() };
+            let mut items = client.list_blobs(Some(options))?;
+            let mut found = BTreeSet::new();
+            while let Some(item) = items.try_next().await? {
+                let name = required(item.name, "a listed blob's name")?;
+                let folder = name.strip_prefix(&prefix).and_then(|name| name.split_once('/'));
+                found.extend(folder.map(|(folder, _)| folder.to_owned()));
+            }
+            Ok(found)
+        };
+        Ok(call_about("list", &prefix, container, list).await?.into_iter().collect())
     }
 
     pub(super) fn new_blob(&self, key: BlobKey) -> NewAzureBlob {

@@ -127,6 +127,29 @@ impl FolderStore {
         .await
     }
 
+    pub(super) async fn folders(&self, container: Container, below: &str) -> Result<Vec<String>, StoreError> {
+        let (folder, path) = (self.container(container).join(below), below.to_owned());
+        blocking(move || {
+            let attempt = || -> io::Result<Vec<String>> {
+                let entries = match fs::read_dir(&folder) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+                    entries => entries?,
+                };
+                let mut found = Vec::new();
+                for entry in entries {
+                    let entry = entry?;
+                    if entry.file_type()?.is_dir() {
+                        found.push(entry.file_name().to_string_lossy().into_owned());
+                    }
+                }
+                found.sort();
+                Ok(found)
+            };
+            attempt().map_err(|error| failed("list", path, error))
+        })
+        .await
+    }
+
     pub(super) async fn new_blob(&self, key: BlobKey) -> Result<NewFolderBlob, StoreError> {
         NewFolderBlob::begin(self, &key).await
     }

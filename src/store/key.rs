@@ -4,13 +4,16 @@ use crate::model::{CycleId, Name, RequestId, SnapshotId, SubscriptionId, TenantI
 use std::fmt;
 use std::str::FromStr;
 
-/// A container. There are two, because a write-once policy may apply to the first and must never apply to the second.
+/// A container. A write-once policy may apply to the first and must never apply to the second; the third is writable by
+/// operators alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Container {
     /// Written once, never changed.
     Inventory,
     /// Changed, guarded by [`ETag`](super::ETag)s.
     Control,
+    /// What operators approved; cycles only read it.
+    Approvals,
 }
 
 impl Container {
@@ -19,11 +22,12 @@ impl Container {
         match self {
             Self::Inventory => "inventory",
             Self::Control => "control",
+            Self::Approvals => "approvals",
         }
     }
 }
 
-/// One kind of blob. Later kinds (`data/` in Parquet, changes, blind spots, approvals) get a variant here.
+/// One kind of blob. Later kinds (`data/` in Parquet, changes, blind spots) get a variant here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BlobKey {
     /// Records as Qualys returned them, one a line.
@@ -64,6 +68,11 @@ pub enum BlobKey {
     Report(TenantId, CycleId),
     /// A message that is not a wake-up, or a wake-up that could not be served.
     Poison(TenantId, RequestId),
+    /// An operator's approval that connectors which a list lacks are gone, by the hash that names them. That of removals
+    /// will be another.
+    ApprovedMissing(TenantId, String),
+    /// The mark that an approval was used.
+    UsedApproval(TenantId, RequestId),
     /// Written, read and removed by `doctor` to test the storage.
     Doctor(TenantId),
 }
@@ -86,7 +95,9 @@ impl BlobKey {
             | Self::Request(..)
             | Self::Report(..)
             | Self::Poison(..)
+            | Self::UsedApproval(..)
             | Self::Doctor(_) => Container::Control,
+            Self::ApprovedMissing(..) => Container::Approvals,
         }
     }
 
@@ -115,6 +126,8 @@ impl BlobKey {
             Self::Request(tenant, request) => format!("tenant={tenant}/requests/{request}.json"),
             Self::Report(tenant, cycle) => format!("tenant={tenant}/reports/{cycle}.json"),
             Self::Poison(tenant, id) => format!("tenant={tenant}/poison/{id}.json"),
+            Self::ApprovedMissing(tenant, hash) => format!("tenant={tenant}/missing-{hash}.json"),
+            Self::UsedApproval(tenant, id) => format!("tenant={tenant}/approvals/{id}.json"),
             Self::Doctor(tenant) => format!("tenant={tenant}/doctor.json"),
         }
     }
@@ -136,8 +149,20 @@ impl BlobKey {
             | Self::Request(..)
             | Self::Report(..)
             | Self::Poison(..)
+            | Self::ApprovedMissing(..)
+            | Self::UsedApproval(..)
             | Self::Doctor(_) => "application/json",
         }
+    }
+
+    /// The folder with a folder for each snapshot of a tenant.
+    pub fn snapshots(tenant: TenantId) -> String {
+        format!("tenant={tenant}/snapshots")
+    }
+
+    /// The folder with a folder for each day of a tenant's audit.
+    pub fn audits(tenant: TenantId) -> String {
+        format!("tenant={tenant}/audit")
     }
 
     /// The folder of a tenant's inbox.

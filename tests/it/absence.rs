@@ -2,7 +2,7 @@
 
 use crate::stage::Stage;
 use qualys_azure_inventory::app::App;
-use qualys_azure_inventory::cycle::Ran;
+use qualys_azure_inventory::cycle::{self, CycleResult, Ran, StartedBy};
 use std::time::Duration;
 use world::{CallKind, Shown, Subscription};
 
@@ -273,4 +273,97 @@ async fn a_connector_that_never_stated_one_holds_back_only_what_its_own_search_f
         let named = stage.needs_a_person().contains(&format!("keep connector {id}: Qualys does not say"));
         assert_eq!(named, shows == Shown::Nowhere, "{}", stage.needs_a_person());
     }
+}
+
+#[tokio::test]
+async fn with_its_state_lost_what_the_inventory_knows_as_covered_waits_and_is_asked_for() {
+    let stage = Stage::doubting();
+    let mut subscriptions = stage.world.subscriptions("ours", 2);
+    subscriptions.extend(stage.world.subscriptions("foreign", 2));
+    for subscription in &subscriptions {
+        stage.world.machines_with_hosts(subscription, 1);
+    }
+    for subscription in &subscriptions[2..] {
+        stage.world.connector(subscription);
+    }
+    let estate = Estate::settled(stage, subscriptions).await;
+    let (stage, world) = (&estate.stage, &estate.stage.world);
+    assert_eq!(stage.latest().unwrap().rows.len(), 4);
+    std::fs::remove_dir_all(stage.folder.path().join("store/control")).unwrap();
+    // No list shows any, for hours; those of ours are found by the ids that the audit knows.
+    estate.show(4, Shown::ByIdAlone);
+    let new = world.subscription("new");
+    world.clear_calls();
+    estate.quarters(4).await;
+    assert!(world.qualys_writes().is_empty(), "nothing is created before the lists of an hour agree");
+    let plan = std::fs::read_to_string(stage.control("plan.json")).unwrap();
+    assert_eq!(plan.matches("\"reason\": \"connector-missing\"").count(), 4, "{plan}");
+    for subscription in &estate.subscriptions[2..] {
+        for connector in world.connectors_of(subscription) {
+            world.edit_connector(connector.id, |one| one.shown = Shown::Everywhere);
+        }
+    }
+    estate.quarters(2).await;
+    assert_eq!((world.connectors().len(), world.connectors_of(&new).len()), (5, 1));
+}
+
+/// Runs the command `approve`, at the real time: returns its exit code and what it printed.
+fn approve(stage: &Stage, hash: &str, missing: usize) -> (Option<i32>, String) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_qualys-azure-inventory"))
+        .args(["approve", hash, "--missing", &missing.to_string()])
+        .env_clear()
+        .envs(&stage.settings)
+        .output()
+        .unwrap();
+    let printed = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    (output.status.code(), printed.concat())
+}
+
+#[tokio::test]
+async fn an_approval_of_exactly_what_is_missing_ends_the_doubt_once() {
+    let estate = Estate::foreign(30).await;
+    let (stage, world) = (&estate.stage, &estate.stage.world);
+    let nothing = approve(stage, "0", 1);
+    assert!(nothing.0 == Some(1) && nothing.1.contains("there is nothing to approve"), "{nothing:?}");
+    let gone: Vec<_> = world.connectors()[..20].iter().map(|one| one.id).collect();
+    for id in &gone {
+        world.edit_connector(*id, |one| one.deleted = true);
+    }
+    estate.quarters(6).await;
+    assert_eq!(world.connectors().len(), 10);
+    let said = stage.needs_a_person();
+    let (_, rest) = said.split_once("qualys-azure-inventory approve ").expect("the command is shown");
+    let hash = rest.split(' ').next().unwrap();
+    for (hash, missing) in [(hash, 19), ("0123", 20)] {
+        let (code, printed) = approve(stage, hash, missing);
+        assert!(
+            code == Some(1) && printed.contains("not approved") && printed.contains("--missing 20"),
+            "{printed}"
+        );
+    }
+    estate.quarters(1).await;
+    assert_eq!(world.connectors().len(), 10, "nothing was approved yet");
+    // The command reads the real clock.
+    world.set_time(jiff::Timestamp::now());
+    estate.cycle().await;
+    let (code, printed) = approve(stage, hash, 20);
+    assert_eq!(code, Some(0), "{printed}");
+    // The plan command uses no approval up.
+    let shown = cycle::run(&estate.app.tenant, StartedBy::Command { plan_only: true }, stage.now()).await;
+    let CycleResult::Ran(shown) = shown.unwrap() else { panic!() };
+    assert!(shown.plan.unwrap().doubt.is_some());
+    world.clear_calls();
+    estate.cycle().await;
+    assert_eq!(world.connectors().len(), 30, "{}", stage.needs_a_person());
+    let gets = world.calls().iter().filter(|call| call.call == CallKind::ConnectorGet).count();
+    assert_eq!(gets, 20, "each was asked for by its id before another was created");
+    // The same connectors are listed again and vanish once more: an approval is used once.
+    for deleted in [false, true] {
+        for id in &gone {
+            world.edit_connector(*id, |one| one.deleted = deleted);
+        }
+        estate.quarters(2).await;
+    }
+    assert!(stage.needs_a_person().contains(&format!("approve {hash} --missing 20")));
+    assert_eq!(crate::stage::names_in(&stage.control("approvals")).len(), 1, "it is marked as used");
 }

@@ -119,6 +119,9 @@ async fn a_listing_has_names_in_order_and_nothing_deeper() {
         );
         let above = store.list(Container::Control, &format!("tenant={}", tenant)).await.unwrap();
         assert_eq!(names(above), ["status.json"]);
+        let folders = store.folders(Container::Control, &format!("tenant={tenant}")).await.unwrap();
+        assert_eq!(folders, ["inbox"]);
+        assert!(store.folders(Container::Control, "tenant=none").await.unwrap().is_empty());
     }
 }
 

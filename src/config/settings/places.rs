@@ -13,8 +13,9 @@ pub(in crate::config) static STORAGE: Setting<Text> = Setting {
     name: "STORAGE",
     meaning: "Where blobs are kept.",
     details: "The address is that of a storage account's blob service, for example \
-              `https://account.blob.core.windows.net`; its containers `inventory` and `control` must exist. A folder \
-              must be on a local disk: file locks on network shares cannot be relied on.",
+              `https://account.blob.core.windows.net`; its containers `inventory` and `control` must exist, and \
+              `approvals` for the command `approve`. A folder must be on a local disk: file locks on network shares \
+              cannot be relied on.",
     values: Text { default: TextDefault::Required, allowed: "an `https://` address or `folder:<path>`" },
 };
 

@@ -195,6 +195,20 @@ fn a_clock_that_was_ahead_holds_up_no_proof() {
     memory.listed(2..=10, 15);
     memory.listed(2..=10, 80);
     assert!(memory.is_proved(1, 80));
+    memory.lists.found(ConnectorId(1), sub(1), at(60 * 24 * 365));
+    memory.listed(2..=10, 95);
+    assert!(memory.lists.found_lately(sub(1), at(95)).is_some());
+    assert_eq!(memory.lists.found_lately(sub(1), at(110)), None, "asked again after 15 minutes");
+}
+
+#[test]
+fn a_state_of_the_version_before_keeps_what_was_covered_and_waits_for_no_first_lists() {
+    let stored = format!(
+        r#"{{"schema_version":1,"last_cycle":null,"covered":["{}"],"awaited_end":null,"last_snapshot":null}}"#,
+        sub(1)
+    );
+    let state: crate::state::TenantState = serde_json::from_str(&stored).unwrap();
+    assert_eq!((state.covered, state.lists), ([sub(1)].into(), ListMemory::default()));
 }
 
 #[test]
