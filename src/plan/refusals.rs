@@ -11,7 +11,7 @@ impl Planner<'_> {
         let Some(alike) = &self.state.refused_alike else { return };
         let Some(until) = alike.until() else { return };
         let mut wanted = self.steps.iter().filter(|step| is_creation(step)).map(|s| s.action.subscription());
-        let is_due = self.now >= until || wanted.any(|id| self.requested_since(id, alike.at));
+        let is_due = alike.is_probe_due(self.now) || wanted.any(|id| self.requested_since(id, alike.at));
         // A brake of zero lets no probe through either.
         let probe = if is_due && self.policy.max_creates > 0 { self.probe() } else { None };
         let (error, refused) = (alike.error.clone(), alike.subscriptions.len());
