@@ -59,7 +59,9 @@ impl Planner<'_> {
             Some(Why::NotInUse { state: subscription.state.as_str().to_owned() })
         } else if let Some(other) = best_cover(self.others_of(id)) {
             Some(self.covered_by_other(other))
-        } else if let Some((refusals, until)) = self.state.create_waits(id, self.now) {
+        } else if let Some((refusals, until)) = self.state.create_waits(id, self.now)
+            && !self.requested_since(id, refusals.at)
+        {
             let (failures, error) = (refusals.count, refusals.error().to_owned());
             Some(Why::CreateRefused { failures, until, error })
         } else if self.state.create_under_way(id, self.now) {

@@ -3,20 +3,28 @@
 use super::planner::Planner;
 use super::{ActionKind, Step, Withheld};
 use crate::model::SubscriptionId;
+use jiff::Timestamp;
 
 impl Planner<'_> {
     /// Holds back all creates while Qualys refuses them alike, but for one when the wait is over.
     pub(super) fn hold_back_creations(&mut self) {
         let Some(alike) = &self.state.refused_alike else { return };
         let Some(until) = alike.until() else { return };
+        let mut wanted = self.steps.iter().filter(|step| is_creation(step)).map(|s| s.action.subscription());
+        let is_due = alike.is_probe_due(self.now) || wanted.any(|id| self.requested_since(id, alike.at));
         // A brake of zero lets no probe through either.
-        let probe = if self.now >= until && self.policy.max_creates > 0 { self.probe() } else { None };
+        let probe = if is_due && self.policy.max_creates > 0 { self.probe() } else { None };
         let (error, refused) = (alike.error.clone(), alike.subscriptions.len());
         let withheld = Withheld::RefusedAlike { code: alike.code.clone(), error, refused, until };
         for step in self.steps.iter_mut().filter(|step| is_creation(step)) {
             let is_probe = Some(step.action.subscription()) == probe;
             step.withheld = (!is_probe).then(|| withheld.clone());
         }
+    }
+
+    /// Whether somebody asked for this subscription after that moment: perhaps because the cause is corrected.
+    pub(super) fn requested_since(&self, subscription: SubscriptionId, at: Timestamp) -> bool {
+        self.observed.requests.iter().any(|request| request.asked.wants(subscription) && request.at > at)
     }
 
     /// The create that shows whether Qualys accepts them again. One that was not refused before comes first: what was wrong

@@ -59,6 +59,25 @@ fn five_creates_refused_alike_hold_back_the_rest_but_for_one_probe_a_wait() {
 }
 
 #[test]
+fn a_request_tries_a_refused_create_once_without_the_wait() {
+    let all = || Asked { all: true, ..Asked::default() };
+    let mut case = Case::new(1);
+    refuse(&mut case, 1..=1, 0);
+    case.request(0, all());
+    assert!(created(&case.plan(2)).is_empty(), "it was made before the refusal");
+    case.request(1, all());
+    assert_eq!(created(&case.plan(2)), [sub(1)]);
+    refuse(&mut case, 1..=1, 2);
+    assert!(created(&case.plan(3)).is_empty(), "once");
+    let mut case = Case::new(9);
+    refuse(&mut case, 1..=5, 0);
+    case.request(1, all());
+    assert_eq!(created(&case.plan(2)), [sub(6)], "of those that are held back, one");
+    refuse(&mut case, 6..=6, 2);
+    assert!(created(&case.plan(3)).is_empty());
+}
+
+#[test]
 fn a_disable_that_was_refused_waits_takes_no_slot_and_is_named() {
     let mut case = Case::new(2);
     for number in [1, 2] {

@@ -100,6 +100,18 @@ fn a_connector_that_we_disabled_is_not_taken_for_one_that_others_disabled() {
 }
 
 #[test]
+fn a_disable_that_an_older_version_planned_is_read_and_has_no_proof() {
+    let line = format!(
+        r#"{{"action": "disable", "connector": 11, "subscription": "{}", "reason": "duplicate", "older": 10}}"#,
+        sub(1)
+    );
+    let step: Step = serde_json::from_str(&line).unwrap();
+    let expected =
+        Action::Disable { connector: ConnectorId(11), subscription: sub(1), proof: DisableProof::Unstated };
+    assert_eq!((step.action, step.reason), (expected, Reason::Duplicate { stays: ConnectorId(10) }));
+}
+
+#[test]
 fn too_many_removals_are_refused_together_and_the_rest_goes_on() {
     let mut case = Case::new(8);
     for number in 1..=6 {

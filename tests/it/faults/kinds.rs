@@ -27,6 +27,7 @@ pub(super) fn rows() -> Vec<Row> {
         row("404 HTML", Kind::Html404, &["HTTP 404", "does not find", "cannot find", "access-lost"]),
         row("409 with wait", Kind::Conflict409 { code: 1965, wait: Some(600) }, &["HTTP 409"]),
         row("409 without", Kind::Conflict409 { code: 1960, wait: None }, &["HTTP 409"]),
+        row("odd 409", Kind::Conflict409 { code: 1920, wait: None }, &["HTTP 409"]),
         row(
             "429 with header",
             Kind::TooMany429 { retry_after: Some(600) },
@@ -42,6 +43,13 @@ pub(super) fn rows() -> Vec<Row> {
             Kind::ErrorUnder200("INTERNAL_ERROR".into()),
             &["INTERNAL_ERROR", "cannot be used"],
         ),
+        row(
+            "unlisted code",
+            Kind::ErrorUnder200("SOMETHING_NEW".into()),
+            &["SOMETHING_NEW", "cannot be used"],
+        ),
+        // A connector without a subscription counts as covering any.
+        Row { is_harmless: true, ..row("field missing", Kind::WithoutField("authRecord"), &[]) },
         Row { is_harmless: true, ..row("slow", Kind::Slow(Duration::from_millis(300)), &[]) },
         row("reset before", Kind::ResetBefore, mute),
         row("reset after", Kind::ResetAfter, mute),

@@ -86,6 +86,13 @@ async fn pages_lose_and_repeat_rows_silently_and_counts_go_wrong() {
     let page = client.qps(SEARCH, &search(&[], 10)).await;
     assert_eq!(page["data"].as_array().unwrap().len(), 4);
     assert_eq!(page["data"][0], page["data"][1]);
+    world.fault(Fault::new(CallKind::ConnectorSearch, Kind::WithoutField("authRecord")));
+    let page = client.qps(SEARCH, &search(&[], 10)).await;
+    let rows = page["data"].as_array().unwrap().iter().map(|row| &row["AzureAssetDataConnector"]);
+    assert!(
+        rows.clone().count() == 3
+            && rows.clone().all(|row| row["authRecord"].is_null() && !row["id"].is_null())
+    );
     world.fault(Fault::new(CallKind::HostCount, Kind::WrongCount(-1)));
     assert_eq!(client.qps("2.0/count/am/hostasset", &json!({})).await["count"], 3);
     world.subscriptions("s", 3);
