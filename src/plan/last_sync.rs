@@ -114,7 +114,8 @@ impl ClockDoubts {
     /// Each doubt as people read it.
     pub fn lines(&self) -> Vec<String> {
         let clock = self.ahead_seconds.map(|seconds| {
-            let (minutes, how) = (seconds.unsigned_abs() / 60, if seconds < 0 { "behind" } else { "ahead of" });
+            let minutes = (seconds.unsigned_abs() + 30) / 60;
+            let how = if seconds < 0 { "behind" } else { "ahead of" };
             format!(
                 "Qualys's clock is {minutes} minutes {how} ours. Nothing is decided by the difference; check the clock of this host"
             )

@@ -1,8 +1,7 @@
 //! The state of one connector's syncs.
 //!
-//! Qualys gives a run no id, and an answer right after a run can still show the state before it. So a sync of ours is
-//! over only when the state is terminal **and** either `lastSync` moved, an in-progress state was seen since the run, or another
-//! end shows. Times of Qualys's clock are compared with each other; every other time here is ours.
+//! Qualys gives a run no id, and an answer right after a run can still show the state before it. So a sync of ours is over only when
+//! the state is terminal **and** shows more than before: see [`PendingRun`]. Qualys's times are compared with each other alone.
 
 use super::PendingRun;
 use super::failing::{Failing, NotAccepted, SyncFailure};

@@ -4,6 +4,7 @@
 mod estate;
 mod kinds;
 mod sign_in;
+mod times;
 
 use estate::{COLUMNS, Column, Estate};
 use futures::stream::{self, StreamExt};

@@ -207,3 +207,15 @@ fn a_cause_that_changes_begins_anew() {
     sync.update_from(&failed("AADSTS7000222: expired", 100), at(200));
     assert_eq!(failures(&sync), Some((1, at(200))));
 }
+
+#[test]
+fn a_state_of_the_version_before_is_read_without_its_waits() {
+    let stored = r#"{"made":"2026-11-23T04:00:00Z","refusals":2,"refused":"2026-11-23T04:00:00Z","runs":["2026-11-23T04:00:00Z"],
+        "failures":1,"failed":"2026-11-23T04:00:00Z","awaited":true,"last_sync":"2026-11-23T03:00:00Z",
+        "pending_run":{"at":"2026-11-23T04:00:00Z","last_sync":null,"state":"QUEUED","error_digest":null,"seen_in_progress":false,
+        "unclear":false},"ended":{"at":"2026-11-23T04:00:00Z","run":null,"well":true}}"#;
+    let sync: SyncState = serde_json::from_str(stored).unwrap();
+    assert_eq!((sync.runs.len(), sync.failing, sync.not_accepted), (1, None, None));
+    assert_eq!(sync.last_sync.unwrap().to_string(), "2026-11-23T03:00:00Z");
+    assert!(sync.pending_run.is_some() && sync.ended.unwrap().after.is_none() && sync.awaited);
+}
