@@ -3,6 +3,7 @@
 //! Plain data: no I/O, no clock, no `async`. Everything here compares and prints the same on every machine.
 
 mod code;
+mod collapse;
 mod connector;
 mod hex;
 mod ids;
@@ -13,6 +14,7 @@ mod subscription;
 mod time;
 
 pub use code::ResponseCode;
+pub use collapse::Collapse;
 pub use connector::{Connector, ConnectorState, SyncClass};
 pub use hex::hex;
 pub use ids::{AppId, ConnectorId, CycleId, IdError, Name, RequestId, SnapshotId, SubscriptionId, TenantId};

@@ -5,13 +5,15 @@
 
 mod account;
 mod pending_run;
+mod snapshot;
 mod sync;
 
 pub use account::{AccountState, BookedCalls, Breaker, Endpoint, Used, without_reserve};
 pub use pending_run::PendingRun;
+pub use snapshot::{Doubt, LastSnapshot, Progress};
 pub use sync::{SyncEnd, SyncState};
 
-use crate::model::{Connector, ConnectorId, CycleId, Observed, SnapshotId, SubscriptionId, after, elapsed};
+use crate::model::{Connector, ConnectorId, CycleId, Observed, SubscriptionId, after, elapsed};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -100,18 +102,6 @@ pub struct LastCycle {
     /// When its outcome was written down. None while it runs, and from then on if it was killed.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub ended: Option<Timestamp>,
-}
-
-/// The newest snapshot that was begun.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct LastSnapshot {
-    pub id: SnapshotId,
-    /// When its reading began.
-    #[cfg_attr(test, schemars(with = "String"))]
-    pub began: Timestamp,
-    /// Whether it was proved and published; `false` also while it is being read.
-    pub complete: bool,
 }
 
 impl TenantState {

@@ -86,6 +86,7 @@ async fn snapshot(desk: &Desk, app: &App, ids: &BTreeSet<SubscriptionId>, number
         subscriptions: ids,
         sole_tenant: true,
         doubt: None,
+        first_reading: None,
         began: now,
         deadline,
     };

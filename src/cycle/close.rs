@@ -4,7 +4,6 @@ use super::allowed::Allowed;
 use super::begin::StoredState;
 use super::due::Unfinished;
 use super::settle::Settlement;
-use super::steps::SnapshotStep;
 use super::{Cycle, CycleError, Ran, Results};
 use crate::inbox::InboxItem;
 use crate::manifest::Latest;
@@ -121,7 +120,7 @@ impl Cycle<'_> {
             coverage: plan.map(|plan| plan.coverage.clone()),
             unreadable: observed.as_ref().map(|observed| observed.unreadable.clone()).unwrap_or_default(),
             problems: problems.clone(),
-            snapshot: if let SnapshotStep::Taken(taken) = snapshot { Some(taken.clone()) } else { None },
+            snapshot: snapshot.taken.clone(),
             waits_until: calls.paused_until.filter(|until| *until > now),
             calls: calls.used.clone(),
             next_wake_up,

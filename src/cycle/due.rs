@@ -1,7 +1,6 @@
 //! When a snapshot and the next wake-up are due: pure.
 
 use super::Results;
-use super::steps::SnapshotStep;
 use crate::model::{SubscriptionId, after, elapsed};
 use crate::plan::{Kept, Mode, Plan, Policy, Subject, Why};
 use crate::state::{CREATE_SETTLES, TenantState};
@@ -9,12 +8,13 @@ use jiff::Timestamp;
 use std::time::Duration;
 
 /// Whether a snapshot is due.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) enum Due {
     /// Now, because of this.
     Now(&'static str),
     /// Not before this moment.
     At(Timestamp),
+    #[default]
     No,
 }
 
@@ -30,8 +30,10 @@ pub(super) fn snapshot(
     if requested.is_some_and(|at| newest.began < at) {
         return Due::Now("it was requested");
     }
-    let in_gap = elapsed(now, newest.began) < gap;
-    let wanted = if !newest.complete {
+    let not_before = newest.next_not_before(gap);
+    let wanted = if newest.is_first_doubt() {
+        Some("the last one has so few rows that it is read a second time")
+    } else if !newest.complete {
         Some("the last one is not complete")
     } else if state.awaited_end.is_some_and(|ended| ended > newest.began) {
         Some("a first or requested sync has ended")
@@ -39,7 +41,7 @@ pub(super) fn snapshot(
         None
     };
     match wanted {
-        Some(_) if in_gap => Due::At(after(newest.began, gap)),
+        Some(_) if now < not_before => Due::At(not_before),
         Some(why) => Due::Now(why),
         None if elapsed(now, newest.began) >= every => Due::Now("the last one is old"),
         None => Due::No,
@@ -59,7 +61,7 @@ pub(super) struct Unfinished {
     pub(super) sync_awaited: bool,
     /// When a create that the plan waits for may be repeated: its connector should be listed by then.
     pub(super) create_settles: Option<Timestamp>,
-    /// When a snapshot that is wanted is due.
+    /// When a snapshot that is wanted is due. It needs calls.
     pub(super) snapshot_due: Option<Timestamp>,
 }
 
@@ -72,10 +74,9 @@ impl Unfinished {
             let subscriptions = results.observed.as_ref().map(|observed| &observed.subscriptions);
             subscriptions.and_then(|all| all.get(&id)).is_some_and(|found| found.state.is_in_use())
         };
-        let unfinished = matches!(results.snapshot, SnapshotStep::Failed { soon: true, .. });
         Self {
             paused_until: results.calls.paused_until,
-            work_left: unfinished || enforced && held_back,
+            work_left: enforced && held_back,
             window_until: results.calls.window_until,
             sync_awaited: enforced && state.awaits_sync(in_use, now),
             create_settles: results
@@ -83,7 +84,11 @@ impl Unfinished {
                 .as_ref()
                 .filter(|_| enforced)
                 .and_then(|plan| create_settles(plan, state)),
-            snapshot_due: if let SnapshotStep::DueAt(at) = results.snapshot { Some(at) } else { None },
+            snapshot_due: match results.snapshot.due {
+                Due::Now(_) => Some(now),
+                Due::At(at) => Some(at),
+                Due::No => None,
+            },
         }
     }
 
@@ -93,7 +98,8 @@ impl Unfinished {
         self.paused_until.filter(|until| *until > now).or_else(|| {
             let work = self.work_left.then(|| self.window_until.unwrap_or(follow_up));
             let sync = self.sync_awaited.then_some(follow_up);
-            [work, sync, self.create_settles, self.snapshot_due].into_iter().flatten().min()
+            let snapshot = self.snapshot_due.map(|at| at.max(self.window_until.unwrap_or(follow_up)));
+            [work, sync, self.create_settles, snapshot].into_iter().flatten().min()
         })
     }
 }
@@ -112,7 +118,7 @@ fn create_settles(plan: &Plan, state: &TenantState) -> Option<Timestamp> {
 mod tests {
     use super::*;
     use crate::model::SnapshotId;
-    use crate::state::LastSnapshot;
+    use crate::state::{LastSnapshot, Progress};
 
     const HOUR: Duration = Duration::from_hours(1);
 
@@ -121,8 +127,13 @@ mod tests {
     }
 
     fn state(began: u32, complete: bool, awaited_end: Option<u32>) -> TenantState {
-        let last_snapshot =
-            Some(LastSnapshot { id: SnapshotId::new(at(began), 1), began: at(began), complete });
+        let last_snapshot = Some(LastSnapshot {
+            id: SnapshotId::new(at(began), 1),
+            began: at(began),
+            complete,
+            progress: Progress::Ended,
+            doubt: None,
+        });
         TenantState { last_snapshot, awaited_end: awaited_end.map(at), ..TenantState::default() }
     }
 

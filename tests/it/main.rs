@@ -20,6 +20,7 @@ mod azure_faults;
 mod azure_job;
 mod azure_kills;
 mod bad_input;
+mod collapses;
 mod cycles;
 mod doctor;
 mod envelopes;

@@ -51,6 +51,8 @@ pub enum Kind {
     DropRow,
     /// A page has its first row twice.
     DuplicateRow,
+    /// A page of a Qualys search says that no more records follow.
+    EndsEarly,
 }
 
 impl Kind {
@@ -66,6 +68,7 @@ impl Kind {
                 | Self::WrongCount(_)
                 | Self::DropRow
                 | Self::DuplicateRow
+                | Self::EndsEarly
         )
     }
 }

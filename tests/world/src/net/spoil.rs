@@ -105,6 +105,12 @@ pub(super) fn after(service: Service, kind: &Kind, mut reply: Reply) -> Reply {
                 }
             });
         }),
+        Kind::EndsEarly => edit(&mut reply, |value| {
+            if let Some(page) = value.get_mut("ServiceResponse").and_then(Value::as_object_mut) {
+                page.insert("hasMoreRecords".to_owned(), "false".into());
+                page.remove("lastId");
+            }
+        }),
         _ => {}
     }
     reply
