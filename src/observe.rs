@@ -53,6 +53,8 @@ pub async fn observe(arm: &Arm, qualys: &Qualys, targets: Targets<'_>) -> Result
         exclusion_unknown: azure.exclusion_unknown,
         direct: azure.direct,
         unlisted: azure.unlisted,
+        unplaced: azure.unplaced,
+        elsewhere: azure.elsewhere,
         connectors: connectors?,
         requests: targets.requests,
     })

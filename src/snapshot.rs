@@ -16,6 +16,7 @@ use crate::model::{Collapse, CycleId, SnapshotId, SubscriptionId, TenantId};
 use crate::qualys::{Qualys, QualysError};
 use crate::state::SCHEMA_VERSION;
 use crate::store::{BlobKey, Condition, Replaceable, Store, StoreError};
+use attribution::Owner;
 use contents::Contents;
 use jiff::Timestamp;
 use source::Source;
@@ -33,6 +34,8 @@ pub struct SnapshotJob<'a> {
     pub cycle: CycleId,
     /// The subscriptions of this tenant: their rows are kept.
     pub subscriptions: &'a BTreeSet<SubscriptionId>,
+    /// The subscriptions that another directory has now: their rows are dropped.
+    pub moved_away: &'a BTreeSet<SubscriptionId>,
     /// The account has no other tenant, so rows of unknown subscriptions are kept too.
     pub sole_tenant: bool,
     /// Why `subscriptions` may lack some of this tenant's. Their rows would be dropped, so the snapshot is not complete.
@@ -43,6 +46,12 @@ pub struct SnapshotJob<'a> {
     pub began: Timestamp,
     /// When reading must have ended.
     pub deadline: Instant,
+}
+
+impl SnapshotJob<'_> {
+    fn owner(&self, subscription: Option<SubscriptionId>) -> Owner {
+        Owner::of(subscription, self.subscriptions, self.moved_away, self.sole_tenant)
+    }
 }
 
 /// Why a snapshot could not be taken.

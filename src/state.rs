@@ -41,6 +41,10 @@ pub fn backoff(failures: u32) -> Duration {
 /// How long the state keeps a connector with our mark that answers no longer show.
 const MISSING_LASTS: Duration = Duration::from_hours(24);
 
+/// How long a subscription counts as new. It lands in the root management group, whoever creates it moves it, and the tree
+/// lags by up to 30 minutes (<https://learn.microsoft.com/azure/governance/management-groups/overview>).
+const NEW_LASTS: Duration = Duration::from_mins(30);
+
 /// Removals are counted over one day.
 pub const REMOVAL_WINDOW: Duration = Duration::from_hours(24);
 
@@ -61,9 +65,17 @@ pub struct TenantState {
     /// Creates that Qualys refused.
     #[serde(default)]
     pub refused: BTreeMap<SubscriptionId, Refusals>,
-    /// Every subscription that was ever observed in scope. Its rows belong to this tenant even while it cannot be seen.
+    /// Every subscription that was ever observed in scope. Its rows belong to this tenant even while it cannot be seen, until ARM
+    /// reports it under another directory.
     #[serde(default)]
     pub observed: BTreeSet<SubscriptionId>,
+    /// When a subscription was first observed in scope, while it counts as new.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(with = "BTreeMap<SubscriptionId, String>"))]
+    pub first_seen: BTreeMap<SubscriptionId, Timestamp>,
+    /// Subscriptions whose rows were this tenant's until ARM reported them under another directory.
+    #[serde(default)]
+    pub moved_away: BTreeSet<SubscriptionId>,
     /// Every subscription that some connector ever covered. A connector that is missing from one answer is not gone, so Qualys
     /// is asked for the subscription's connectors before a new one is made.
     #[serde(default)]
@@ -109,9 +121,32 @@ impl TenantState {
     pub fn take_in(&mut self, observed: &Observed, is_ours: impl Fn(&Connector) -> bool, now: Timestamp) {
         let in_scope = |id: &SubscriptionId| observed.subscriptions.contains_key(id);
         let connectors = observed.connectors.values();
+        let new = observed.subscriptions.keys().filter(|id| !self.observed.contains(id));
+        self.first_seen.extend(new.map(|id| (*id, now)));
+        // A clock that was once ahead must not make it wait for longer.
+        self.first_seen.values_mut().for_each(|at| *at = (*at).min(now));
+        self.first_seen.retain(|_, at| elapsed(now, *at) < NEW_LASTS);
         self.observed.extend(observed.subscriptions.keys());
+        self.move_away(observed, &is_ours);
         self.covered.extend(connectors.clone().filter_map(Connector::covers).filter(in_scope));
         self.update_from(connectors.filter(|connector| is_ours(connector)), now);
+    }
+
+    /// Takes in which subscriptions of this tenant are now another directory's. Only ARM's word counts, never that one is missing.
+    fn move_away(&mut self, observed: &Observed, is_ours: impl Fn(&Connector) -> bool) {
+        let is_of_tenant = |c: &&Connector| c.directory == Some(observed.tenant) || is_ours(c);
+        let of_connectors = observed.connectors.values().filter(is_of_tenant).filter_map(Connector::covers);
+        let of_tenant: BTreeSet<_> = self.observed.iter().copied().chain(of_connectors).collect();
+        self.moved_away.extend(observed.elsewhere.intersection(&of_tenant));
+        // The directory that observes it now wins.
+        self.moved_away.retain(|id| !observed.subscriptions.contains_key(id));
+        self.observed.retain(|id| !self.moved_away.contains(id));
+    }
+
+    /// Until when a subscription counts as new; none when it does not.
+    pub fn new_until(&self, subscription: SubscriptionId, now: Timestamp) -> Option<Timestamp> {
+        let until = after(*self.first_seen.get(&subscription)?, NEW_LASTS);
+        (now < until).then_some(until)
     }
 
     /// Updates the state from the connectors with our mark that a cycle observed, and drops what is over.

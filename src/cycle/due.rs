@@ -59,8 +59,8 @@ pub(super) struct Unfinished {
     pub(super) window_until: Option<Timestamp>,
     /// A first or requested sync has not ended.
     pub(super) sync_awaited: bool,
-    /// When a create that the plan waits for may be repeated: its connector should be listed by then.
-    pub(super) create_settles: Option<Timestamp>,
+    /// When a connector that the plan waits with may be created.
+    pub(super) create_due: Option<Timestamp>,
     /// When a snapshot that is wanted is due. It needs calls.
     pub(super) snapshot_due: Option<Timestamp>,
 }
@@ -79,11 +79,7 @@ impl Unfinished {
             work_left: enforced && held_back,
             window_until: results.calls.window_until,
             sync_awaited: enforced && state.awaits_sync(in_use, now),
-            create_settles: results
-                .plan
-                .as_ref()
-                .filter(|_| enforced)
-                .and_then(|plan| create_settles(plan, state)),
+            create_due: results.plan.as_ref().filter(|_| enforced).and_then(|plan| create_due(plan, state)),
             snapshot_due: match results.snapshot.due {
                 Due::Now(_) => Some(now),
                 Due::At(at) => Some(at),
@@ -99,19 +95,22 @@ impl Unfinished {
             let work = self.work_left.then(|| self.window_until.unwrap_or(follow_up));
             let sync = self.sync_awaited.then_some(follow_up);
             let snapshot = self.snapshot_due.map(|at| at.max(self.window_until.unwrap_or(follow_up)));
-            [work, sync, self.create_settles, snapshot].into_iter().flatten().min()
+            [work, sync, self.create_due, snapshot].into_iter().flatten().min()
         })
     }
 }
 
-/// When the earliest create that the plan waits for may be repeated.
-fn create_settles(plan: &Plan, state: &TenantState) -> Option<Timestamp> {
-    let waiting = plan.kept.iter().filter(|kept: &&Kept| kept.why == Why::CreateUnderWay);
-    let since = waiting.filter_map(|kept| match kept.subject {
-        Subject::Subscription { subscription } => state.creates.get(&subscription),
-        Subject::Connector { .. } => None,
-    });
-    since.min().map(|at| after(*at, CREATE_SETTLES))
+/// When the earliest connector that the plan waits with may be created: one whose create was sent should be listed by then, and
+/// a new subscription should be in its management group.
+fn create_due(plan: &Plan, state: &TenantState) -> Option<Timestamp> {
+    let due = |kept: &Kept| match (&kept.why, &kept.subject) {
+        (Why::NotPlacedYet { until }, _) => Some(*until),
+        (Why::CreateUnderWay, Subject::Subscription { subscription }) => {
+            state.creates.get(subscription).map(|at| after(*at, CREATE_SETTLES))
+        }
+        _ => None,
+    };
+    plan.kept.iter().filter_map(due).min()
 }
 
 #[cfg(test)]
@@ -192,7 +191,7 @@ mod tests {
     #[test]
     fn the_earliest_wait_is_the_next_wake_up() {
         let unfinished =
-            Unfinished { create_settles: Some(at(12)), snapshot_due: Some(at(11)), ..Unfinished::default() };
+            Unfinished { create_due: Some(at(12)), snapshot_due: Some(at(11)), ..Unfinished::default() };
         assert_eq!(next(&unfinished), Some(at(11)));
         assert_eq!(next(&Unfinished { work_left: true, ..unfinished }), Some(after(at(10), FOLLOW_UP)));
     }

@@ -123,6 +123,7 @@ impl Settlement<'_> {
                 | Why::RunNotVisibleYet
                 | Why::CreateUnderWay
                 | Why::NotInTreeYet
+                | Why::NotPlacedYet { .. }
                 | Why::ReadFailed { .. }
                 | Why::ExclusionUnknown
                 | Why::Fresh { .. }

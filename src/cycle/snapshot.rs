@@ -78,6 +78,7 @@ impl Cycle<'_> {
             id,
             cycle: self.id.clone(),
             subscriptions: &own.ids,
+            moved_away: &own.moved_away,
             sole_tenant: own.sole_tenant,
             doubt: own.doubt.clone(),
             first_reading: last.doubt.as_ref().map(|doubt| doubt.collapse.rows),

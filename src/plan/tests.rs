@@ -69,6 +69,8 @@ impl Case {
                 exclusion_unknown: false,
                 direct: BTreeMap::new(),
                 unlisted: BTreeSet::new(),
+                unplaced: BTreeSet::new(),
+                elsewhere: BTreeSet::new(),
                 connectors: BTreeMap::new(),
                 requests: vec![],
             },

@@ -51,6 +51,12 @@ pub enum Why {
     },
     /// ARM does not show it in the management-group tree yet.
     NotInTreeYet,
+    /// It is new, and may yet be moved into a management group of `EXCLUDE`.
+    NotPlacedYet {
+        /// When its connector may be created.
+        #[cfg_attr(test, schemars(with = "String"))]
+        until: Timestamp,
+    },
     /// ARM answered 403 or 404.
     AccessLost,
     /// It could not be read from ARM.
@@ -137,6 +143,7 @@ impl Why {
             | Self::DisabledTwin { .. }
             | Self::OutOfScope { .. }
             | Self::NotInTreeYet
+            | Self::NotPlacedYet { .. }
             | Self::Fresh { .. }
             | Self::JustCreated
             | Self::InProgress
@@ -173,6 +180,10 @@ impl fmt::Display for Why {
             Self::NotInTreeYet => {
                 write!(f, "not in the management-group tree yet (it lags by up to 30 minutes)")
             }
+            Self::NotPlacedYet { until } => write!(
+                f,
+                "it is new and may yet be moved into a management group of EXCLUDE: its connector waits until {until}"
+            ),
             Self::AccessLost => {
                 write!(f, "ARM answered 403 or 404: the identity has no role on it, or it does not exist")
             }

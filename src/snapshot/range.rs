@@ -1,6 +1,6 @@
 //! One range: read page by page into a part, and counted by Qualys right after.
 
-use super::attribution::{Owner, RowCounts};
+use super::attribution::RowCounts;
 use super::part::Part;
 use super::source::Source;
 use super::{SnapshotError, SnapshotJob};
@@ -95,7 +95,7 @@ impl Pages {
                 if !tally.row(row.id) {
                     continue;
                 }
-                let owner = Owner::of(row.subscription, job.subscriptions, job.sole_tenant);
+                let owner = job.owner(row.subscription);
                 rows.add(owner);
                 if owner.is_ours() {
                     part.line(&row.json).await?;

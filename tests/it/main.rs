@@ -32,6 +32,7 @@ mod lost_answers;
 mod main_job;
 mod memory;
 mod modes;
+mod moved;
 mod package;
 mod rights;
 mod rivals;
