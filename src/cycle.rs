@@ -18,6 +18,7 @@ mod own;
 mod rebuild;
 pub(crate) mod secrets;
 mod settle;
+mod snapshot;
 mod steps;
 
 use crate::account::{AccountError, CallsMade, Closed, CycleTime, Entry, Visit};
@@ -31,9 +32,9 @@ use crate::store::StoreError;
 use crate::tenant::Tenant;
 use begin::Begun;
 use jiff::Timestamp;
+use snapshot::SnapshotStep;
 use std::pin::pin;
 use std::time::Duration;
-use steps::SnapshotStep;
 use tracing::{Instrument, info, info_span, warn};
 
 /// Time kept for the report at the end of the budget: a few small blobs.
@@ -162,15 +163,15 @@ impl Cycle<'_> {
             let outcomes = self.act(&access, planned, secret, allowed, &mut state).await?;
             let asked = self.settlement(&state, observed.as_ref(), plan.as_ref(), &outcomes);
             let asked = asked.snapshot_requested(&inbox);
-            let snapshot = self.snapshot(&access, observed.as_ref(), asked, allowed, &mut state).await;
+            let snapshot = self.snapshot(&access, observed.as_ref(), asked, allowed, &mut state).await?;
             Ok::<_, CycleError>((observed, plan, outcomes, snapshot))
         };
         let steps = steps.await;
         // However the steps ended: refused credentials are remembered, and unused calls given back.
         let calls = access.end().await;
         let (observed, plan, outcomes, snapshot) = steps?;
-        if let Some(problem) = snapshot.problem() {
-            problems.push(problem.clone());
+        if let Some(problem) = snapshot::problem(&state.state).filter(|_| allowed.snapshots()) {
+            problems.push(problem);
         }
         let results = Results { observed, plan, outcomes, snapshot, calls: calls?, problems: problems.0 };
         self.close(state, &inbox, allowed, results).await

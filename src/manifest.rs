@@ -6,7 +6,7 @@ mod range;
 pub use proof::{Tally, Unproved, Verdict};
 pub use range::{IdRange, Range};
 
-use crate::model::{CycleId, SnapshotId, SubscriptionId, TenantId};
+use crate::model::{Collapse, CycleId, SnapshotId, SubscriptionId, TenantId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -20,10 +20,16 @@ pub struct Manifest {
     pub tenant: TenantId,
     /// The version of the program that wrote it.
     pub tool_version: String,
-    /// Every range is proved, and no row of this tenant can have been dropped.
+    /// Every range is proved, no row of this tenant can have been dropped, and no collapse is doubted.
     pub complete: bool,
     /// Why the snapshot is not complete; none if it is.
     pub reason: Option<String>,
+    /// It has so few rows that it is not complete before a second reading agrees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubted: Option<Collapse>,
+    /// It has so few rows that it was doubted, and this second reading agrees with the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shrunk: Option<Shrunk>,
     /// When reading began.
     #[cfg_attr(test, schemars(with = "String"))]
     pub began: Timestamp,
@@ -54,6 +60,16 @@ impl Manifest {
     pub fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.bytes).sum()
     }
+}
+
+/// A snapshot that has much fewer rows than the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Shrunk {
+    /// The rows of the newest complete snapshot at that time.
+    pub before: u64,
+    /// The rows of the reading that this one confirms.
+    pub first_reading: u64,
 }
 
 /// A file of a snapshot.
@@ -121,12 +137,15 @@ pub struct Latest {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SnapshotResult {
     pub id: SnapshotId,
-    /// Whether every range is proved and no row can have been dropped, so that it may become the newest.
+    /// Whether every range is proved, no row can have been dropped and no collapse is doubted, so that it may become the newest.
     pub complete: bool,
     /// Whether its manifest was written, so that nothing more is added to it.
     pub ended: bool,
     /// Why it is not complete; none if it is.
     pub reason: Option<String>,
+    /// It has so few rows that it is not complete before a second reading agrees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubted: Option<Collapse>,
     /// Rows kept.
     pub rows: u64,
     /// Bytes written, compressed.
@@ -136,8 +155,8 @@ pub struct SnapshotResult {
 impl From<Manifest> for SnapshotResult {
     fn from(manifest: Manifest) -> Self {
         let (rows, bytes) = (manifest.rows(), manifest.bytes());
-        let Manifest { snapshot: id, complete, reason, .. } = manifest;
-        Self { id, complete, ended: true, reason, rows, bytes }
+        let Manifest { snapshot: id, complete, reason, doubted, .. } = manifest;
+        Self { id, complete, ended: true, reason, doubted, rows, bytes }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Plain data: no I/O, no clock, no `async`. Everything here compares and prints the same on every machine.
 
 mod code;
+mod collapse;
 mod connector;
 mod hex;
 mod ids;
@@ -15,6 +16,7 @@ mod time;
 mod turn;
 
 pub use code::ResponseCode;
+pub use collapse::Collapse;
 pub use connector::{Connector, ConnectorState, OddTime, SyncClass};
 pub use hex::hex;
 pub use ids::{AppId, ConnectorId, CycleId, IdError, Name, RequestId, SnapshotId, SubscriptionId, TenantId};

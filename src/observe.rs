@@ -73,6 +73,8 @@ pub async fn observe(
         turn: looked.turn,
         looks_left: looked.left,
         unlisted: azure.unlisted,
+        unplaced: azure.unplaced,
+        elsewhere: azure.elsewhere,
         connectors,
         read_by_id,
         qualys_clock: qualys.clock(),

@@ -10,6 +10,7 @@ mod failing;
 mod lists;
 mod pending_run;
 mod refusals;
+mod snapshot;
 mod sync;
 
 pub use account::{AccountState, BookedCalls, Breaker, Endpoint, Used, without_reserve};
@@ -19,9 +20,10 @@ pub use failing::{Failing, NotAccepted, SyncFailure};
 pub use lists::{Absence, AbsenceRule, Doubt, Found, ListMemory, Remembered, Uncovered};
 pub use pending_run::PendingRun;
 pub use refusals::{Refusal, Refusals, RefusedAlike};
+pub use snapshot::{LastSnapshot, Progress, SnapshotDoubt};
 pub use sync::{SyncEnd, SyncState};
 
-use crate::model::{Connector, ConnectorId, CycleId, Observed, SnapshotId, SubscriptionId, Turn, elapsed};
+use crate::model::{Connector, ConnectorId, CycleId, Observed, SubscriptionId, Turn, after, elapsed};
 use jiff::Timestamp;
 use lists::List;
 use serde::{Deserialize, Serialize};
@@ -50,6 +52,10 @@ pub fn backoff(failures: u32) -> Duration {
 /// How long the state keeps a connector with our mark that answers no longer show.
 const MISSING_LASTS: Duration = Duration::from_hours(24);
 
+/// How long a subscription counts as new. It lands in the root management group, whoever creates it moves it, and the tree
+/// lags by up to 30 minutes (<https://learn.microsoft.com/azure/governance/management-groups/overview>).
+const NEW_LASTS: Duration = Duration::from_mins(30);
+
 /// Removals are counted over one day.
 pub const REMOVAL_WINDOW: Duration = Duration::from_hours(24);
 
@@ -76,9 +82,17 @@ pub struct TenantState {
     /// Disables that Qualys refused, that stayed unclear, or that we stopped just before the write.
     #[serde(default)]
     pub disables_refused: BTreeMap<ConnectorId, Refusals>,
-    /// Every subscription that was ever observed in scope. Its rows belong to this tenant even while it cannot be seen.
+    /// Every subscription that was ever observed in scope. Its rows belong to this tenant even while it cannot be seen, until ARM
+    /// reports it under another directory.
     #[serde(default)]
     pub observed: BTreeSet<SubscriptionId>,
+    /// When a subscription was first observed in scope, while it counts as new.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(with = "BTreeMap<SubscriptionId, String>"))]
+    pub first_seen: BTreeMap<SubscriptionId, Timestamp>,
+    /// Subscriptions whose rows were this tenant's until ARM reported them under another directory.
+    #[serde(default)]
+    pub moved_away: BTreeSet<SubscriptionId>,
     /// Every subscription that some connector ever covered. A connector that is missing from one list is not gone, so such a
     /// subscription gets a new one only on proof.
     #[serde(default)]
@@ -122,18 +136,6 @@ pub struct LastCycle {
     pub ended: Option<Timestamp>,
 }
 
-/// The newest snapshot that was begun.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct LastSnapshot {
-    pub id: SnapshotId,
-    /// When its reading began.
-    #[cfg_attr(test, schemars(with = "String"))]
-    pub began: Timestamp,
-    /// Whether it was proved and published; `false` also while it is being read.
-    pub complete: bool,
-}
-
 impl TenantState {
     /// The state of a tenant of which nothing is known: no connector is made before its first lists agree.
     pub fn unknown(now: Timestamp) -> Self {
@@ -151,7 +153,11 @@ impl TenantState {
         began: Timestamp,
         now: Timestamp,
     ) {
+        let new = observed.subscriptions.keys().filter(|id| !self.observed.contains(id));
+        self.first_seen.extend(new.map(|id| (*id, now)));
+        self.first_seen.retain(|_, at| elapsed(now, *at) < NEW_LASTS);
         self.observed.extend(observed.subscriptions.keys());
+        self.move_away(observed, &is_ours);
         let is_of_tenant = |connector: &Connector| {
             is_ours(connector)
                 || connector.directory == Some(observed.tenant)
@@ -166,6 +172,23 @@ impl TenantState {
         }
         self.turn = observed.turn.clone();
         self.update_from(connectors.filter(|connector| is_ours(connector)), now);
+    }
+
+    /// Takes in which subscriptions of this tenant are now another directory's. Only ARM's word counts, never that one is missing.
+    fn move_away(&mut self, observed: &Observed, is_ours: impl Fn(&Connector) -> bool) {
+        let is_of_tenant = |c: &&Connector| c.directory == Some(observed.tenant) || is_ours(c);
+        let of_connectors = observed.connectors.values().filter(is_of_tenant).filter_map(Connector::covers);
+        let of_tenant: BTreeSet<_> = self.observed.iter().copied().chain(of_connectors).collect();
+        self.moved_away.extend(observed.elsewhere.intersection(&of_tenant));
+        // The directory that observes it now wins.
+        self.moved_away.retain(|id| !observed.subscriptions.contains_key(id));
+        self.observed.retain(|id| !self.moved_away.contains(id));
+    }
+
+    /// Until when a subscription counts as new; none when it does not.
+    pub fn new_until(&self, subscription: SubscriptionId, now: Timestamp) -> Option<Timestamp> {
+        let until = after(*self.first_seen.get(&subscription)?, NEW_LASTS);
+        (now < until).then_some(until)
     }
 
     /// Updates the state from the connectors with our mark that a cycle observed, and drops what is over.

@@ -79,6 +79,8 @@ fn observed(policy: &Policy, now: Timestamp) -> Observed {
         unreadable: Vec::new(),
         exclusion_unknown: false,
         unlisted: std::collections::BTreeSet::new(),
+        unplaced: std::collections::BTreeSet::new(),
+        elsewhere: std::collections::BTreeSet::new(),
         direct: BTreeMap::new(),
         turn: Turn::default(),
         looks_left: false,

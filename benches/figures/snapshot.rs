@@ -84,8 +84,10 @@ async fn snapshot(desk: &Desk, app: &App, ids: &BTreeSet<SubscriptionId>, number
         id: SnapshotId::new(now, number),
         cycle: CycleId::new(now, number),
         subscriptions: ids,
+        moved_away: &BTreeSet::new(),
         sole_tenant: true,
         doubt: None,
+        first_reading: None,
         began: now,
         deadline,
     };

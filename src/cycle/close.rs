@@ -4,7 +4,6 @@ use super::allowed::Allowed;
 use super::begin::StoredState;
 use super::due::Unfinished;
 use super::settle::Settlement;
-use super::steps::SnapshotStep;
 use super::{CLOSING, Cycle, CycleError, Ran, Results};
 use crate::inbox::{AT_ONCE, InboxItem};
 use crate::manifest::Latest;
@@ -124,7 +123,7 @@ impl Cycle<'_> {
             clock: plan.map(|plan| plan.clock.clone()).unwrap_or_default(),
             unreadable: observed.as_ref().map(|observed| observed.unreadable.clone()).unwrap_or_default(),
             problems: problems.clone(),
-            snapshot: if let SnapshotStep::Taken(taken) = snapshot { Some(taken.clone()) } else { None },
+            snapshot: snapshot.taken.clone(),
             waits_until: calls.paused_until.filter(|until| *until > now),
             calls: calls.used.clone(),
             next_wake_up,

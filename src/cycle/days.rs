@@ -271,6 +271,8 @@ impl Days {
             turn: Turn::default(),
             looks_left: false,
             read_by_id: BTreeSet::new(),
+            unplaced: BTreeSet::new(),
+            elsewhere: BTreeSet::new(),
             connectors: BTreeMap::from([(CONNECTOR, self.qualys.shown(self.now, phase))]),
             qualys_clock: phase
                 .dated

@@ -1,7 +1,6 @@
 //! When a snapshot and the next wake-up are due: pure.
 
 use super::Results;
-use super::steps::SnapshotStep;
 use crate::model::{SubscriptionId, after, elapsed};
 use crate::plan::{Kept, Mode, Plan, Policy, Subject, Why};
 use crate::state::{CREATE_SETTLES, TenantState};
@@ -9,12 +8,13 @@ use jiff::Timestamp;
 use std::time::Duration;
 
 /// Whether a snapshot is due.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) enum Due {
     /// Now, because of this.
     Now(&'static str),
     /// Not before this moment.
     At(Timestamp),
+    #[default]
     No,
 }
 
@@ -30,8 +30,10 @@ pub(super) fn snapshot(
     if requested.is_some_and(|at| newest.began < at) {
         return Due::Now("it was requested");
     }
-    let in_gap = elapsed(now, newest.began) < gap;
-    let wanted = if !newest.complete {
+    let not_before = newest.next_not_before(gap);
+    let wanted = if newest.is_first_doubt() {
+        Some("the last one has so few rows that it is read a second time")
+    } else if !newest.complete {
         Some("the last one is not complete")
     } else if state.awaited_end.is_some_and(|ended| ended > newest.began) {
         Some("a first or requested sync has ended")
@@ -39,7 +41,7 @@ pub(super) fn snapshot(
         None
     };
     match wanted {
-        Some(_) if in_gap => Due::At(after(newest.began, gap)),
+        Some(_) if now < not_before => Due::At(not_before),
         Some(why) => Due::Now(why),
         None if elapsed(now, newest.began) >= every => Due::Now("the last one is old"),
         None => Due::No,
@@ -57,11 +59,11 @@ pub(super) struct Unfinished {
     pub(super) window_until: Option<Timestamp>,
     /// A first or requested sync has not ended.
     pub(super) sync_awaited: bool,
-    /// When a create that the plan waits for may be repeated: its connector should be listed by then.
-    pub(super) create_settles: Option<Timestamp>,
+    /// When a connector that the plan waits with may be created.
+    pub(super) create_due: Option<Timestamp>,
     /// When lists may prove the absence that a create waits for.
     pub(super) absence_proved: Option<Timestamp>,
-    /// When a snapshot that is wanted is due.
+    /// When a snapshot that is wanted is due. It needs calls.
     pub(super) snapshot_due: Option<Timestamp>,
 }
 
@@ -75,19 +77,18 @@ impl Unfinished {
             let subscriptions = results.observed.as_ref().map(|observed| &observed.subscriptions);
             subscriptions.and_then(|all| all.get(&id)).is_some_and(|found| found.state.is_in_use())
         };
-        let unfinished = matches!(results.snapshot, SnapshotStep::Failed { soon: true, .. });
         Self {
             paused_until: results.calls.paused_until,
-            work_left: unfinished || enforced && held_back,
+            work_left: enforced && held_back,
             window_until: results.calls.window_until,
             sync_awaited: enforced && state.awaits_sync(in_use, now),
-            create_settles: results
-                .plan
-                .as_ref()
-                .filter(|_| enforced)
-                .and_then(|plan| create_settles(plan, state)),
+            create_due: results.plan.as_ref().filter(|_| enforced).and_then(|plan| create_due(plan, state)),
             absence_proved: results.plan.as_ref().filter(|_| enforced).and_then(Plan::absence_proved_at),
-            snapshot_due: if let SnapshotStep::DueAt(at) = results.snapshot { Some(at) } else { None },
+            snapshot_due: match results.snapshot.due {
+                Due::Now(_) => Some(now),
+                Due::At(at) => Some(at),
+                Due::No => None,
+            },
         }
     }
 
@@ -99,26 +100,30 @@ impl Unfinished {
             let sync = self.sync_awaited.then_some(follow_up);
             // Once the time is over, only more lists are wanted.
             let absence = self.absence_proved.map(|at| if at > now { at } else { follow_up });
-            [work, sync, self.create_settles, absence, self.snapshot_due].into_iter().flatten().min()
+            let snapshot = self.snapshot_due.map(|at| at.max(self.window_until.unwrap_or(follow_up)));
+            [work, sync, self.create_due, absence, snapshot].into_iter().flatten().min()
         })
     }
 }
 
-/// When the earliest create that the plan waits for may be repeated.
-fn create_settles(plan: &Plan, state: &TenantState) -> Option<Timestamp> {
-    let waiting = plan.kept.iter().filter(|kept: &&Kept| kept.why == Why::CreateUnderWay);
-    let since = waiting.filter_map(|kept| match kept.subject {
-        Subject::Subscription { subscription } => state.creates.get(&subscription),
-        Subject::Connector { .. } => None,
-    });
-    since.min().map(|at| after(*at, CREATE_SETTLES))
+/// When the earliest connector that the plan waits with may be created: one whose create was sent should be listed by then, and
+/// a new subscription should be in its management group.
+fn create_due(plan: &Plan, state: &TenantState) -> Option<Timestamp> {
+    let due = |kept: &Kept| match (&kept.why, &kept.subject) {
+        (Why::NotPlacedYet { until }, _) => Some(*until),
+        (Why::CreateUnderWay, Subject::Subscription { subscription }) => {
+            state.creates.get(subscription).map(|at| after(*at, CREATE_SETTLES))
+        }
+        _ => None,
+    };
+    plan.kept.iter().filter_map(due).min()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::SnapshotId;
-    use crate::state::LastSnapshot;
+    use crate::state::{LastSnapshot, Progress};
 
     const HOUR: Duration = Duration::from_hours(1);
 
@@ -127,8 +132,13 @@ mod tests {
     }
 
     fn state(began: u32, complete: bool, awaited_end: Option<u32>) -> TenantState {
-        let last_snapshot =
-            Some(LastSnapshot { id: SnapshotId::new(at(began), 1), began: at(began), complete });
+        let last_snapshot = Some(LastSnapshot {
+            id: SnapshotId::new(at(began), 1),
+            began: at(began),
+            complete,
+            progress: Progress::Ended,
+            doubt: None,
+        });
         TenantState { last_snapshot, awaited_end: awaited_end.map(at), ..TenantState::default() }
     }
 
@@ -187,7 +197,7 @@ mod tests {
     #[test]
     fn the_earliest_wait_is_the_next_wake_up() {
         let unfinished =
-            Unfinished { create_settles: Some(at(12)), snapshot_due: Some(at(11)), ..Unfinished::default() };
+            Unfinished { create_due: Some(at(12)), snapshot_due: Some(at(11)), ..Unfinished::default() };
         assert_eq!(next(&unfinished), Some(at(11)));
         assert_eq!(next(&Unfinished { work_left: true, ..unfinished }), Some(after(at(10), FOLLOW_UP)));
     }

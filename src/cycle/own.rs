@@ -10,6 +10,8 @@ use std::collections::BTreeSet;
 pub(super) struct OwnSubscriptions {
     /// Those ever observed in scope, and those of connectors with our directory.
     pub(super) ids: BTreeSet<SubscriptionId>,
+    /// Those that were, until ARM reported them under another directory: their rows are not kept.
+    pub(super) moved_away: BTreeSet<SubscriptionId>,
     /// The account has no other tenant, so rows of unknown subscriptions are ours, too.
     pub(super) sole_tenant: bool,
     /// Why rows of ours may be dropped, so that the snapshot cannot be complete.
@@ -21,7 +23,9 @@ impl OwnSubscriptions {
         let is_of_tenant = |c: &&Connector| c.directory == Some(observed.tenant) || policy.is_ours(c);
         let connectors = observed.connectors.values();
         let of_connectors = connectors.clone().filter(is_of_tenant).filter_map(Connector::covers);
-        let ids = state.observed.iter().copied().chain(of_connectors).collect();
+        let moved_away = state.moved_away.clone();
+        let ids = state.observed.iter().copied().chain(of_connectors);
+        let ids = ids.filter(|id| !moved_away.contains(id)).collect();
         // A connector that does not state its directory may be another tenant's.
         let sole_tenant = connectors.clone().all(|connector| is_of_tenant(&connector));
         let scopes: Vec<_> = observed.unreadable.iter().map(|scope| scope.scope.as_str()).collect();
@@ -31,6 +35,6 @@ impl OwnSubscriptions {
                 scopes.join(", ")
             )
         });
-        Self { ids, sole_tenant, doubt }
+        Self { ids, moved_away, sole_tenant, doubt }
     }
 }

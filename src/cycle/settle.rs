@@ -65,7 +65,8 @@ impl Settlement<'_> {
         if !request.asked.snapshot {
             return Some(syncs);
         }
-        let taken = self.state.last_snapshot.as_ref().filter(|snapshot| snapshot.began >= request.at)?;
+        let taken = self.state.last_snapshot.as_ref();
+        let taken = taken.filter(|taken| taken.began >= request.at && taken.is_settled())?;
         let proof = if taken.complete { "complete" } else { "not complete" };
         Some(format!("{syncs}; snapshot {} is {proof}", taken.id))
     }
@@ -130,6 +131,7 @@ impl Settlement<'_> {
                 | Why::RunNotVisibleYet
                 | Why::CreateUnderWay
                 | Why::NotInTreeYet
+                | Why::NotPlacedYet { .. }
                 | Why::ReadFailed { .. }
                 | Why::ExclusionUnknown
                 | Why::Fresh { .. }

@@ -1,28 +1,23 @@
-//! The steps of a pass: sign in, observe, plan, act, snapshot. Each returns what the next ones take.
+//! The steps of a pass: sign in, observe, plan, act. Each returns what the next ones take. The last, the snapshot, has a file
+//! of its own.
 
 use super::allowed::Allowed;
 use super::begin::StoredState;
-use super::due::{self, Due};
-use super::own::OwnSubscriptions;
 use super::{Cycle, CycleError, audit, secrets};
 use crate::account::{CallsMade, Session, SignIn};
 use crate::act::{self, Template};
 use crate::inbox::InboxItem;
-use crate::manifest::SnapshotResult;
-use crate::model::{Connector, Observed, SnapshotId};
+use crate::model::{Connector, Observed};
 use crate::observe::{self, Targets};
 use crate::outcome::{Intent, Outcome};
 use crate::plan::{self, Plan};
 use crate::qualys::QualysError;
 use crate::report::{CycleStage, Problem};
-use crate::retry::chance;
 use crate::secrets::Secret;
-use crate::snapshot::{self, SnapshotError, SnapshotJob};
-use crate::state::{Endpoint, LastSnapshot};
+use crate::state::Endpoint;
 use crate::store::{BlobKey, Condition, StoreError, Summary};
 use jiff::Timestamp;
 use serde::de::IgnoredAny;
-use std::error::Error;
 use tracing::info;
 
 /// Whether the pass may call Qualys.
@@ -37,7 +32,7 @@ pub(super) enum Access<'a> {
 }
 
 impl Access<'_> {
-    fn session(&self) -> Option<&Session<'_>> {
+    pub(super) fn session(&self) -> Option<&Session<'_>> {
         if let Self::Open(session) = self { Some(session) } else { None }
     }
 
@@ -48,41 +43,6 @@ impl Access<'_> {
             Self::Waits(until) => Ok(CallsMade { paused_until: Some(until), ..CallsMade::default() }),
             Self::None => Ok(CallsMade::default()),
         }
-    }
-}
-
-/// The result of the snapshot step.
-#[derive(Debug)]
-pub(super) enum SnapshotStep {
-    NotDue,
-    /// One is wanted, and not due before then.
-    DueAt(Timestamp),
-    Taken(SnapshotResult),
-    /// One was due and could not be taken. `soon`: a later cycle may take it without a person's help.
-    Failed {
-        problem: Problem,
-        soon: bool,
-    },
-}
-
-impl SnapshotStep {
-    pub(super) fn problem(&self) -> Option<&Problem> {
-        if let Self::Failed { problem, .. } = self { Some(problem) } else { None }
-    }
-
-    fn failed(error: &SnapshotError) -> Self {
-        let problem = |error: &dyn Error, advice| Problem::new(CycleStage::Snapshot, error, advice);
-        let (problem, soon) = match error {
-            SnapshotError::Qualys(error) => {
-                let soon = matches!(error, QualysError::RateLimited { .. } | QualysError::NoCallsLeft { .. });
-                (problem(error, error.advice()), soon)
-            }
-            SnapshotError::Time { .. } => {
-                (problem(error, "raise CYCLE_BUDGET: this version cannot resume a snapshot"), true)
-            }
-            SnapshotError::Store(_) => (problem(error, "check the storage"), false),
-        };
-        Self::Failed { problem, soon }
     }
 }
 
@@ -230,55 +190,5 @@ impl<'a> Cycle<'a> {
         self.save(stored).await?;
         audit::conclude(self.tenant, &self.id, &outcomes).await?;
         Ok(outcomes)
-    }
-
-    /// Takes a snapshot, if one is due. Of what was observed it needs the connectors alone: what Azure does not say, the
-    /// state remembers. `requested`: when the latest request for one was made whose syncs are over.
-    pub(super) async fn snapshot(
-        &self,
-        access: &Access<'_>,
-        observed: Option<&Observed>,
-        requested: Option<Timestamp>,
-        allowed: Allowed,
-        stored: &mut StoredState,
-    ) -> SnapshotStep {
-        let (Some(session), Some(observed)) = (access.session(), observed) else {
-            return SnapshotStep::NotDue;
-        };
-        // Refused credentials are not tried again.
-        if !allowed.snapshots() || session.is_refused() {
-            return SnapshotStep::NotDue;
-        }
-        let Self { tenant, .. } = self;
-        let now = self.time().now();
-        let why =
-            match due::snapshot(&stored.state, requested, tenant.snapshot_every, tenant.snapshot_gap, now) {
-                Due::No => return SnapshotStep::NotDue,
-                Due::At(at) => return SnapshotStep::DueAt(at),
-                Due::Now(why) => why,
-            };
-        let id = SnapshotId::new(now, chance());
-        info!(snapshot.id = %id, "Taking snapshot `{id}`: {why}");
-        let own = OwnSubscriptions::of(observed, &stored.state, &tenant.policy);
-        let job = SnapshotJob {
-            qualys: session.qualys(),
-            store: &tenant.store,
-            tenant: tenant.id(),
-            id: id.clone(),
-            cycle: self.id.clone(),
-            subscriptions: &own.ids,
-            sole_tenant: own.sole_tenant,
-            doubt: own.doubt.clone(),
-            began: now,
-            deadline: self.time().deadline,
-        };
-        match snapshot::take(&job).await {
-            Ok(taken) => {
-                let last = LastSnapshot { id, began: now, complete: taken.complete };
-                stored.state.last_snapshot = Some(last);
-                SnapshotStep::Taken(taken)
-            }
-            Err(error) => SnapshotStep::failed(&error),
-        }
     }
 }

@@ -97,6 +97,8 @@ fn assert_connector(policy: &Policy, name: &str) {
         unreadable: Vec::new(),
         exclusion_unknown: false,
         unlisted: BTreeSet::new(),
+        unplaced: BTreeSet::new(),
+        elsewhere: BTreeSet::new(),
         direct: BTreeMap::new(),
         turn: Turn::default(),
         looks_left: false,

@@ -35,6 +35,26 @@ impl Range {
     }
 }
 
+impl Range {
+    /// This range, closed behind the last row that was read, if it was open and any was read: what arrives later does not
+    /// belong to it.
+    #[must_use]
+    pub fn closed_at(self, last: Option<i64>) -> Self {
+        match (self, last) {
+            (Self::Ids(IdRange { after, before: None }), Some(last)) => {
+                Self::Ids(IdRange { after, before: Some(last.saturating_add(1)) })
+            }
+            (range, _) => range,
+        }
+    }
+
+    /// Everything behind this range; none where it has no end.
+    pub fn beyond(self) -> Option<Self> {
+        let Self::Ids(IdRange { after: _, before }) = self;
+        before.map(|before| Self::Ids(IdRange { after: before.saturating_sub(1), before: None }))
+    }
+}
+
 impl fmt::Display for Range {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -62,6 +82,14 @@ mod tests {
         assert_eq!(ids(4, None).without(None), ids(4, None));
         assert_eq!(read.to_string(), "ids above 4 and below 10");
         assert_eq!(ids(9, None).to_string(), "ids above 9");
+    }
+
+    #[test]
+    fn an_open_range_is_closed_at_the_last_row_and_the_next_begins_there() {
+        let read = ids(4, None).closed_at(Some(9));
+        assert_eq!((read, read.beyond()), (ids(4, Some(10)), Some(ids(9, None))));
+        assert_eq!(ids(4, Some(7)).closed_at(Some(9)), ids(4, Some(7)), "it is closed already");
+        assert_eq!((ids(4, None).closed_at(None), ids(4, None).beyond()), (ids(4, None), None));
     }
 
     #[test]

@@ -18,6 +18,11 @@ pub struct Observed {
     pub exclusion_unknown: bool,
     /// The subscriptions in scope that no list shows yet: only an inbox item led to them.
     pub unlisted: BTreeSet<SubscriptionId>,
+    /// Those in scope of which no management group is known, while `EXCLUDE` names some: a new one may be about to be moved into
+    /// one of them.
+    pub unplaced: BTreeSet<SubscriptionId>,
+    /// The subscriptions that ARM reports under another directory.
+    pub elsewhere: BTreeSet<SubscriptionId>,
     /// What direct readings of single subscriptions showed.
     pub direct: BTreeMap<SubscriptionId, Direct>,
     /// Whose turn it is next, when more wait than a cycle may read one by one.

@@ -23,6 +23,8 @@ pub(super) struct Lists {
     listed: BTreeMap<SubscriptionId, Subscription>,
     /// Those that the settings or a management group put in scope.
     wanted: BTreeSet<SubscriptionId>,
+    /// Those that a management group of `SCOPE` shows, the root group apart: every new subscription lands there first.
+    placed: BTreeSet<SubscriptionId>,
     /// Those that the settings or a management group take out of it.
     excluded: BTreeSet<SubscriptionId>,
     /// Every management group of `SCOPE` was read completely.
@@ -39,6 +41,8 @@ pub(super) struct Sorted {
     pub(super) exclusion_unknown: bool,
     pub(super) direct: BTreeMap<SubscriptionId, Direct>,
     pub(super) unlisted: BTreeSet<SubscriptionId>,
+    pub(super) unplaced: BTreeSet<SubscriptionId>,
+    pub(super) elsewhere: BTreeSet<SubscriptionId>,
 }
 
 impl Lists {
@@ -51,6 +55,10 @@ impl Lists {
     ) -> Self {
         let Scope { subscriptions, .. } = targets.scope;
         let mut unreadable = Vec::new();
+        // The root group has the id of its directory (https://learn.microsoft.com/azure/governance/management-groups/overview).
+        let is_root = |group: &str| group.eq_ignore_ascii_case(&targets.tenant.to_string());
+        let groups = targets.scope.groups.iter().zip(&inside).filter(|(group, _)| !is_root(group));
+        let placed = groups.filter_map(|(_, below)| below.as_ref().ok()).flatten().copied().collect();
         let (mut wanted, groups_whole) = union(subscriptions, inside, &mut unreadable);
         let (excluded, exclusion_known) = union(&targets.exclude.subscriptions, outside, &mut unreadable);
         let listed = listed.unwrap_or_else(|scope| {
@@ -61,13 +69,31 @@ impl Lists {
             wanted.extend(listed.iter().filter(|s| s.tenant == targets.tenant).map(|s| s.id));
         }
         let listed = listed.into_iter().map(|subscription| (subscription.id, subscription)).collect();
-        Self { listed, wanted, excluded, groups_whole, exclusion_unknown: !exclusion_known, unreadable }
+        Self {
+            listed,
+            wanted,
+            placed,
+            excluded,
+            groups_whole,
+            exclusion_unknown: !exclusion_known,
+            unreadable,
+        }
     }
 
     /// Those in scope or in the inbox that no list describes: they are read one by one.
     pub(super) fn unknown(&self, targets: &Targets<'_>) -> BTreeSet<SubscriptionId> {
         let is_unknown = |id: &SubscriptionId| !self.listed.contains_key(id) && !self.excluded.contains(id);
         self.looked_at(targets).into_iter().filter(is_unknown).collect()
+    }
+
+    /// Whether a management group of `EXCLUDE` may yet take it out of scope. One that `SCOPE` names itself is meant.
+    fn is_unplaced(&self, targets: &Targets<'_>, id: SubscriptionId) -> bool {
+        let Scope { groups, subscriptions } = targets.scope;
+        let by_groups = targets.scope.is_everything() || !groups.is_empty();
+        by_groups
+            && !targets.exclude.groups.is_empty()
+            && !subscriptions.contains(&id)
+            && !self.placed.contains(&id)
     }
 
     fn looked_at(&self, targets: &Targets<'_>) -> BTreeSet<SubscriptionId> {
@@ -83,6 +109,8 @@ pub(super) fn nothing_read(targets: &Targets<'_>, why: Unreadable) -> Sorted {
         exclusion_unknown: !targets.exclude.groups.is_empty(),
         direct: BTreeMap::new(),
         unlisted: BTreeSet::new(),
+        unplaced: BTreeSet::new(),
+        elsewhere: BTreeSet::new(),
     }
 }
 
@@ -112,7 +140,11 @@ pub(super) fn sort(
     lists: Lists,
     mut read: BTreeMap<SubscriptionId, Result<Subscription, Direct>>,
 ) -> Sorted {
-    let (mut found, mut direct, mut unlisted) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+    let (mut found, mut direct) = (BTreeMap::new(), BTreeMap::new());
+    let (mut unlisted, mut unplaced) = (BTreeSet::new(), BTreeSet::new());
+    let shown = lists.listed.values().chain(read.values().filter_map(|read| read.as_ref().ok()));
+    let elsewhere =
+        shown.filter(|subscription| subscription.tenant != targets.tenant).map(|s| s.id).collect();
     let mut named = Vec::new();
     for id in lists.looked_at(targets) {
         let known = match lists.listed.get(&id) {
@@ -127,6 +159,9 @@ pub(super) fn sort(
             if !lists.listed.contains_key(&id) && !lists.wanted.contains(&id) {
                 unlisted.insert(id);
             }
+            if lists.is_unplaced(targets, id) {
+                unplaced.insert(id);
+            }
             found.insert(id, subscription);
         }
         // What a list decides is not reported one by one, unless an inbox item asks for it.
@@ -138,7 +173,7 @@ pub(super) fn sort(
     }
     let Lists { mut unreadable, exclusion_unknown, .. } = lists;
     unreadable.extend(named);
-    Sorted { found, unreadable, exclusion_unknown, direct, unlisted }
+    Sorted { found, unreadable, exclusion_unknown, direct, unlisted, unplaced, elsewhere }
 }
 
 /// Why a subscription that the settings name could not be read: then what they want watched was not read completely. None

@@ -70,6 +70,10 @@ impl Planner<'_> {
             Some(Why::FoundUnlisted { connector: by, until })
         } else if self.observed.exclusion_unknown {
             Some(Why::ExclusionUnknown)
+        } else if let Some(until) = self.state.new_until(id, self.now)
+            && self.observed.unplaced.contains(&id)
+        {
+            Some(Why::NotPlacedYet { until })
         } else {
             None
         }

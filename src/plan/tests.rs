@@ -77,6 +77,8 @@ impl Case {
                 turn: Turn::default(),
                 looks_left: false,
                 unlisted: BTreeSet::new(),
+                unplaced: BTreeSet::new(),
+                elsewhere: BTreeSet::new(),
                 connectors: BTreeMap::new(),
                 read_by_id: BTreeSet::new(),
                 qualys_clock: None,

@@ -79,6 +79,12 @@ pub enum Why {
     },
     /// ARM does not show it in the management-group tree yet.
     NotInTreeYet,
+    /// It is new, and may yet be moved into a management group of `EXCLUDE`.
+    NotPlacedYet {
+        /// When its connector may be created.
+        #[cfg_attr(test, schemars(with = "String"))]
+        until: Timestamp,
+    },
     /// ARM answered 403 or 404.
     AccessLost,
     /// It could not be read from ARM.
@@ -225,6 +231,7 @@ impl Why {
             | Self::DisabledTwin { .. }
             | Self::OutOfScope { .. }
             | Self::NotInTreeYet
+            | Self::NotPlacedYet { .. }
             | Self::Fresh { .. }
             | Self::SyncTimeUnknown { .. }
             | Self::RunLately { .. }

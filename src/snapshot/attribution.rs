@@ -15,14 +15,16 @@ pub(super) enum Owner {
 }
 
 impl Owner {
-    /// The owner of a row of `subscription`, for the tenant that has the subscriptions `ours`.
+    /// The owner of a row of `subscription`, for the tenant that has the subscriptions `ours` and had `moved_away`.
     pub(super) fn of(
         subscription: Option<SubscriptionId>,
         ours: &BTreeSet<SubscriptionId>,
+        moved_away: &BTreeSet<SubscriptionId>,
         sole_tenant: bool,
     ) -> Self {
         match subscription {
             Some(id) if ours.contains(&id) => Self::Subscription(id),
+            Some(id) if moved_away.contains(&id) => Self::OtherTenant,
             _ if sole_tenant => Self::Unattributed,
             _ => Self::OtherTenant,
         }
@@ -76,12 +78,13 @@ mod tests {
 
     #[test]
     fn a_row_is_ours_by_its_subscription_and_any_other_only_where_the_account_has_one_tenant() {
-        let ours = BTreeSet::from([id(1), id(2)]);
+        let (ours, moved_away) = ([id(1), id(2)].into(), [id(4)].into());
         for sole_tenant in [true, false] {
-            assert_eq!(Owner::of(Some(id(1)), &ours, sole_tenant), Owner::Subscription(id(1)));
+            let of = |subscription| Owner::of(subscription, &ours, &moved_away, sole_tenant);
+            assert_eq!(of(Some(id(1))), Owner::Subscription(id(1)));
             let other = if sole_tenant { Owner::Unattributed } else { Owner::OtherTenant };
-            assert_eq!(Owner::of(Some(id(3)), &ours, sole_tenant), other);
-            assert_eq!(Owner::of(None, &ours, sole_tenant), other);
+            assert_eq!((of(Some(id(3))), of(None)), (other, other));
+            assert_eq!(of(Some(id(4))), Owner::OtherTenant, "another directory has it");
             assert_eq!(other.is_ours(), sole_tenant);
         }
     }

@@ -17,6 +17,11 @@ pub(super) struct Contents {
 }
 
 impl Contents {
+    /// The different rows that were read, of every tenant.
+    pub(super) fn read(&self) -> u64 {
+        self.ranges.iter().map(|range| range.unique).sum()
+    }
+
     pub(super) fn add(&mut self, reading: RangeReading) {
         let RangeReading { entry, file, rows, unproved, rest: _ } = reading;
         self.ranges.push(entry);

@@ -1,6 +1,6 @@
 //! One range: read page by page into a part, and counted by Qualys right after.
 
-use super::attribution::{Owner, RowCounts};
+use super::attribution::RowCounts;
 use super::part::Part;
 use super::source::Source;
 use super::{SnapshotError, SnapshotJob};
@@ -11,8 +11,8 @@ use tracing::warn;
 
 /// Pages in a range: up to 32,000 rows are read again when the proof fails, and one call in 33 is a count.
 const PAGES: u32 = 32;
-/// How often a range is read. A host that appears between reading and counting fails the proof once; three failures in
-/// a row are no coincidence.
+/// How often a range is read. A host that goes between reading and counting fails the proof once; three failures in a row
+/// are no coincidence.
 const ATTEMPTS: u32 = 3;
 
 /// The last reading of a range.
@@ -39,7 +39,7 @@ pub(super) async fn read(
     loop {
         attempts += 1;
         let pages = Pages::read(job, source, start, part).await?;
-        let range = start.without(pages.rest);
+        let range = start.without(pages.rest).closed_at(pages.tally.last);
         let declared = source.count(job.qualys, range).await?;
         let verdict = pages.tally.verdict(declared);
         let entry = entry(source, range, declared, attempts, &pages);
@@ -95,7 +95,7 @@ impl Pages {
                 if !tally.row(row.id) {
                     continue;
                 }
-                let owner = Owner::of(row.subscription, job.subscriptions, job.sole_tenant);
+                let owner = job.owner(row.subscription);
                 rows.add(owner);
                 if owner.is_ours() {
                     part.line(&row.json).await?;

@@ -81,7 +81,7 @@ pub(in crate::config) static SNAPSHOT_EVERY: Setting<Bounded<Duration>> = Settin
 pub(in crate::config) static SNAPSHOT_GAP: Setting<Bounded<Duration>> = Setting {
     name: "SNAPSHOT_GAP",
     meaning: "The shortest time between two snapshots that are taken because syncs have ended.",
-    details: "A snapshot that a person asks for does not wait for it.",
+    details: "It is also how long a snapshot that failed waits for the next try. One that a person asks for does not wait for it.",
     values: Bounded { default: HOUR, range: Duration::ZERO..=Duration::from_hours(24), unit: "" },
 };
 

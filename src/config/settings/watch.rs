@@ -46,7 +46,8 @@ pub(in crate::config) static SCOPE: Setting<List> = Setting {
 pub(in crate::config) static EXCLUDE: Setting<List> = Setting {
     name: "EXCLUDE",
     meaning: "The management groups and subscriptions inside `SCOPE` to leave out.",
-    details: "In the same forms as `SCOPE`, over which it wins. It is an error to name the same one in both.",
+    details: "In the same forms as `SCOPE`, over which it wins. It is an error to name the same one in both. With a group here, a new \
+              subscription waits 30 minutes for its connector, since it may yet be moved into that group.",
     values: List { default: TextDefault::Words("none"), allowed: "groups and subscriptions" },
 };
 

@@ -96,6 +96,34 @@ fn without_a_scope_every_listed_subscription_of_the_directory_is_in_scope() {
 }
 
 #[test]
+fn what_arm_reports_under_another_directory_is_elsewhere_listed_or_read_directly() {
+    let other = |number| Subscription { tenant: TenantId::new(Uuid::from_u128(8)), ..subscription(number) };
+    let mut case = Case::everything(&[1]).in_inbox(3, Duration::ZERO).in_inbox(4, Duration::ZERO);
+    case.listed.as_mut().unwrap().push(other(2));
+    case.direct = [(id(3), Ok(other(3))), (id(4), Err(Direct::AccessLost))].into();
+    assert_eq!(case.sorted().elsewhere, [id(2), id(3)].into());
+}
+
+#[test]
+fn while_groups_are_excluded_only_a_group_of_scope_or_its_name_says_where_a_subscription_is() {
+    let unplaced = |mut case: Case, exclude: &[&str]| {
+        case.exclude.groups = exclude.iter().map(ToString::to_string).collect();
+        case.outside = exclude.iter().map(|_| Ok(BTreeSet::new())).collect();
+        case.sorted().unplaced
+    };
+    assert_eq!(unplaced(Case::everything(&[1, 2]), &["sandbox"]), [id(1), id(2)].into());
+    assert!(unplaced(Case::everything(&[1, 2]), &[]).is_empty(), "nothing is excluded");
+    assert!(unplaced(Case::group(&[1], &[1]), &["sandbox"]).is_empty(), "the tree shows it");
+    let mut root = Case::group(&[1, 2], &[1, 2]);
+    root.scope.groups = [tenant().to_string()].into();
+    root.scope.subscriptions = [id(2)].into();
+    assert_eq!(unplaced(root, &["sandbox"]), [id(1)].into(), "new ones land in the root group");
+    let mut named = Case::everything(&[1]);
+    named.scope.subscriptions = [id(1)].into();
+    assert!(unplaced(named, &["sandbox"]).is_empty());
+}
+
+#[test]
 fn lists_that_disagree_are_united() {
     let mut case = Case::group(&[1], &[1, 2]);
     case.direct.insert(id(2), Ok(subscription(2)));

@@ -49,6 +49,23 @@ fn while_the_exclusion_is_unknown_nothing_is_made() {
 }
 
 #[test]
+fn a_new_subscription_that_may_yet_be_excluded_waits_for_half_an_hour() {
+    let mut case = Case::new(2);
+    case.observed.unplaced = [sub(1), sub(2)].into();
+    case.state.observed = [sub(1)].into();
+    case.state.take_in(&case.observed.clone(), |_| false, case.policy.absence, at(1), at(1));
+    insta::assert_snapshot!(case.lines(30), @r"
+    + create connector `s1 (…1)` for …1: no connector covers it
+    = leave …2: it is new and may yet be moved into a management group of EXCLUDE: its connector waits until 2026-11-23T04:31:00Z
+    1 to create, 0 to run, 0 to disable, 0 withheld; 2 calls to Qualys; new connectors switch on AI
+    0 of 2 subscriptions in use are covered
+    ");
+    assert_eq!(case.plan(31).cost.creates, 2);
+    case.observed.unplaced.clear();
+    assert_eq!(case.plan(2).cost.creates, 2, "the tree shows where it is");
+}
+
+#[test]
 fn the_creation_brake_holds_the_rest_for_the_next_cycle() {
     let mut case = Case::new(5);
     case.policy.max_creates = 3;

@@ -47,6 +47,10 @@ impl fmt::Display for Why {
             Self::NotInTreeYet => {
                 write!(f, "not in the management-group tree yet (it lags by up to 30 minutes)")
             }
+            Self::NotPlacedYet { until } => write!(
+                f,
+                "it is new and may yet be moved into a management group of EXCLUDE: its connector waits until {until}"
+            ),
             Self::AccessLost => f.write_str(Direct::ACCESS_LOST),
             Self::ReadFailed { because } => write!(f, "it could not be read: {because}"),
             Self::Fresh { last_sync } => write!(f, "it last synced at {last_sync}"),

@@ -53,6 +53,8 @@ pub enum Kind {
     DuplicateRow,
     /// The rows of the answer lack this field (the schema lets almost every field be missing).
     WithoutField(&'static str),
+    /// A page of a Qualys search says that no more records follow.
+    EndsEarly,
 }
 
 impl Kind {
@@ -69,6 +71,7 @@ impl Kind {
                 | Self::DropRow
                 | Self::DuplicateRow
                 | Self::WithoutField(_)
+                | Self::EndsEarly
         )
     }
 }

@@ -108,6 +108,12 @@ pub(super) fn after(service: Service, kind: &Kind, mut reply: Reply) -> Reply {
         Kind::WithoutField(field) => edit(&mut reply, |value| {
             rows(value, |rows| rows.iter_mut().for_each(|row| without_field(row, field)));
         }),
+        Kind::EndsEarly => edit(&mut reply, |value| {
+            if let Some(page) = value.get_mut("ServiceResponse").and_then(Value::as_object_mut) {
+                page.insert("hasMoreRecords".to_owned(), "false".into());
+                page.remove("lastId");
+            }
+        }),
         _ => {}
     }
     reply
