@@ -32,7 +32,7 @@ pub use azure::{Access, ArmManners, AzureSubscription, LastLink, Machine, Subscr
 pub use calls::{Call, CallKind, Service};
 pub use faults::{Fault, Kind};
 pub use qualys::{
-    ActivationShape, App, Connector, ErrorName, Host, LastSyncName, LimitBody, Manners, OnDisabled,
+    ActivationShape, App, Connector, ErrorName, Host, LastId, LastSyncName, LimitBody, Manners, OnDisabled,
     OnDuplicate, OnRunning, Rate, Source, ToWait,
 };
 pub use subscription::Subscription;

@@ -36,8 +36,8 @@ use crate::state::Shared;
 pub use connector::{App, Connector};
 pub use host::{Host, Source};
 pub use manners::{
-    ActivationShape, ErrorName, LastSyncName, LimitBody, Manners, OnDisabled, OnDuplicate, OnRunning, Rate,
-    ToWait,
+    ActivationShape, ErrorName, LastId, LastSyncName, LimitBody, Manners, OnDisabled, OnDuplicate, OnRunning,
+    Rate, ToWait,
 };
 
 /// The state of the account.
