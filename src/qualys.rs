@@ -20,6 +20,7 @@ pub use connectors::NewConnector;
 pub use error::QualysError;
 pub use hosts::{HostPage, HostRow};
 
+use crate::bounded::{self, BodyError};
 use crate::retry::{Again, retry};
 use crate::state::Endpoint;
 use bytes::Bytes;
@@ -166,7 +167,10 @@ impl Qualys {
         let status = response.status();
         self.calls.read_limit_headers(endpoint, response.headers());
         let wait = error::asked_wait(response.headers());
-        let bytes = response.bytes().await.map_err(transport)?;
+        let bytes = bounded::body(response).await.map_err(|error| match error {
+            BodyError::Transport(source) => transport(source),
+            BodyError::TooLarge => QualysError::Malformed { endpoint, what: BodyError::TooLarge.to_string() },
+        })?;
         debug!(
             qualys.endpoint = %endpoint, http.status = status.as_u16(), attempt,
             duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX), size_bytes = bytes.len(),
