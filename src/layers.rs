@@ -24,14 +24,15 @@ const LAYERS: [Layer; 6] = [
         "edges",
         &[
             ("retry", &[]),
-            ("sdk", &["retry"]),
-            ("azure", &["retry", "sdk"]),
+            ("bounded", &[]),
+            ("sdk", &["bounded", "retry"]),
+            ("azure", &["bounded", "retry", "sdk"]),
             ("secrets", &["azure", "sdk"]),
             ("store", &["sdk"]),
             ("inbox", &["retry", "store"]),
             ("lease", &["sdk", "store"]),
             ("queue", &["sdk", "store"]),
-            ("qualys", &["retry", "secrets", "store"]),
+            ("qualys", &["bounded", "retry", "secrets", "store"]),
         ],
     ),
     ("door", &[("account", &[])]),
@@ -82,7 +83,7 @@ const CRATES: [(&str, &[&str]); 5] = [
     ("axum", &["host", "trigger", "cli"]),
     ("clap", &["cli"]),
     ("azure_", &["sdk", "azure", "store", "queue", "lease", "app"]),
-    ("reqwest", &["sdk", "azure", "qualys", "store", "queue", "account", "app"]),
+    ("reqwest", &["bounded", "sdk", "azure", "qualys", "store", "queue", "account", "app"]),
 ];
 
 /// Modules that exist only in tests and under `cargo fuzz`.

@@ -27,6 +27,7 @@ pub mod state;
 
 // edges
 pub mod azure;
+mod bounded;
 pub mod inbox;
 pub mod lease;
 pub mod qualys;

@@ -22,6 +22,7 @@ pub use connectors::NewConnector;
 pub use error::QualysError;
 pub use hosts::{HostPage, HostRow};
 
+use crate::bounded::{self, BodyError};
 use crate::model::ClockReading;
 use crate::retry::{Again, retry};
 use crate::state::Endpoint;
@@ -206,7 +207,10 @@ impl Qualys {
         self.calls.read_limit_headers(endpoint, response.headers());
         self.read_clock(response.headers());
         let wait = error::asked_wait(response.headers());
-        let bytes = response.bytes().await.map_err(transport)?;
+        let bytes = bounded::body(response).await.map_err(|error| match error {
+            BodyError::Transport(source) => transport(source),
+            BodyError::TooLarge => QualysError::Malformed { endpoint, what: BodyError::TooLarge.to_string() },
+        })?;
         if call.is_about_connectors() {
             self.time_left.took(begun.elapsed());
         }

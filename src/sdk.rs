@@ -6,13 +6,18 @@ mod sign_in;
 
 pub(crate) use sign_in::{Issuer, SignInError};
 
+use crate::bounded::{BodyError, LARGEST};
 use crate::report::chain;
 use crate::retry::{Again, retry};
 use azure_core::Error;
 use azure_core::credentials::{Secret, TokenCredential};
 use azure_core::error::ErrorKind;
-use azure_core::http::{ClientOptions, RetryOptions, StatusCode, Transport};
+use azure_core::http::{
+    AsyncRawResponse, ClientOptions, HttpClient, Request, RetryOptions, StatusCode, Transport,
+};
+use futures::StreamExt;
 use std::error::Error as _;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -20,10 +25,40 @@ use tokio::time::{Instant, timeout_at};
 /// The options of every Azure client: our own HTTP client, and no retries of the SDK's.
 pub(crate) fn client_options(http: reqwest::Client) -> ClientOptions {
     ClientOptions {
-        transport: Some(Transport::new(Arc::new(http))),
+        transport: Some(Transport::new(Arc::new(Bounded(http)))),
         // The SDK's own retries would go on for over a minute, past every deadline of ours.
         retry: RetryOptions::none(),
         ..ClientOptions::default()
+    }
+}
+
+/// Our HTTP client, with answers up to the limit of [`bounded`](crate::bounded).
+#[derive(Debug)]
+struct Bounded(reqwest::Client);
+
+impl HttpClient for Bounded {
+    fn execute_request<'life0, 'life1, 'future>(
+        &'life0 self,
+        request: &'life1 Request,
+    ) -> Pin<Box<dyn Future<Output = azure_core::Result<AsyncRawResponse>> + Send + 'future>>
+    where
+        'life0: 'future,
+        'life1: 'future,
+        Self: 'future,
+    {
+        Box::pin(async move {
+            let (status, headers, body) = self.0.execute_request(request).await?.deconstruct();
+            let mut read = 0;
+            let body = body.map(move |piece| {
+                let piece = piece?;
+                read += piece.len();
+                if LARGEST.is_exceeded_by(read) {
+                    return Err(Error::new(ErrorKind::DataConversion, BodyError::TooLarge));
+                }
+                Ok(piece)
+            });
+            Ok(AsyncRawResponse::new(status, headers, Box::pin(body)))
+        })
     }
 }
 
@@ -166,6 +201,16 @@ mod tests {
             assert_eq!(if_transient(&status(lasting.into(), None)), Again::No, "{lasting}");
         }
         assert_eq!(if_transient(&Error::with_message(ErrorKind::Io, "no answer in time")), Again::Soon);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_answer_to_the_sdk_without_an_end_is_read_up_to_the_limit() {
+        let (url, server) = crate::bounded::endless("HTTP/1.1 200 OK\r\n\r\n");
+        let request = Request::new(url.parse().unwrap(), azure_core::http::Method::Get);
+        let answer = Bounded(reqwest::Client::new()).execute_request(&request).await.unwrap();
+        let error = answer.into_body().collect().await.unwrap_err();
+        assert!(chain_of(&error).contains("larger than the 64 MB"), "{error}");
+        assert!(server.join().unwrap() < 200);
     }
 
     #[tokio::test(start_paused = true)]

@@ -151,7 +151,7 @@ impl Session<'_> {
     /// The call's error, beside the result for the account's state.
     pub async fn try_credentials(&self) -> Result<Result<(), QualysError>, StoreError> {
         let tried = self.qualys.sign_in().await;
-        if tried.is_ok() {
+        if tried.is_ok() && self.was_refused {
             self.set_breaker(false).await?;
         }
         Ok(tried)
@@ -171,15 +171,15 @@ impl Session<'_> {
         Ok(CallsMade { used, paused_until: calls.paused_until(), window_until: calls.window_until() })
     }
 
-    /// Opens or closes the breaker of these credentials, if it is not so already.
+    /// Opens or closes the breaker of these credentials, if it is not so already. What this session knew when it began may be
+    /// outdated by its own calls, so the state decides.
     async fn set_breaker(&self, open: bool) -> Result<(), StoreError> {
-        if open == self.was_refused {
-            return Ok(());
-        }
         let opened = self.visit.time.now();
         let change = |state: &mut AccountState| {
-            state.refused.retain(|breaker| breaker.credentials != self.credentials);
-            if open {
+            let is_ours = |breaker: &Breaker| breaker.credentials == self.credentials;
+            if !open {
+                state.refused.retain(|breaker| !is_ours(breaker));
+            } else if !state.refused.iter().any(is_ours) {
                 state.refused.push(Breaker { opened, credentials: self.credentials.clone() });
             }
             let surplus = state.refused.len().saturating_sub(MOST_BREAKERS);

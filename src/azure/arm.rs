@@ -7,6 +7,7 @@
 pub(crate) mod fuzz;
 mod wire;
 
+use crate::bounded::{self, BodyError};
 use crate::model::{Subscription, SubscriptionId};
 use crate::retry::{Again, retry};
 use crate::sdk::{self, SignInError};
@@ -210,7 +211,10 @@ impl Arm {
         );
         let what = what.to_owned();
         match status {
-            StatusCode::OK => response.bytes().await.map_err(transport),
+            StatusCode::OK => bounded::body(response).await.map_err(|error| match error {
+                BodyError::Transport(source) => transport(source),
+                BodyError::TooLarge => malformed(&what, &BodyError::TooLarge.to_string()),
+            }),
             StatusCode::UNAUTHORIZED => Err(ArmError::Unauthorized { what }),
             StatusCode::FORBIDDEN => Err(ArmError::Forbidden { what }),
             StatusCode::NOT_FOUND => Err(ArmError::NotFound { what }),

@@ -103,16 +103,15 @@ fn account_state(account: &AccountState) {
         let mut account = account.clone();
         for endpoint in [Endpoint::ConnectorSearch, Endpoint::HostCount] {
             let used = account.used(endpoint, now);
-            match account.book(endpoint, 20, ALLOWED, now) {
+            match account.book(endpoint, 20, ALLOWED, "visit", now) {
                 Ok(calls) => assert!(
                     used.saturating_add(calls) <= ALLOWED,
                     "more calls than allowed: {used} and {calls}"
                 ),
                 Err(_) => assert!(used >= ALLOWED),
             }
-            account.give_back(endpoint, 5);
         }
-        account.made_until(Timestamp::UNIX_EPOCH, now);
+        account.conclude("visit", &[(Endpoint::HostCount, 5)].into(), now);
         assert_survives(&account);
     }
 }

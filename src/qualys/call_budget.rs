@@ -2,11 +2,12 @@
 //!
 //! Calls are booked in the account's state before they are made, several at a time; calls that were not made are
 //! returned at the end. So a killed cycle can only leave calls of the hour unused, and the reserve stays for the
-//! customer's other tools.
+//! customer's other tools. What another visit booked, or was told to wait, stays as it is.
 
 use super::QualysError;
 use super::error::TOO_MANY_AT_ONCE;
 use crate::model::{Name, after};
+use crate::retry::chance;
 use crate::state::{AccountState, Endpoint, SCHEMA_VERSION, Used, without_reserve};
 use crate::store::{BlobKey, Store, StoreError};
 use jiff::Timestamp;
@@ -48,6 +49,8 @@ pub struct CallLimits {
 pub struct CallBudget {
     store: Store,
     account: Name,
+    /// Marks what this visit books.
+    visit: String,
     /// Calls an hour and endpoint, without the reserve.
     allowed: u32,
     reserve_percent: u32,
@@ -83,6 +86,7 @@ impl CallBudget {
         Self {
             store,
             account,
+            visit: format!("{:08x}{:08x}", chance(), chance()),
             allowed: without_reserve(per_hour, reserve_percent),
             reserve_percent,
             began: (now, Instant::now()),
@@ -141,7 +145,7 @@ impl CallBudget {
         self.store
             .update(&BlobKey::Account(self.account.clone()), |account: &mut AccountState| {
                 account.schema_version = SCHEMA_VERSION;
-                account.book(endpoint, BOOKED_AT_ONCE, self.allowed, now)
+                account.book(endpoint, BOOKED_AT_ONCE, self.allowed, &self.visit, now)
             })
             .await
     }
@@ -231,11 +235,8 @@ impl CallBudget {
             .store
             .update(&BlobKey::Account(self.account.clone()), |account: &mut AccountState| {
                 account.schema_version = SCHEMA_VERSION;
-                for (endpoint, calls) in &unused {
-                    account.give_back(*endpoint, *calls);
-                }
-                account.made_until(self.began.0, now);
-                account.pause_until = pause;
+                account.conclude(&self.visit, &unused, now);
+                account.pause(pause, now);
                 used.by_endpoint
                     .keys()
                     .map(|endpoint| self.allowed.saturating_sub(account.used(*endpoint, now)))

@@ -6,7 +6,6 @@ use crate::model::SubscriptionId;
 use crate::state::Endpoint;
 use bytes::Bytes;
 use reqwest::Method;
-use serde::Deserialize;
 use serde_json::json;
 
 const NOUN: &str = "HostAsset";
@@ -37,33 +36,6 @@ pub struct HostRow {
     pub subscription: Option<SubscriptionId>,
     /// The record as JSON, on one line.
     pub json: Bytes,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireHost {
-    #[serde(deserialize_with = "wire::required_integer")]
-    id: i64,
-    source_info: Option<Sources>,
-}
-
-#[derive(Deserialize)]
-struct Sources {
-    #[serde(default)]
-    list: Vec<Source>,
-}
-
-/// A host has several sources in any order. Those that are not Azure are objects of other names.
-#[derive(Deserialize)]
-struct Source {
-    #[serde(rename = "AzureAssetSourceSimple")]
-    azure: Option<AzureSource>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct AzureSource {
-    subscription_id: Option<String>,
 }
 
 /// Filters for the Azure hosts of a range.
@@ -126,10 +98,7 @@ pub(super) fn page(bytes: &Bytes, range: IdRange) -> Result<HostPage, String> {
 }
 
 fn row(bytes: &Bytes, record: &serde_json::value::RawValue) -> Result<HostRow, String> {
-    let host: WireHost = serde_json::from_str(record.get()).map_err(|error| wire::position(&error))?;
-    let mut sources =
-        host.source_info.into_iter().flat_map(|sources| sources.list).filter_map(|source| source.azure);
-    let subscription = sources.find_map(|azure| azure.subscription_id?.parse().ok());
+    let id = wire::id_of(record)?;
     let text = record.get();
     let json = if text.contains(['\n', '\r']) {
         // Line breaks occur only between tokens: inside a JSON string they are escaped.
@@ -137,5 +106,15 @@ fn row(bytes: &Bytes, record: &serde_json::value::RawValue) -> Result<HostRow, S
     } else {
         bytes.slice_ref(text.as_bytes())
     };
-    Ok(HostRow { id: host.id, subscription, json })
+    Ok(HostRow { id, subscription: subscription(record), json })
+}
+
+/// The subscription of a host's Azure source. A host has several sources in any order; those that are not Azure are objects
+/// of other names.
+fn subscription(record: &serde_json::value::RawValue) -> Option<SubscriptionId> {
+    let sources = wire::Fields::of(record).ok()?.object("sourceInfo")?.list("list")?;
+    sources.into_iter().find_map(|source| {
+        let azure = wire::Fields::of(source).ok()?.object("AzureAssetSourceSimple")?;
+        azure.text("subscriptionId")?.parse().ok()
+    })
 }

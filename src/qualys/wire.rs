@@ -93,6 +93,9 @@ impl<'a> Response<'a> {
     }
 
     /// The next page holds ids greater than this; none: this was the last page.
+    ///
+    /// It goes on after its last row. Whether `lastId` names that row or the next page's first one is not known, and if it
+    /// names the latter, going on after it would lose a row a page.
     pub(super) fn next_after(
         &self,
         last_row: Option<i64>,
@@ -101,10 +104,13 @@ impl<'a> Response<'a> {
         if self.has_more_records != Some(true) {
             return Ok(None);
         }
-        match self.last_id.max(last_row) {
-            Some(next) if Some(next) > before => Ok(Some(next)),
-            _ => Err("it says that there are more records but has no new one".into()),
+        let Some(last_row) = last_row.filter(|last| Some(*last) > before) else {
+            return Err("it says that there are more records but has no new one".into());
+        };
+        if self.last_id.is_some_and(|last_id| last_id < last_row) {
+            return Err("its lastId is below the id of its last record".into());
         }
+        Ok(Some(last_row))
     }
 }
 
@@ -114,75 +120,72 @@ fn record<'a>(item: &'a RawValue, noun: &str) -> Result<&'a RawValue, String> {
     object.remove(noun).ok_or_else(|| format!("a record is not of type {noun}"))
 }
 
-/// A connector as the API shows it. Any field but the id may be missing.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireConnector {
-    #[serde(deserialize_with = "required_integer")]
-    id: i64,
-    name: Option<String>,
-    description: Option<String>,
-    connector_state: Option<String>,
-    // The schema says `lastSync`; Qualys's own tenant-connector script reads `lastSyncedOn`.
-    #[serde(default, deserialize_with = "time")]
-    last_sync: Option<Time>,
-    #[serde(default, deserialize_with = "time")]
-    last_synced_on: Option<Time>,
-    last_error: Option<String>,
-    error_detail: Option<String>,
-    error: Option<String>,
-    #[serde(default, deserialize_with = "flag")]
-    disabled: Option<bool>,
-    #[serde(default, deserialize_with = "flag")]
-    is_deleted: Option<bool>,
-    #[serde(default, deserialize_with = "flag")]
-    is_attached_to_org_connector: Option<bool>,
-    #[serde(default, deserialize_with = "integer")]
-    run_frequency: Option<i64>,
-    auth_record: Option<AuthRecord>,
+/// The fields of a record, each read by itself: one of an odd type counts as not stated, and spoils nothing else.
+pub(super) struct Fields<'a>(std::collections::BTreeMap<Cow<'a, str>, &'a RawValue>);
+
+impl<'a> Fields<'a> {
+    pub(super) fn of(record: &'a RawValue) -> Result<Self, String> {
+        serde_json::from_str(record.get()).map(Self).map_err(|error| position(&error))
+    }
+
+    fn value<T: Deserialize<'a>>(&self, name: &str) -> Option<T> {
+        serde_json::from_str(self.0.get(name)?.get()).ok()
+    }
+
+    /// A field that one of the lenient readers below reads.
+    fn read<T>(&self, name: &str, reader: fn(&'a RawValue) -> serde_json::Result<Option<T>>) -> Option<T> {
+        reader(self.0.get(name)?).ok().flatten()
+    }
+
+    pub(super) fn text(&self, name: &str) -> Option<String> {
+        self.value(name)
+    }
+
+    pub(super) fn object(&self, name: &str) -> Option<Self> {
+        self.value(name).map(Self)
+    }
+
+    pub(super) fn list(&self, name: &str) -> Option<Vec<&'a RawValue>> {
+        self.value(name)
+    }
 }
 
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[expect(clippy::struct_field_names, reason = "the names on the wire")]
-struct AuthRecord {
-    application_id: Option<String>,
-    directory_id: Option<String>,
-    subscription_id: Option<String>,
-}
-
-/// The connector of a record; none when Qualys marks it as deleted.
+/// The connector of a record; none when Qualys marks it as deleted. Any field but the id may be missing.
 pub(super) fn connector(record: &RawValue) -> Result<Option<Connector>, String> {
-    let wire: WireConnector = serde_json::from_str(record.get()).map_err(|error| position(&error))?;
-    if wire.is_deleted == Some(true) {
+    let id = ConnectorId(id_of(record)?);
+    let fields = Fields::of(record)?;
+    if fields.read("isDeleted", flag) == Some(true) {
         return Ok(None);
     }
-    let auth = wire.auth_record.unwrap_or_default();
-    let (last_sync, odd_last_sync) = match wire.last_sync.or(wire.last_synced_on) {
+    let auth = fields.object("authRecord");
+    let auth = |name| auth.as_ref().and_then(|auth| auth.text(name));
+    // An empty text, too, says nothing: the next name is looked at.
+    let error = |name| fields.text(name).filter(|text| !text.trim().is_empty());
+    // The schema says `lastSync`; Qualys's own tenant-connector script reads `lastSyncedOn`.
+    let stated = fields.read("lastSync", time).or_else(|| fields.read("lastSyncedOn", time));
+    let (last_sync, odd_last_sync) = match stated {
         None => (None, None),
         Some(Time::Stated(StatedTime::At(at))) => (Some(at), None),
         Some(Time::Stated(StatedTime::WithoutZone(at))) => (None, Some(OddTime::WithoutZone(at))),
         Some(Time::Other) => (None, Some(OddTime::NotATime)),
     };
     Ok(Some(Connector {
-        id: ConnectorId(wire.id),
-        name: wire.name.unwrap_or_default(),
-        description: wire.description.unwrap_or_default(),
-        state: word(&wire.connector_state.unwrap_or_default()).as_str().into(),
+        id,
+        name: fields.text("name").unwrap_or_default(),
+        description: fields.text("description").unwrap_or_default(),
+        state: word(&fields.text("connectorState").unwrap_or_default()).as_str().into(),
         last_sync,
         odd_last_sync,
-        last_error: wire
-            .last_error
-            .or(wire.error_detail)
-            .or(wire.error)
-            .filter(|text| !text.trim().is_empty()),
-        disabled: wire.disabled.unwrap_or(false),
-        member: wire.is_attached_to_org_connector.unwrap_or(false),
-        run_frequency_minutes: wire.run_frequency.and_then(|minutes| u32::try_from(minutes).ok()),
+        last_error: ["lastError", "errorDetail", "error"].into_iter().find_map(error),
+        disabled: fields.read("disabled", flag).unwrap_or(false),
+        member: fields.read("isAttachedToOrgConnector", flag).unwrap_or(false),
+        run_frequency_minutes: fields
+            .read("runFrequency", integer)
+            .and_then(|minutes| u32::try_from(minutes).ok()),
         // An id that is not a GUID counts as not stated.
-        application: auth.application_id.and_then(|id| id.parse().ok()),
-        directory: auth.directory_id.and_then(|id| id.parse().ok()),
-        subscription: auth.subscription_id.and_then(|id| id.parse().ok()),
+        application: auth("applicationId").and_then(|id| id.parse().ok()),
+        directory: auth("directoryId").and_then(|id| id.parse().ok()),
+        subscription: auth("subscriptionId").and_then(|id| id.parse().ok()),
     }))
 }
 
@@ -199,14 +202,9 @@ pub(super) fn word(text: &str) -> String {
     if is_name { text.to_owned() } else { UNREADABLE.to_owned() }
 }
 
-/// The id of a record of any type.
+/// The id of a record of any type. Without it, nothing that the record says is of use.
 pub(super) fn id_of(record: &RawValue) -> Result<i64, String> {
-    #[derive(Deserialize)]
-    struct Id {
-        #[serde(deserialize_with = "required_integer")]
-        id: i64,
-    }
-    serde_json::from_str::<Id>(record.get()).map(|id| id.id).map_err(|error| position(&error))
+    Fields::of(record)?.read("id", integer).ok_or_else(|| "a record has no id that is a number".to_owned())
 }
 
 /// `SECONDS_TO_WAIT` in the body of a refusal, in the XML of the classic API or as JSON.
@@ -242,16 +240,12 @@ enum Loose {
 }
 
 /// A number, or a string that is one.
-pub(super) fn integer<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D::Error> {
+fn integer<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D::Error> {
     Ok(match Loose::deserialize(from)? {
         Loose::Number(number) => Some(number),
         Loose::Text(text) => text.trim().parse().ok(),
         Loose::Bool(_) | Loose::Other(_) => None,
     })
-}
-
-pub(super) fn required_integer<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
-    integer(from)?.ok_or_else(|| serde::de::Error::custom("a number is missing"))
 }
 
 /// A boolean, or a string that is one: Qualys sends strings, and its own scripts lower-case them.

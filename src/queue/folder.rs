@@ -42,7 +42,10 @@ impl FolderQueue {
         let write = async {
             tokio::fs::create_dir_all(&folder).await?;
             tokio::fs::write(&temporary, text).await?;
-            tokio::fs::rename(&temporary, &message).await
+            // Flushed before and after it has its name, so that a power failure leaves a whole message or none.
+            flush(&temporary).await?;
+            tokio::fs::rename(&temporary, &message).await?;
+            flush(&folder).await
         };
         write.await.map_err(failed)
     }
@@ -95,6 +98,11 @@ impl FolderQueue {
             source,
         })
     }
+}
+
+/// Flushes a file, or the names in a folder, to the disk.
+async fn flush(place: &Path) -> io::Result<()> {
+    tokio::fs::File::open(place).await?.sync_all().await
 }
 
 fn remove(place: &Path) -> io::Result<()> {

@@ -1,8 +1,9 @@
 //! What all tenants of one Qualys account share: the booked calls, the pause, the breakers.
 //!
-//! Calls are booked before they are made, so that a killed cycle can only leave calls of the hour unused.
+//! Calls are booked before they are made, so that a killed cycle can only leave calls of the hour unused. A visit changes
+//! only its own bookings: it may have lost the lease, and another may be inside.
 
-use crate::model::elapsed;
+use crate::model::after;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -12,6 +13,9 @@ use std::time::Duration;
 /// Qualys counts calls in a sliding window per endpoint; an hour is the documented standard
 /// (`X-RateLimit-Window-Sec: 3600`, recorded in 2020).
 const WINDOW: Duration = Duration::from_hours(1);
+/// No visit lasts longer: `functionTimeout` in `host.json`. A visit that was killed did not say when it made its calls; it may
+/// have been at its very end.
+const LONGEST_VISIT: Duration = Duration::from_mins(10);
 
 /// The state of one Qualys account: `control/account=<name>/state.json`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +74,17 @@ pub struct BookedCalls {
     #[cfg_attr(test, schemars(with = "String"))]
     pub at: Timestamp,
     pub calls: u32,
+    /// The visit that may still make them; none when it has ended and said how many it made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visit: Option<String>,
+}
+
+impl BookedCalls {
+    /// When they no longer count: an hour after the latest moment at which they can have been made.
+    fn count_until(&self) -> Timestamp {
+        let open = if self.visit.is_some() { LONGEST_VISIT } else { Duration::ZERO };
+        after(self.at, WINDOW + open)
+    }
 }
 
 /// Credentials that Qualys refused.
@@ -101,7 +116,7 @@ pub fn without_reserve(limit: u32, reserve_percent: u32) -> u32 {
 }
 
 impl AccountState {
-    /// Books up to `wanted` calls, if `allowed` calls an hour leave so many. Returns how many it booked.
+    /// Books up to `wanted` calls for a visit, if `allowed` calls an hour leave so many. Returns how many it booked.
     ///
     /// # Errors
     /// When no call is left: the moment at which there will be one.
@@ -110,26 +125,36 @@ impl AccountState {
         endpoint: Endpoint,
         wanted: u32,
         allowed: u32,
+        visit: &str,
         now: Timestamp,
     ) -> Result<u32, Timestamp> {
         let bookings = self.booked.entry(endpoint).or_default();
-        bookings.retain(|booking| elapsed(now, booking.at) < WINDOW);
+        bookings.retain(|booking| booking.count_until() > now);
         let used = in_all(bookings.iter());
         let calls = wanted.min(allowed.saturating_sub(used));
         if calls == 0 {
-            let oldest = bookings.iter().map(|booking| booking.at).min().unwrap_or(now);
-            return Err(crate::model::after(oldest, WINDOW));
+            let ours = |booking: &BookedCalls| booking.visit.as_deref() == Some(visit);
+            // When this visit ends, its own calls count as made by then.
+            let frees = |booking: &BookedCalls| {
+                if ours(booking) { after(now, WINDOW) } else { booking.count_until() }
+            };
+            return Err(bookings.iter().map(frees).min().unwrap_or_else(|| after(now, WINDOW)));
         }
-        bookings.push(BookedCalls { at: now, calls });
+        bookings.push(BookedCalls { at: now, calls, visit: Some(visit.to_owned()) });
         Ok(calls)
     }
 
-    /// Returns calls that were booked and not made.
-    pub fn give_back(&mut self, endpoint: Endpoint, mut calls: u32) {
-        for booking in self.booked.entry(endpoint).or_default().iter_mut().rev() {
-            let back = calls.min(booking.calls);
-            booking.calls -= back;
-            calls -= back;
+    /// A visit ends: `unused` of the calls that it booked were not made, and are given back. The others count as made `now`:
+    /// they were made somewhere between, and the latest moment is the safe assumption.
+    pub fn conclude(&mut self, visit: &str, unused: &BTreeMap<Endpoint, u32>, now: Timestamp) {
+        for (endpoint, bookings) in &mut self.booked {
+            let mut back = unused.get(endpoint).copied().unwrap_or_default();
+            for booking in bookings.iter_mut().filter(|booking| booking.visit.as_deref() == Some(visit)) {
+                let calls = back.min(booking.calls);
+                booking.calls -= calls;
+                back -= calls;
+                (booking.at, booking.visit) = (now, None);
+            }
         }
         self.booked.retain(|_, bookings| {
             bookings.retain(|booking| booking.calls > 0);
@@ -137,18 +162,15 @@ impl AccountState {
         });
     }
 
-    /// Counts the calls booked since `began` as made `now`. They were made somewhere between; the latest moment is the safe
-    /// assumption.
-    pub fn made_until(&mut self, began: Timestamp, now: Timestamp) {
-        for booking in self.booked.values_mut().flatten().filter(|booking| booking.at >= began) {
-            booking.at = now;
-        }
+    /// Qualys asked for a pause. A longer one that another visit met stays.
+    pub fn pause(&mut self, until: Option<Timestamp>, now: Timestamp) {
+        self.pause_until = self.pause_until.filter(|until| *until > now).max(until);
     }
 
     /// The calls to this endpoint that were booked in the last hour.
     pub fn used(&self, endpoint: Endpoint, now: Timestamp) -> u32 {
         let bookings = self.booked.get(&endpoint).into_iter().flatten();
-        in_all(bookings.filter(|booking| elapsed(now, booking.at) < WINDOW))
+        in_all(bookings.filter(|booking| booking.count_until() > now))
     }
 }
 
@@ -161,38 +183,71 @@ fn in_all<'a>(bookings: impl Iterator<Item = &'a BookedCalls>) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::after;
+
+    const ENDPOINT: Endpoint = Endpoint::ConnectorSearch;
+
+    fn at(minute: u64) -> Timestamp {
+        after("2026-11-23T04:05:00Z".parse().unwrap(), Duration::from_mins(minute))
+    }
+
+    fn unused(calls: u32) -> BTreeMap<Endpoint, u32> {
+        [(ENDPOINT, calls)].into()
+    }
 
     #[test]
     fn an_hour_is_never_overbooked_and_what_was_not_used_comes_back() {
-        let now: Timestamp = "2026-11-23T04:05:00Z".parse().unwrap();
         let mut account = AccountState::default();
-        let endpoint = Endpoint::ConnectorSearch;
-        assert_eq!(account.book(endpoint, 20, 30, now), Ok(20));
-        assert_eq!(account.book(endpoint, 20, 30, after(now, Duration::from_mins(1))), Ok(10));
-        let full = after(now, Duration::from_mins(2));
-        assert_eq!(
-            account.book(endpoint, 20, 30, full),
-            Err(after(now, WINDOW)),
-            "when the oldest booking leaves the window"
-        );
-        account.give_back(endpoint, 13);
-        assert_eq!(account.used(endpoint, full), 17);
-        assert_eq!(account.book(endpoint, 20, 30, full), Ok(13));
-        assert_eq!(
-            account.book(endpoint, 20, 30, after(now, WINDOW)),
-            Ok(17),
-            "the first booking left the window"
-        );
+        assert_eq!(account.book(ENDPOINT, 20, 30, "first", at(0)), Ok(20));
+        assert_eq!(account.book(ENDPOINT, 20, 30, "first", at(1)), Ok(10));
+        let free = account.book(ENDPOINT, 20, 30, "first", at(2));
+        assert_eq!(free, Err(at(62)), "an hour after a visit that ends now");
+        account.conclude("first", &unused(13), at(3));
+        assert_eq!(account.used(ENDPOINT, at(3)), 17);
+        assert_eq!(account.book(ENDPOINT, 20, 30, "second", at(4)), Ok(13));
+        assert_eq!(account.book(ENDPOINT, 20, 30, "third", at(5)), Err(at(63)), "the first visit's calls");
+        assert_eq!(account.book(ENDPOINT, 20, 30, "third", at(63)), Ok(17));
+    }
+
+    #[test]
+    fn the_calls_of_a_killed_visit_count_for_an_hour_after_it_can_have_made_them() {
+        let mut account = AccountState::default();
+        account.book(ENDPOINT, 20, 20, "killed", at(0)).unwrap();
+        // It made its last call at minute 9, as far as anyone knows.
+        assert_eq!(account.book(ENDPOINT, 20, 20, "next", at(69)), Err(at(70)));
+        assert_eq!(account.book(ENDPOINT, 20, 20, "next", at(70)), Ok(20));
+    }
+
+    #[test]
+    fn a_visit_concludes_its_own_bookings_alone() {
+        let mut account = AccountState::default();
+        account.book(ENDPOINT, 20, 100, "lost the lease", at(0)).unwrap();
+        account.book(ENDPOINT, 20, 100, "inside", at(2)).unwrap();
+        account.conclude("lost the lease", &unused(19), at(3));
+        let left = &account.booked[&ENDPOINT];
+        let inside = BookedCalls { at: at(2), calls: 20, visit: Some("inside".into()) };
+        assert_eq!(left[..], [BookedCalls { at: at(3), calls: 1, visit: None }, inside]);
+        account.conclude("lost the lease", &unused(19), at(4));
+        assert_eq!(account.used(ENDPOINT, at(4)), 21, "nothing is given back twice");
+    }
+
+    #[test]
+    fn a_longer_pause_that_another_visit_met_stays() {
+        let mut account = AccountState { pause_until: Some(at(60)), ..AccountState::default() };
+        account.pause(None, at(3));
+        assert_eq!(account.pause_until, Some(at(60)));
+        account.pause(Some(at(30)), at(3));
+        assert_eq!(account.pause_until, Some(at(60)));
+        account.pause(Some(at(90)), at(3));
+        assert_eq!(account.pause_until, Some(at(90)));
+        account.pause(None, at(91));
+        assert_eq!(account.pause_until, None, "it is over");
     }
 
     #[test]
     fn more_bookings_than_can_be_counted_are_a_full_hour() {
-        let now: Timestamp = "2026-11-23T04:05:00Z".parse().unwrap();
-        let endpoint = Endpoint::HostCount;
-        let bookings = [u32::MAX, 2].map(|calls| BookedCalls { at: now, calls });
-        let mut account = AccountState { booked: [(endpoint, bookings.into())].into(), ..Default::default() };
-        assert_eq!(account.used(endpoint, now), u32::MAX);
-        assert_eq!(account.book(endpoint, 20, 30, now), Err(after(now, WINDOW)));
+        let bookings = [u32::MAX, 2].map(|calls| BookedCalls { at: at(0), calls, visit: None });
+        let mut account = AccountState { booked: [(ENDPOINT, bookings.into())].into(), ..Default::default() };
+        assert_eq!(account.used(ENDPOINT, at(0)), u32::MAX);
+        assert_eq!(account.book(ENDPOINT, 20, 30, "visit", at(0)), Err(at(60)));
     }
 }

@@ -103,6 +103,11 @@ impl AzureStore {
             Err(Failure::ConditionFailed(conflict)) => {
                 self.etag_if_written_by(key, &id).await?.ok_or(conflict)
             }
+            // Our own write, repeated after its answer was lost, or by a cycle that goes on after a kill.
+            Err(Failure::WriteOnce(refused)) => match self.get(key).await? {
+                Some(found) if found.bytes == bytes => Ok(found.etag),
+                _ => Err(refused),
+            },
             // With `If-Match`, a blob that is gone is a lost race too.
             Err(Failure::NotFound(_)) if matches!(condition, Condition::Match(_)) => {
                 Err(StoreError::Conflict { path: key.path() })

@@ -19,6 +19,11 @@ pub enum StoreError {
     /// The storage was not even asked.
     #[error("{why}: {}", why.advice())]
     SignIn { why: SignInError },
+    /// A write-once policy protects the blob, and it holds something else than what was to be written.
+    #[error(
+        "a write-once policy protects `{path}`, which holds something else; nothing was overwritten. Only the container `inventory` may have such a policy, never `control`"
+    )]
+    WriteOnce { path: String },
     #[error("there is no container `{container}`: create it in the storage account of STORAGE")]
     NoContainer { container: &'static str },
     /// The storage could not be reached, or failed.

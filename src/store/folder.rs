@@ -1,6 +1,7 @@
 //! Blobs as files below a folder.
 //!
-//! A write goes to a temporary file that is then renamed, so a reader sees a blob whole. Conditional writes are made under
+//! A write goes to a temporary file that is flushed and then renamed, and its folder is flushed, so a reader sees a blob whole,
+//! also after a power failure. A removal is not flushed: what comes back is removed again. Conditional writes are made under
 //! one lock file in each container, so that several processes can share a folder. A blob's version is its file's inode and
 //! time of writing.
 
@@ -11,7 +12,7 @@ pub use new_blob::NewFolderBlob;
 
 use super::{Blob, BlobKey, Condition, Container, ETag, StoreError};
 use bytes::Bytes;
-use files::{HIDDEN, Temporary, etag, holds, lock, read};
+use files::{HIDDEN, Temporary, etag, flush_names_beside, holds, lock, read};
 use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -50,21 +51,20 @@ impl FolderStore {
         condition: Condition,
     ) -> Result<ETag, StoreError> {
         let (file, path, container) = (self.file(key), key.path(), self.container(key.container()));
-        let durable = key.container() == Container::Inventory;
         blocking(move || {
             let attempt = || -> io::Result<Option<ETag>> {
                 let mut temporary = Temporary::beside(&file)?;
                 temporary.file.write_all(&bytes)?;
-                if durable {
-                    // What is published must survive a power failure; state may be one write behind.
-                    temporary.file.sync_all()?;
-                }
-                let _lock = lock(&container)?;
+                temporary.flush()?;
+                let lock = lock(&container)?;
                 if !holds(&file, &condition)? {
                     return Ok(None);
                 }
                 let etag = temporary.stamp()?;
                 temporary.rename(&file)?;
+                // Other writers need not wait for the disk.
+                drop(lock);
+                flush_names_beside(&file)?;
                 Ok(Some(etag))
             };
             match attempt() {
@@ -173,5 +173,55 @@ async fn blocking<T: Send + 'static>(
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(error) => Err(failed("work on", "folder".into(), io::Error::other(error))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::TenantId;
+    use uuid::Uuid;
+
+    /// What was flushed below a folder, from there on: `.` is a temporary file.
+    fn flushed(below: &std::path::Path) -> Vec<String> {
+        let places = files::FLUSHED.lock().unwrap();
+        let names = places.iter().filter_map(|place| place.strip_prefix(below).ok());
+        let shown = |place: &std::path::Path| {
+            let name = place.display().to_string();
+            if name.contains("/.") { ".".to_owned() } else { name }
+        };
+        names.map(shown).collect()
+    }
+
+    #[tokio::test]
+    async fn content_is_flushed_before_its_name_and_the_folder_after_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FolderStore::new(folder.path());
+        let tenant = TenantId::new(Uuid::from_u128(1));
+        let key = BlobKey::State(tenant);
+        let place = format!("control/tenant={tenant}");
+        store.put(&key, Bytes::from_static(b"1"), Condition::New).await.unwrap();
+        let first = flushed(folder.path());
+        assert_eq!(first, ["", "control", ".", place.as_str()], "each new folder in the one above it");
+        store.put(&key, Bytes::from_static(b"2"), Condition::Any).await.unwrap();
+        assert_eq!(flushed(folder.path())[first.len()..], [".", place.as_str()]);
+        store.put(&key, Bytes::from_static(b"3"), Condition::New).await.unwrap_err();
+        assert_eq!(flushed(folder.path()).len(), first.len() + 3, "a write that lost has no name to flush");
+    }
+
+    #[tokio::test]
+    async fn a_part_is_flushed_before_it_appears_and_its_folder_after_that() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FolderStore::new(folder.path());
+        let key = BlobKey::Manifest(
+            TenantId::new(Uuid::from_u128(1)),
+            "20261123T040500Z-00000001".parse().unwrap(),
+        );
+        let mut part = store.new_blob(key.clone()).await.unwrap();
+        part.write(Bytes::from_static(b"1")).await.unwrap();
+        let before = flushed(folder.path()).len();
+        part.publish().await.unwrap();
+        let place = format!("inventory/{}", key.path().trim_end_matches("/manifest.json"));
+        assert_eq!(flushed(folder.path())[before..], [".", place.as_str()]);
     }
 }

@@ -1,9 +1,11 @@
 //! Azure's own edges when they fail.
 
 use crate::stage::{azure_stage, started_by};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use qualys_azure_inventory::cycle::{self, CycleResult};
+use qualys_azure_inventory::model::SnapshotId;
 use qualys_azure_inventory::queue::REDELIVERY;
+use qualys_azure_inventory::store::{BlobKey, Condition};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use world::host::TimerKind;
@@ -164,4 +166,40 @@ async fn a_wake_up_that_is_refused_while_the_holder_already_looks_for_items_is_n
     ));
     app.tenant.wake_ups.queue().finish(taken).await.unwrap();
     assert_eq!(azure.messages(), 1, "a wake-up stands for the item");
+}
+
+/// Azure may answer a repeated write by its policy, before it looks at the write's condition.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_once_policys_refusal_of_our_own_repeated_write_is_a_success() {
+    let Some(azure) = azure_stage() else { return };
+    let (app, world) = (azure.stage.app().await, &azure.stage.world);
+    let store = &app.tenant.store;
+    let manifest =
+        |number| BlobKey::Manifest(app.tenant.id(), SnapshotId::new(Timestamp::UNIX_EPOCH, number));
+    let text = |text: &str| bytes::Bytes::copy_from_slice(text.as_bytes());
+    for code in ["BlobImmutableDueToPolicy", "UnauthorizedBlobOverwrite"] {
+        let number = u32::try_from(code.len()).unwrap();
+        let refused = |call| Fault::new(call, Kind::StorageCode(409, code));
+        // The write's answer is lost, and the policy refuses its repetition.
+        world.fault(Fault::new(CallKind::BlobPut, Kind::ResetAfter));
+        world.fault(refused(CallKind::BlobPut).after(1));
+        let etag = store.put(&manifest(number), text("ours"), Condition::New).await.unwrap();
+        assert_eq!(store.get(&manifest(number)).await.unwrap().unwrap().etag, etag);
+        world.fault(Fault::new(CallKind::BlockListPut, Kind::ResetAfter));
+        world.fault(refused(CallKind::BlockListPut).after(1));
+        let mut part = store.new_blob(manifest(number + 100)).await.unwrap();
+        part.write(text("part")).await.unwrap();
+        part.publish().await.unwrap();
+        // A cycle after a kill writes the same bytes again; another content stays refused, and says why.
+        world.fault(refused(CallKind::BlobPut));
+        assert_eq!(store.put(&manifest(number), text("ours"), Condition::New).await.unwrap(), etag);
+        world.fault(refused(CallKind::BlobPut));
+        let error = store.put(&manifest(number), text("theirs"), Condition::Any).await.unwrap_err();
+        assert!(error.to_string().contains("a write-once policy protects"), "{error}");
+        world.fault(refused(CallKind::BlockListPut));
+        let mut part = store.new_blob(manifest(number + 100)).await.unwrap();
+        part.write(text("another")).await.unwrap();
+        let error = part.publish().await.unwrap_err();
+        assert!(error.to_string().contains("a write-once policy protects"), "{error}");
+    }
 }

@@ -183,6 +183,33 @@ async fn the_time_of_a_last_sync_is_read_in_every_form() {
 }
 
 #[tokio::test]
+async fn a_field_of_an_odd_type_counts_as_not_stated_and_spoils_no_list() {
+    let whole = json!({
+        "id": 7, "name": "a", "description": "d", "connectorState": "FINISHED_SUCCESS", "lastSync": "2026-01-31T10:00:00Z",
+        "lastError": "e", "disabled": "false", "isDeleted": "false", "isAttachedToOrgConnector": "true", "runFrequency": 240,
+        "authRecord": { "applicationId": "00000000-0000-0000-0000-000000000001", "subscriptionId": "00000000-0000-0000-0000-000000000002" }
+    });
+    let names: Vec<_> = whole.as_object().unwrap().keys().filter(|name| *name != "id").cloned().collect();
+    for name in names {
+        for odd in ["7", "\"odd\"", "[]", "{}", "null", "1e999", "[{\"a\":1}]"] {
+            let mut record = whole.clone();
+            record.as_object_mut().unwrap().remove(&name);
+            let text = record.to_string().replacen('{', &format!("{{\"{name}\":{odd},"), 1);
+            let second = "{\"AzureAssetDataConnector\":{\"id\":8,\"name\":\"b\"}}";
+            let body = format!(
+                "{{\"ServiceResponse\":{{\"responseCode\":\"SUCCESS\",\"count\":2,\"data\":[{{\"AzureAssetDataConnector\":{text}}},{second}]}}}}"
+            );
+            let bench = bench().await;
+            bench.answer(ok(body)).await;
+            let found = bench.qualys.connectors().await.unwrap();
+            assert_eq!(found.keys().map(|id| id.0).collect::<Vec<_>>(), [7, 8], "{name}: {odd}");
+            let is_stated = name != "authRecord" && found[&ConnectorId(7)].subscription.is_some();
+            assert!(is_stated || name == "authRecord", "{name}: {odd}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_date_of_an_answer_is_qualyss_clock() {
     let empty = || ok(fixture("azure-connector-search-empty.json"));
     for (date, theirs) in [
@@ -195,5 +222,17 @@ async fn the_date_of_an_answer_is_qualyss_clock() {
         bench.answer(empty().insert_header("date", date)).await;
         bench.qualys.connectors().await.unwrap();
         assert_eq!(bench.qualys.clock().map(|clock| clock.theirs), theirs, "{date}");
+    }
+}
+
+#[tokio::test]
+async fn a_connector_without_a_readable_id_fails_the_list() {
+    for id in ["null", "\"seven\"", "{}", "1.5"] {
+        let bench = bench().await;
+        let body = format!(
+            "{{\"ServiceResponse\":{{\"responseCode\":\"SUCCESS\",\"count\":1,\"data\":[{{\"AzureAssetDataConnector\":{{\"id\":{id}}}}}]}}}}"
+        );
+        bench.answer(ok(body)).await;
+        assert!(matches!(bench.qualys.connectors().await, Err(QualysError::Malformed { .. })), "{id}");
     }
 }

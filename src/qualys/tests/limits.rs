@@ -1,8 +1,8 @@
 //! Limits: waits that Qualys asks for, and the calls of the hour.
 
 use super::{bench, bench_with, fixture, ok};
-use crate::qualys::QualysError;
-use crate::state::AccountState;
+use crate::qualys::{CallBudget, CallLimits, QualysError};
+use crate::state::{AccountState, Endpoint};
 use crate::store::BlobKey;
 use std::time::Duration;
 use wiremock::matchers::any;
@@ -120,6 +120,33 @@ async fn calls_that_were_booked_and_not_made_are_given_back() {
     assert_eq!(booked().await, 20, "a kill here leaves calls of the hour unused");
     let used = bench.qualys.calls().close().await.unwrap();
     assert_eq!((used.total, used.left, booked().await), (1, Some(209), 1));
+}
+
+/// The first visit lost the lease, and does not know that yet.
+#[tokio::test]
+async fn a_visit_that_ends_late_leaves_the_bookings_and_the_pause_of_the_next_one_alone() {
+    let bench = bench().await;
+    let budget = || {
+        let limits = CallLimits { per_hour: 300, reserve_percent: 30, at_once: 2 };
+        let now = "2026-11-23T04:00:00Z".parse().unwrap();
+        CallBudget::new(bench.store.clone(), "default".parse().unwrap(), limits, now)
+    };
+    let (first, second) = (budget(), budget());
+    drop(first.permit(Endpoint::ConnectorSearch).await.unwrap());
+    for _ in 0..3 {
+        drop(second.permit(Endpoint::ConnectorSearch).await.unwrap());
+    }
+    second.pause(None, Some(Duration::from_hours(3)));
+    second.close().await.unwrap();
+    let key = BlobKey::Account("default".parse().unwrap());
+    let read = async || bench.store.read::<AccountState>(&key).await.unwrap().unwrap().0;
+    let before = read().await;
+    assert!(before.pause_until.is_some());
+    first.close().await.unwrap();
+    let after = read().await;
+    assert_eq!(after.pause_until, before.pause_until);
+    let calls: Vec<_> = after.booked[&Endpoint::ConnectorSearch].iter().map(|made| made.calls).collect();
+    assert_eq!(calls, [1, 3]);
 }
 
 #[tokio::test]

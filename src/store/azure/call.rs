@@ -20,6 +20,8 @@ pub(crate) enum Failure {
     ConditionFailed(StoreError),
     /// Another client has a lease on the blob.
     Leased(StoreError),
+    /// The blob is there, and a write-once policy protects it.
+    WriteOnce(StoreError),
     Other(StoreError),
 }
 
@@ -29,6 +31,7 @@ impl From<Failure> for StoreError {
             Failure::NotFound(error)
             | Failure::ConditionFailed(error)
             | Failure::Leased(error)
+            | Failure::WriteOnce(error)
             | Failure::Other(error) => error,
         }
     }
@@ -80,6 +83,12 @@ fn failure(doing: &'static str, path: String, container: Container, error: &azur
             Failure::NotFound(StoreError::Unavailable { doing, path, source })
         }
         Some((_, "LeaseAlreadyPresent" | "LeaseIdMissing")) => Failure::Leased(StoreError::Conflict { path }),
+        // Whether Azure checks a write's condition or the policy first is not documented. The second code is that of an identity
+        // that may create blobs and not overwrite them.
+        // <https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes>
+        Some((_, "BlobImmutableDueToPolicy" | "UnauthorizedBlobOverwrite")) => {
+            Failure::WriteOnce(StoreError::WriteOnce { path })
+        }
         // A write that may only create a blob gets 409 when the blob exists.
         Some((StatusCode::Conflict, "BlobAlreadyExists") | (StatusCode::PreconditionFailed, _)) => {
             Failure::ConditionFailed(StoreError::Conflict { path })

@@ -49,7 +49,8 @@ impl NewAzureBlob {
             client.commit_block_list(list.try_into()?, Some(options)).await.map(|_| ())
         };
         match call("publish", &self.key, commit).await {
-            Err(Failure::ConditionFailed(_))
+            // The id stands for the content, which was committed with it.
+            Err(Failure::ConditionFailed(_) | Failure::WriteOnce(_))
                 if self.store.etag_if_written_by(&self.key, &self.id).await?.is_some() =>
             {
                 Ok(())

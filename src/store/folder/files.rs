@@ -21,7 +21,7 @@ impl Temporary {
     /// A new hidden file in the same folder.
     pub(super) fn beside(file: &Path) -> io::Result<Self> {
         let folder = file.parent().ok_or_else(|| io::Error::other("the path has no folder"))?;
-        fs::create_dir_all(folder)?;
+        create_folders(folder)?;
         let place = folder.join(format!("{HIDDEN}{}", Uuid::new_v4().simple()));
         Ok(Self { file: File::create_new(&place)?, place: Some(place) })
     }
@@ -32,6 +32,11 @@ impl Temporary {
     pub(super) fn stamp(&self) -> io::Result<ETag> {
         self.file.set_modified(std::time::SystemTime::now())?;
         Ok(etag(&self.file.metadata()?))
+    }
+
+    /// Flushes the content to the disk, so that after a power failure no name leads to half a file.
+    pub(super) fn flush(&self) -> io::Result<()> {
+        self.place.as_ref().map_or(Ok(()), |place| flush(&self.file, place))
     }
 
     pub(super) fn rename(mut self, to: &Path) -> io::Result<()> {
@@ -50,6 +55,39 @@ impl Drop for Temporary {
         }
     }
 }
+
+/// Creates a folder and those above it. A new folder's name survives a power failure.
+pub(super) fn create_folders(folder: &Path) -> io::Result<()> {
+    if folder.as_os_str().is_empty() || folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = folder.parent() {
+        create_folders(above)?;
+    }
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        created => created.and_then(|()| flush_names_beside(folder)),
+    }
+}
+
+/// Flushes the folder that holds this file or folder: a rename survives a power failure only then.
+pub(super) fn flush_names_beside(place: &Path) -> io::Result<()> {
+    let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or_else(|| Path::new("."));
+    flush(&File::open(folder)?, folder)
+}
+
+fn flush(file: &File, place: &Path) -> io::Result<()> {
+    #[cfg(test)]
+    FLUSHED.lock().unwrap().push(place.to_owned());
+    #[cfg(not(test))]
+    let _ = place;
+    file.sync_all()
+}
+
+/// What was flushed, in this order: a test cannot cut the power.
+#[cfg(test)]
+pub(super) static FLUSHED: std::sync::Mutex<Vec<PathBuf>> = std::sync::Mutex::new(Vec::new());
 
 pub(super) fn read(file: &Path) -> io::Result<Blob> {
     let mut open = File::open(file)?;
@@ -84,7 +122,7 @@ pub(super) fn holds(file: &Path, condition: &Condition) -> io::Result<bool> {
 
 /// The container's lock, until the file is dropped. It is held for one rename, so no writer waits long.
 pub(super) fn lock(container: &Path) -> io::Result<File> {
-    fs::create_dir_all(container)?;
+    create_folders(container)?;
     let file = File::options().create(true).append(true).open(container.join(format!("{HIDDEN}lock")))?;
     file.lock()?;
     Ok(file)

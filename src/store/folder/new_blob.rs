@@ -1,6 +1,6 @@
 //! A blob that is written piece by piece into a temporary file and appears when it is published.
 
-use super::files::{Temporary, holds, lock};
+use super::files::{Temporary, flush_names_beside, holds, lock};
 use super::{FolderStore, blocking, failed};
 use crate::store::{BlobKey, Condition, StoreError};
 use bytes::Bytes;
@@ -46,12 +46,14 @@ impl NewFolderBlob {
         blocking(move || {
             let attempt = || -> io::Result<bool> {
                 let temporary = temporary.ok_or_else(|| io::Error::other("an earlier write failed"))?;
-                temporary.file.sync_all()?;
-                let _lock = lock(&container)?;
+                temporary.flush()?;
+                let lock = lock(&container)?;
                 let new = holds(&file, &Condition::New)?;
                 if new {
                     temporary.stamp()?;
                     temporary.rename(&file)?;
+                    drop(lock);
+                    flush_names_beside(&file)?;
                 }
                 Ok(new)
             };

@@ -5,7 +5,7 @@ use crate::stage::Stage;
 use qualys_azure_inventory::outcome::ActionResult;
 use qualys_azure_inventory::report::Counts;
 use qualys_azure_inventory::report::CycleStage;
-use world::{CallKind, Fault, Kind};
+use world::{CallKind, Fault, Kind, LastId};
 
 #[tokio::test]
 async fn a_page_that_failed_changes_nothing_and_is_named() {
@@ -148,4 +148,45 @@ async fn a_secret_that_qualys_repeats_in_an_error_is_not_stored() {
     let ran = stage.cycle(&stage.app().await).await;
     assert_eq!(ran.report.counts(), Counts { failed: 1, ..Counts::default() });
     stage.assert_no_secret();
+}
+
+/// A stage that only observes, with more connectors of others than a page holds.
+fn with_two_pages_of_connectors() -> Stage {
+    let stage = Stage::still().set("MODE", "observe");
+    for one in stage.world.subscriptions("s", 1100) {
+        stage.world.connector(one.id());
+    }
+    stage
+}
+
+/// Neither is documented: whether `lastId` names the last row or the next, and whether `startFromId` shows its row again.
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_of_several_pages_are_read_whole_whatever_the_paging_means() {
+    let stage = with_two_pages_of_connectors();
+    let one = stage.world.subscription("machines");
+    stage.world.connector(one.id());
+    stage.world.hosts(one.id(), 2100);
+    let app = stage.app().await;
+    for last_id in [LastId::LastRow, LastId::NextRow] {
+        for inclusive in [false, true] {
+            stage.world.manners(|m| (m.last_id, m.start_from_id_inclusive) = (last_id, inclusive));
+            stage.pass(MINUTE * 60 * 25);
+            let ran = stage.cycle(&app).await;
+            let problems = ran.report.problems;
+            let snapshot = ran.report.snapshot.expect("a day has passed");
+            assert!(snapshot.complete, "{last_id:?} {inclusive}: {problems:?}");
+            assert_eq!(stage.latest().unwrap().rows.len(), 2100, "{last_id:?} {inclusive}");
+            assert_eq!(ran.report.planned.creates, 0, "{last_id:?} {inclusive}: each has a connector");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_page_whose_last_id_is_before_its_last_row_is_no_page() {
+    let stage = with_two_pages_of_connectors();
+    stage.world.manners(|m| m.last_id = LastId::Earlier);
+    let ran = stage.cycle(&stage.app().await).await;
+    let problem = &ran.report.problems[0];
+    assert!(problem.error.contains("its lastId is below the id of its last record"), "{}", problem.error);
+    assert!(ran.plan.is_none());
 }

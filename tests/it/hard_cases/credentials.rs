@@ -2,11 +2,13 @@
 
 use super::MINUTE;
 use crate::stage::Stage;
+use qualys_azure_inventory::account::{CycleTime, Entry, Login};
 use qualys_azure_inventory::app::App;
 use qualys_azure_inventory::cycle::{self, StartedBy};
 use qualys_azure_inventory::doctor::{self, Findings};
 use qualys_azure_inventory::inbox::ItemContent;
-use qualys_azure_inventory::model::{Asked, RequestId};
+use qualys_azure_inventory::model::{Asked, CycleId, RequestId};
+use qualys_azure_inventory::secrets::Secret;
 use qualys_azure_inventory::store::ItemName;
 use world::{CallKind, Fault, Kind, Service};
 
@@ -207,4 +209,35 @@ async fn a_secret_that_qualys_gives_as_a_response_code_is_not_stored() {
     stage.world.fault(Fault::new(CallKind::ConnectorCreate, Kind::ErrorUnder200(secret)));
     stage.cycle(&stage.app().await).await;
     stage.assert_no_secret();
+}
+
+#[tokio::test]
+async fn a_refusal_after_the_breaker_was_closed_in_the_same_session_opens_it_again() {
+    let stage = Stage::still();
+    stage.world.subscription("a");
+    let app = stage.app().await;
+    let refuse = || stage.world.fault(Fault::new(CallKind::ConnectorSearch, Kind::Status(401)));
+    refuse();
+    stage.cycle(&app).await;
+    assert_eq!(breakers(&stage), 1);
+    let time = CycleTime::new(stage.now(), MINUTE);
+    let cycle = CycleId::new(stage.now(), 1);
+    let entry = app.tenant.account.enter(&cycle, app.tenant.id(), time).await.unwrap();
+    let Entry::Inside(visit) = entry else { panic!("nobody else is inside") };
+    let secret = |value: String| Secret { value: value.into(), version: None, expires: None };
+    let login = Login {
+        username: secret(stage.world.qualys_user()),
+        password: secret(stage.world.qualys_password()),
+    };
+    let session = visit.sign_in_even_if_refused(&login).await.unwrap().unwrap();
+    session.try_credentials().await.unwrap().unwrap();
+    assert_eq!(breakers(&stage), 0);
+    refuse();
+    session.qualys().connectors().await.unwrap_err();
+    session.end().await.unwrap();
+    visit.leave().await.unwrap();
+    assert_eq!(breakers(&stage), 1);
+    stage.world.clear_calls();
+    stage.cycle(&app).await;
+    assert_eq!(calls(&stage), 0, "no call is made with credentials that were refused last");
 }

@@ -7,16 +7,18 @@ use world::World;
 /// The world's identity endpoint as a credential.
 pub struct WorldIdentity {
     world: World,
+    /// Built once: a client reads all CA certificates of the machine.
+    http: reqwest::Client,
 }
 
 impl WorldIdentity {
     pub fn new(world: &World) -> Self {
-        Self { world: world.clone() }
+        Self { world: world.clone(), http: reqwest::Client::new() }
     }
 
     pub async fn token(&self, resource: &str) -> String {
         let url = format!("{}?api-version=2019-08-01&resource={resource}", self.world.identity_endpoint());
-        let ask = reqwest::Client::new().get(url).header("x-identity-header", self.world.identity_header());
+        let ask = self.http.get(url).header("x-identity-header", self.world.identity_header());
         let body: Value = serde_json::from_str(&ask.send().await.unwrap().text().await.unwrap()).unwrap();
         body["access_token"].as_str().unwrap().to_owned()
     }

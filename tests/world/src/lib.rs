@@ -32,8 +32,8 @@ pub use azure::{Access, ArmManners, AzureSubscription, LastLink, Machine, Subscr
 pub use calls::{Call, CallKind, Service};
 pub use faults::{Fault, Kind};
 pub use qualys::{
-    ActivationShape, App, Connector, DateHeader, ErrorName, Host, LastSyncForm, LastSyncName, LimitBody,
-    Manners, OnDisabled, OnDuplicate, OnRunning, Rate, Shown, Source, ToWait,
+    ActivationShape, App, Connector, DateHeader, ErrorName, Host, LastId, LastSyncForm, LastSyncName,
+    LimitBody, Manners, OnDisabled, OnDuplicate, OnRunning, Rate, Shown, Source, ToWait,
 };
 pub use subscription::Subscription;
 pub use vault::{VaultManners, VaultPermissions};

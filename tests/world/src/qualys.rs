@@ -37,8 +37,8 @@ use crate::state::Shared;
 pub use connector::{App, Connector, Shown};
 pub use host::{Host, Source};
 pub use manners::{
-    ActivationShape, ErrorName, LastSyncName, LimitBody, Manners, OnDisabled, OnDuplicate, OnRunning, Rate,
-    ToWait,
+    ActivationShape, ErrorName, LastId, LastSyncName, LimitBody, Manners, OnDisabled, OnDuplicate, OnRunning,
+    Rate, ToWait,
 };
 pub use times::{DateHeader, LastSyncForm};
 

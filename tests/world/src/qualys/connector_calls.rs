@@ -76,13 +76,14 @@ pub(super) fn search(shared: &Shared, ask: &Ask) -> Answered {
                 .range(range.from..=range.to)
                 .map(|(_, one)| one)
                 .filter(|one| is_listed(qualys, one, now) && tests.iter().all(|test| test.holds(one)));
-            let (found, more) = page(matching, &request.preferences);
+            let (found, next) = page(matching, &request.preferences);
             for one in &found {
                 show::full(&mut rows.json, qualys, one, subscription_name(state, one), &mask, (false, now));
             }
             rows.count = found.len();
-            rows.more = Some(more);
-            rows.last_id = found.last().map(|one| one.id);
+            rows.more = Some(next.is_some());
+            let last = found.last().map(|one| one.id);
+            rows.last_id = qualys.manners.last_id.of(last, next.map(|one| one.id));
         }
         Ok(success(&qualys.manners, &rows))
     })
@@ -133,8 +134,8 @@ pub(super) fn errors(shared: &Shared, ask: &Ask) -> Answered {
     let id = criterion.long()?;
     shared.with(|state| {
         let all = state.qualys.connectors.get(&id).map(|one| one.errors.as_slice()).unwrap_or_default();
-        let (found, more) = page(all.iter(), &request.preferences);
-        let mut rows = Rows { count: found.len(), more: Some(more), ..Rows::default() };
+        let (found, next) = page(all.iter(), &request.preferences);
+        let mut rows = Rows { count: found.len(), more: Some(next.is_some()), ..Rows::default() };
         for (at, text) in found {
             row(&mut rows.json, state.qualys.manners.error_row_name, &WHOLE, |object| {
                 object.put("errorMessage", text);

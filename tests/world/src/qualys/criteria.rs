@@ -50,15 +50,15 @@ impl IdRange {
     }
 }
 
-/// The page of `rows` (ordered by id), and whether more rows follow.
-pub(super) fn page<T>(mut rows: impl Iterator<Item = T>, preferences: &Preferences) -> (Vec<T>, bool) {
+/// The page of `rows` (ordered by id), and the first row of the next page if there is one.
+pub(super) fn page<T>(mut rows: impl Iterator<Item = T>, preferences: &Preferences) -> (Vec<T>, Option<T>) {
     let mut here = Vec::new();
     let rest = rows.by_ref().skip(preferences.skip);
     for row in rest {
         if here.len() == preferences.limit {
-            return (here, true);
+            return (here, Some(row));
         }
         here.push(row);
     }
-    (here, false)
+    (here, None)
 }

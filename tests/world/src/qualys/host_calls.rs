@@ -111,18 +111,18 @@ fn matching<'a>(
 pub(super) fn search(shared: &Shared, ask: &Ask) -> Answered {
     let request = Request::parse(ask)?;
     let mask = Mask::parse(ask.query("fields"));
-    let (found, more, manners, tags) = shared.with(|state| {
+    let (found, next, manners, tags) = shared.with(|state| {
         let (range, tests) = compile(&state.qualys, &request)?;
-        let (found, more) = page(matching(&state.qualys, &range, &tests).cloned(), &request.preferences);
-        Ok((found, more, state.qualys.manners.clone(), state.qualys.tags.clone()))
+        let (found, next) = page(matching(&state.qualys, &range, &tests).cloned(), &request.preferences);
+        Ok((found, next, state.qualys.manners.clone(), state.qualys.tags.clone()))
     })?;
     let mut rows = Rows { json: Vec::with_capacity(found.len() * 1_200), ..Rows::default() };
     for host in &found {
         host_json::full(&mut rows.json, host, &tags, manners.ids_as_strings, &mask);
     }
     rows.count = found.len();
-    rows.more = Some(more);
-    rows.last_id = found.last().map(|host| host.id);
+    rows.more = Some(next.is_some());
+    rows.last_id = manners.last_id.of(found.last().map(|host| host.id), next.map(|host| host.id));
     Ok(success(&manners, &rows))
 }
 

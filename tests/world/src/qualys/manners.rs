@@ -50,6 +50,28 @@ pub enum ActivationShape {
     Bare,
 }
 
+/// What `lastId` of a page names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LastId {
+    /// The last row of the page.
+    #[default]
+    LastRow,
+    /// The first row of the next page.
+    NextRow,
+    /// A row before the last: an answer that contradicts itself.
+    Earlier,
+}
+
+impl LastId {
+    pub(super) fn of(self, last: Option<i64>, next: Option<i64>) -> Option<i64> {
+        match self {
+            Self::LastRow => last,
+            Self::NextRow => next.or(last),
+            Self::Earlier => last.map(|id| id - 1),
+        }
+    }
+}
+
 /// The name of the field with the time of the last sync.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LastSyncName {
@@ -144,6 +166,8 @@ pub struct Manners {
     pub has_more_as_bool: bool,
     /// The form of `activation`. Not observed; default a plain list.
     pub activation_shape: ActivationShape,
+    /// What `lastId` names. Every recording has the last row of the page; the documentation does not say.
+    pub last_id: LastId,
     /// Whether the last page has a `lastId`. It has none in any recording, and has one in a hand-edited fixture; default no.
     pub last_page_has_last_id: bool,
     /// A run while a sync is running. Not observed; default accepted.
@@ -214,6 +238,7 @@ impl Default for Manners {
             count_as_string: false,
             has_more_as_bool: false,
             activation_shape: ActivationShape::List,
+            last_id: LastId::LastRow,
             last_page_has_last_id: false,
             run_while_running: OnRunning::Accept,
             run_disabled: OnDisabled::Refuse,

@@ -26,9 +26,9 @@ pub(super) fn search(shared: &Shared, ask: &Ask) -> Answered {
                 && range.lets(**id)
                 && names.iter().all(|wanted| wanted == name)
         });
-        let (found, more) = page(matching, &request.preferences);
+        let (found, next) = page(matching, &request.preferences);
         let last_id = found.last().map(|(id, _)| **id);
-        let mut rows = Rows { count: found.len(), more: Some(more), last_id, ..Rows::default() };
+        let mut rows = Rows { count: found.len(), more: Some(next.is_some()), last_id, ..Rows::default() };
         for (id, name) in found {
             row(&mut rows.json, "Tag", &WHOLE, |object| {
                 object.id("id", *id, qualys.manners.ids_as_strings);
