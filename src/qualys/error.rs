@@ -3,6 +3,7 @@
 
 use super::wire;
 use crate::model::ResponseCode;
+use crate::report::{UNTRUSTED, is_untrusted};
 use crate::state::Endpoint;
 use crate::store::StoreError;
 use jiff::Timestamp;
@@ -132,6 +133,7 @@ impl QualysError {
                 "check QUALYS_PLATFORM or QUALYS_API_URL"
             }
             Self::Account(_) => "check the storage",
+            Self::Transport { source, .. } if is_untrusted(source) => UNTRUSTED,
             Self::NotFound { .. }
             | Self::Refused { .. }
             | Self::LeaseLost { .. }

@@ -31,6 +31,7 @@ mod leases;
 mod lost_answers;
 mod main_job;
 mod memory;
+mod messages;
 mod modes;
 mod package;
 mod rights;
