@@ -48,7 +48,7 @@ pub struct Account {
 /// Why the door could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AccountError {
-    #[error("the account's lease or state could not be used")]
+    #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the next wake-up could not be booked")]
     WakeUp(#[from] WakeUpError),

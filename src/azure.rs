@@ -2,5 +2,6 @@
 
 pub mod arm;
 pub mod cloud;
+mod code;
 pub mod identity;
 pub mod vault;

@@ -43,6 +43,8 @@ const CLOSING: Duration = Duration::from_secs(5);
 /// Why a cycle could not even write down what it did. The queue delivers its wake-up again.
 #[derive(Debug, thiserror::Error)]
 pub enum CycleError {
+    #[error("the cycle could not begin")]
+    Begin(#[source] StoreError),
     #[error("the cycle's outcome could not be written down")]
     Store(#[from] StoreError),
     /// Nothing was sent to Qualys that the audit would not show.
@@ -50,8 +52,15 @@ pub enum CycleError {
     Audit(#[source] serde_json::Error),
     #[error("the next wake-up could not be booked")]
     WakeUp(#[from] WakeUpError),
-    #[error("the Qualys account could not be taken or released")]
+    #[error("the lease on the Qualys account could not be taken or given back")]
     Account(#[from] AccountError),
+}
+
+impl CycleError {
+    /// At the beginning there is no outcome yet.
+    fn at_the_beginning(self) -> Self {
+        if let Self::Store(error) = self { Self::Begin(error) } else { self }
+    }
 }
 
 /// The result of a wake-up or a command.
@@ -150,7 +159,8 @@ impl Cycle<'_> {
     /// Each step takes what the steps before it returned. One that fails is a problem in the report, and those that need
     /// its result return nothing.
     async fn pass(&self, started_by: StartedBy) -> Result<Ran, CycleError> {
-        let Begun { mut state, inbox, allowed, mut problems } = self.begin(started_by).await?;
+        let Begun { mut state, inbox, allowed, mut problems } =
+            self.begin(started_by).await.map_err(CycleError::at_the_beginning)?;
         let access = problems.take_from(self.sign_in(allowed).await?);
         let steps = async {
             let observed = problems.take_from(self.observe(&access, &inbox, &mut state).await);

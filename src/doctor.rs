@@ -12,7 +12,7 @@ use crate::cycle::secrets::{LOGIN, read_connector, read_login};
 use crate::model::{after, elapsed};
 use crate::plan::Mode;
 use crate::qualys::QualysError;
-use crate::queue::{Queue, QueueError};
+use crate::queue::Queue;
 use crate::report::chain;
 use crate::sdk::SignInError;
 use crate::secrets::{CONNECTOR_CLIENT_SECRET, Secret, SecretError};
@@ -141,7 +141,6 @@ impl Findings {
     /// Checks both containers and the queue. Returns whether the account's state can be stored.
     async fn storage(&mut self, app: &App) -> bool {
         let key = BlobKey::Doctor(app.tenant.id());
-        let to_do = "check STORAGE, and the role of the identity there";
         let control = write_and_remove(app, &key).await;
         match &control {
             Ok(()) => self.ok("storage, control", "a blob was written, read and removed".into()),
@@ -149,29 +148,33 @@ impl Findings {
             Err(error @ StoreError::Conflict { .. }) => {
                 self.failed("storage, control", error, "run `doctor` alone");
             }
-            Err(error) => self.failed("storage, control", error, to_do),
+            Err(error) => self.storage_failed("storage, control", error),
         }
         // A write-once policy would keep a test blob for good, so none is written.
         let below = format!("{}-nothing", key.path());
         match app.tenant.store.list(Container::Inventory, &below).await {
             Ok(_) => self.ok("storage, inventory", "it exists and can be listed".into()),
             Err(StoreError::SignIn { why }) => self.no_token("storage, inventory", &why),
-            Err(error) => self.failed("storage, inventory", &error, to_do),
+            Err(error) => self.storage_failed("storage, inventory", &error),
         }
         match app.tenant.wake_ups.queue() {
             Queue::Azure(_) if self.no_token => {
                 self.skipped("queue", format!("there is no token; see `{SIGN_IN}`"));
             }
-            queue => self.queue(queue.check().await),
+            queue => match queue.check().await {
+                Ok(()) => self.ok("queue", "it exists and can be read".into()),
+                // The errors of Azure's queue say what to do.
+                Err(error) => {
+                    let to_do = matches!(queue, Queue::Folder(_)).then(|| "check QUEUE".to_owned());
+                    self.add("queue", Verdict::Failed, chain(&error), to_do);
+                }
+            },
         }
         control.is_ok()
     }
 
-    fn queue(&mut self, looked: Result<(), QueueError>) {
-        match looked {
-            Ok(()) => self.ok("queue", "it exists and can be read".into()),
-            Err(error) => self.failed("queue", &error, "check QUEUE, and the role of the identity there"),
-        }
+    fn storage_failed(&mut self, check: &str, error: &StoreError) {
+        self.add(check, Verdict::Failed, chain(error), error.advice().map(str::to_owned));
     }
 
     /// Checks the two secrets for Qualys. Returns them, if both can be used.
@@ -238,7 +241,7 @@ impl Findings {
                 self.skipped(QUALYS, chain(&error));
             }
             Ok(Tried::Failed(error)) => self.failed(QUALYS, &error, error.advice()),
-            Err(error) => self.failed(QUALYS, &error, "check the storage"),
+            Err(error) => self.add(QUALYS, Verdict::Failed, chain(&error), None),
         }
     }
 }

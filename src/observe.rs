@@ -17,6 +17,7 @@ use crate::report::chain;
 use crate::state::ListMemory;
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
+pub(crate) use scope::elsewhere;
 use scope::{Lists, Read};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -141,10 +142,7 @@ fn unreadable(scope: &str, error: &ArmError) -> Unreadable {
 
 /// An error with what to do about it.
 fn said(error: &ArmError) -> String {
-    match error {
-        ArmError::SignIn(why) => format!("{why}: {}", why.advice()),
-        other => chain(other),
-    }
+    format!("{}: {}", chain(error), error.advice())
 }
 
 fn each_named(groups: Vec<GroupRead>) -> Vec<Read<BTreeSet<SubscriptionId>>> {

@@ -290,3 +290,12 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
+
+/// Whether a certificate that is not trusted is behind an error.
+pub fn is_untrusted(error: &dyn std::error::Error) -> bool {
+    chain(error).contains("certificate")
+}
+
+/// What to do about a certificate that is not trusted.
+pub const UNTRUSTED: &str =
+    "if a proxy inspects TLS, name the file with its CA's certificate in SSL_CERT_FILE";

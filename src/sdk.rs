@@ -7,7 +7,7 @@ mod sign_in;
 pub(crate) use sign_in::{Issuer, SignInError};
 
 use crate::bounded::{BodyError, LARGEST};
-use crate::report::chain;
+use crate::report::{UNTRUSTED, is_untrusted};
 use crate::retry::{Again, retry};
 use azure_core::Error;
 use azure_core::credentials::{Secret, TokenCredential};
@@ -128,22 +128,71 @@ pub(crate) fn answer(error: &Error) -> Option<(StatusCode, &str)> {
     }
 }
 
-/// An error in a few words: status and code of the answer, since the service's own message is long and repeats the
-/// request; without an answer, the chain of causes.
-pub(crate) fn brief(error: &Error) -> String {
-    match answer(error) {
-        Some((status, code)) => format!("HTTP {} {code}", u16::from(status)).trim_end().to_owned(),
-        None => chain_of(error),
+/// What a storage account or a folder refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The token: it is of another directory, or for another audience.
+    Token,
+    /// The network that the request came from.
+    Network,
+    /// The request: the identity has no role for it.
+    Role,
+    /// This process, in a folder.
+    Process,
+}
+
+impl Refusal {
+    /// What to do about it. `role` is the one that the identity needs.
+    pub(crate) fn advice(self, role: &str) -> String {
+        match self {
+            Self::Token => {
+                "use an identity of the storage account's directory, and check AZURE_CLOUD: the token is of another directory, or for another audience".into()
+            }
+            Self::Network => "allow this network in the storage account's firewall".into(),
+            Self::Role => format!("give the identity the role `{role}`"),
+            Self::Process => "let this process read and write there".into(),
+        }
     }
 }
 
-/// An error with its causes on one line, which its own text leaves out. The text of a transport error may hold the whole
-/// address, so query strings, where signatures are, are cut out.
-pub(crate) fn chain_of(error: &Error) -> String {
-    without_queries(&chain(error))
+/// What an answer of a storage account refuses, if it is a refusal. By its code
+/// (<https://learn.microsoft.com/rest/api/storageservices/common-rest-api-error-codes>): a missing role is
+/// `AuthorizationPermissionMismatch`, and firewalls answer `AuthorizationFailure`.
+pub(crate) fn refusal(error: &Error) -> Option<Refusal> {
+    match answer(error)? {
+        (StatusCode::Forbidden, "AuthorizationFailure") => Some(Refusal::Network),
+        (StatusCode::Unauthorized, _) | (StatusCode::Forbidden, "AuthenticationFailed") => {
+            Some(Refusal::Token)
+        }
+        (StatusCode::Forbidden, _) => Some(Refusal::Role),
+        _ => None,
+    }
 }
 
-/// The last of an error's causes, which says what happened; those before it say what was being done.
+/// What to do when a storage account gave no answer, or has nothing of the kind. `setting` has its address.
+pub(crate) fn unreached(error: &Error, setting: &str) -> Option<String> {
+    if answer(error).is_some_and(|(status, _)| status != StatusCode::NotFound) {
+        return None;
+    }
+    if is_untrusted(error) {
+        return Some(UNTRUSTED.to_owned());
+    }
+    Some(format!(
+        "check the account's name in {setting}, the network, and the proxy if there is one (HTTPS_PROXY)"
+    ))
+}
+
+/// An error in a few words: status and code of the answer, since the service's own message is long and repeats the
+/// request; without an answer, the last of its causes.
+pub(crate) fn brief(error: &Error) -> String {
+    match answer(error) {
+        Some((status, code)) => format!("HTTP {} {code}", u16::from(status)).trim_end().to_owned(),
+        None => root_of(error),
+    }
+}
+
+/// The last of an error's causes, which says what happened; those before it say what was being done. The text of a transport
+/// error may hold the whole address, so query strings, where signatures are, are cut out.
 pub(crate) fn root_of(error: &Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| (*cause).source());
     without_queries(&causes.last().map_or_else(|| error.to_string(), ToString::to_string))
@@ -176,12 +225,12 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_shows_the_cause_and_no_query() {
+    fn the_cause_is_shown_without_a_query() {
         let cause = std::io::Error::other(
             "error sending request for url (https://a/b?sv=1&sig=s3cret): UnknownIssuer",
         );
         let error = Error::with_error(ErrorKind::Connection, cause, "retry policy expired");
-        let text = chain_of(&error);
+        let text = root_of(&error);
         assert!(text.contains("UnknownIssuer") && !text.contains("s3cret"), "{text}");
     }
 
@@ -209,7 +258,7 @@ mod tests {
         let request = Request::new(url.parse().unwrap(), azure_core::http::Method::Get);
         let answer = Bounded(reqwest::Client::new()).execute_request(&request).await.unwrap();
         let error = answer.into_body().collect().await.unwrap_err();
-        assert!(chain_of(&error).contains("larger than the 64 MB"), "{error}");
+        assert!(crate::report::chain(&error).contains("larger than the 64 MB"), "{error}");
         assert!(server.join().unwrap() < 200);
     }
 

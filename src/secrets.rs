@@ -3,7 +3,7 @@
 use crate::azure::vault::{Vault, VaultError, VaultSecret};
 use crate::sdk::SignInError;
 use jiff::Timestamp;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use url::Url;
@@ -38,8 +38,11 @@ pub enum SecretError {
     /// The vault was not even asked.
     #[error(transparent)]
     SignIn(SignInError),
-    #[error("the secret `{name}` expired at {at}: add a new version")]
+    #[error("the secret `{name}` expired at {at}")]
     Expired { name: String, at: Timestamp },
+    /// Nobody types one, so it would be refused, and refused passwords lock a user. What is meant is not guessed.
+    #[error("the secret `{name}` begins or ends with a line break, so it is not used")]
+    LineBreak { name: String },
     #[error("the secrets file {} is not a JSON object of names and strings (line {line}, column {column})", file.display())]
     Malformed { file: PathBuf, line: usize, column: usize },
 }
@@ -65,16 +68,16 @@ pub struct Secret {
 }
 
 impl SecretError {
-    /// What to do about it, where its text does not say so.
+    /// What to do about it.
     pub fn advice(&self) -> String {
         match self {
             Self::SignIn(why) => why.advice(),
-            Self::Missing { .. }
-            | Self::File { .. }
-            | Self::Vault { .. }
-            | Self::Expired { .. }
-            | Self::Malformed { .. } => {
-                "store the secret under that name, or correct KEY_VAULT_URL or SECRETS".into()
+            Self::Vault { source, .. } => source.advice(),
+            Self::Missing { .. } => "store the secret under that name, or correct SECRETS".into(),
+            Self::File { .. } | Self::Malformed { .. } => "correct that file, or SECRETS".into(),
+            Self::Expired { .. } => "add a new version".into(),
+            Self::LineBreak { .. } => {
+                "store it again without the line break, which a file or a pipe may have added".into()
             }
         }
     }
@@ -89,8 +92,18 @@ impl Secrets {
     /// The secret of this name.
     ///
     /// # Errors
-    /// When it is missing or empty, or its source cannot be read.
+    /// When it is missing or empty, its source cannot be read, or it begins or ends with a line break.
     pub async fn get(&self, name: &str) -> Result<Secret, SecretError> {
+        let secret = self.read(name).await?;
+        let is_break = |c: char| matches!(c, '\r' | '\n');
+        let value = secret.value.expose_secret();
+        if value.starts_with(is_break) || value.ends_with(is_break) {
+            return Err(SecretError::LineBreak { name: name.to_owned() });
+        }
+        Ok(secret)
+    }
+
+    async fn read(&self, name: &str) -> Result<Secret, SecretError> {
         let (value, place) = match self {
             Self::Vault(vault) => {
                 let failed = |source| match source {
@@ -146,7 +159,6 @@ pub fn shows(text: &str, secret: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use secrecy::ExposeSecret;
 
     #[tokio::test]
     async fn a_file_is_read_again_each_time_and_its_errors_do_not_show_values() {
@@ -175,5 +187,21 @@ mod tests {
     async fn a_missing_secret_is_named_with_the_variable_that_would_hold_it() {
         let error = Secrets::Env(BTreeMap::new()).get(CONNECTOR_CLIENT_SECRET).await.unwrap_err();
         insta::assert_snapshot!(error, @"the secret `connector-client-secret` is missing from the environment (`CONNECTOR_CLIENT_SECRET`)");
+    }
+
+    #[tokio::test]
+    async fn a_secret_with_a_line_break_at_an_end_is_named_and_not_used() {
+        for value in ["s3cret\n", "s3cret\r\n", "\ns3cret"] {
+            let values = BTreeMap::from([(QUALYS_PASSWORD.to_owned(), value.to_owned().into())]);
+            let error = Secrets::Env(values).get(QUALYS_PASSWORD).await.unwrap_err();
+            assert_eq!(
+                format!("{error}: {}", error.advice()),
+                "the secret `qualys-password` begins or ends with a line break, so it is not used: \
+                 store it again without the line break, which a file or a pipe may have added"
+            );
+        }
+        let values =
+            BTreeMap::from([(QUALYS_PASSWORD.to_owned(), " a secret\twith spaces ".to_owned().into())]);
+        Secrets::Env(values).get(QUALYS_PASSWORD).await.unwrap();
     }
 }

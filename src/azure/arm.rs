@@ -7,8 +7,10 @@
 pub(crate) mod fuzz;
 mod wire;
 
+use super::code::code_in;
 use crate::bounded::{self, BodyError};
 use crate::model::{Subscription, SubscriptionId};
+use crate::report::{UNTRUSTED, is_untrusted};
 use crate::retry::{Again, retry};
 use crate::sdk::{self, SignInError};
 use azure_core::credentials::{Secret, TokenCredential};
@@ -34,21 +36,20 @@ const SUBSCRIPTIONS_API: &str = "2022-12-01";
 /// <https://learn.microsoft.com/rest/api/managementgroups/management-groups/get-descendants>
 const DESCENDANTS_API: &str = "2020-05-01";
 
-/// Why ARM could not be read. `what` names the thing that was asked for.
+/// Why ARM could not be read. `what` names the thing that was asked for, `code` is the code of ARM's answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ArmError {
     /// There is no token to ask with.
     #[error(transparent)]
     SignIn(SignInError),
     /// The identity has no role there.
-    #[error("ARM forbids reading {what}: give the identity the role Reader on it")]
-    Forbidden { what: String },
-    #[error(
-        "ARM does not accept the identity's token for {what}: check the identity (AZURE_IDENTITY) and its settings, AZURE_CLOUD and ARM_URL"
-    )]
-    Unauthorized { what: String },
-    #[error("ARM cannot find {what}: it does not exist, or the identity may not see it")]
-    NotFound { what: String },
+    #[error("ARM forbids reading {what} ({code})")]
+    Forbidden { what: String, code: String },
+    #[error("ARM does not accept the identity's token for {what} ({code})")]
+    Unauthorized { what: String, code: String },
+    /// It does not exist, or the identity may not see it.
+    #[error("ARM cannot find {what} ({code})")]
+    NotFound { what: String, code: String },
     #[error("ARM is throttling requests{}: {what} was not read", wait.map(|w| format!(", for {} s", w.as_secs())).unwrap_or_default())]
     Throttled {
         what: String,
@@ -56,8 +57,8 @@ pub enum ArmError {
         wait: Option<Duration>,
     },
     /// Any other status.
-    #[error("ARM answered HTTP {status} when asked for {what}")]
-    Status { what: String, status: u16 },
+    #[error("ARM answered HTTP {status} ({code}) when asked for {what}")]
+    Status { what: String, status: u16, code: String },
     #[error("ARM's answer about {what} cannot be used: {why}")]
     Malformed { what: String, why: String },
     #[error("no answer from ARM about {what}")]
@@ -66,6 +67,33 @@ pub enum ArmError {
         #[source]
         source: reqwest::Error,
     },
+}
+
+impl ArmError {
+    /// What to do about it.
+    pub fn advice(&self) -> String {
+        let advice = match self {
+            Self::SignIn(why) => return why.advice(),
+            Self::Forbidden { .. } => "give the identity the role Reader on it",
+            Self::Unauthorized { code, .. } if code == "InvalidAuthenticationTokenTenant" => {
+                "use an identity of the directory TENANT_ID, or correct TENANT_ID"
+            }
+            Self::Unauthorized { .. } => {
+                "check the identity (AZURE_IDENTITY) and its settings, AZURE_CLOUD and ARM_URL"
+            }
+            Self::NotFound { .. } => {
+                "correct its name in SCOPE or EXCLUDE, or give the identity the role Reader on it"
+            }
+            Self::Throttled { .. } => "nothing to do: a later cycle reads it",
+            Self::Status { status: 408 | 500.., .. } => "nothing to do at first: a later cycle tries again",
+            Self::Status { status: 400, .. } => "check its name in SCOPE or EXCLUDE, and ARM_URL",
+            Self::Transport { source, .. } if is_untrusted(source) => UNTRUSTED,
+            Self::Status { .. } | Self::Malformed { .. } | Self::Transport { .. } => {
+                "check ARM_URL, the network, and the proxy if there is one (HTTPS_PROXY)"
+            }
+        };
+        advice.to_owned()
+    }
 }
 
 /// ARM, read as one identity.
@@ -209,26 +237,39 @@ impl Arm {
             duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
             "ARM answered {status} about {what}"
         );
-        let what = what.to_owned();
-        match status {
-            StatusCode::OK => bounded::body(response).await.map_err(|error| match error {
+        if status == StatusCode::OK {
+            return bounded::body(response).await.map_err(|error| match error {
                 BodyError::Transport(source) => transport(source),
-                BodyError::TooLarge => malformed(&what, &BodyError::TooLarge.to_string()),
-            }),
-            StatusCode::UNAUTHORIZED => Err(ArmError::Unauthorized { what }),
-            StatusCode::FORBIDDEN => Err(ArmError::Forbidden { what }),
-            StatusCode::NOT_FOUND => Err(ArmError::NotFound { what }),
-            StatusCode::TOO_MANY_REQUESTS => {
-                let wait = response.headers().get(header::RETRY_AFTER);
-                let wait =
-                    wait.and_then(|wait| wait.to_str().ok()?.trim().parse().ok()).map(Duration::from_secs);
-                Err(ArmError::Throttled { what, wait })
-            }
-            _ => Err(ArmError::Status { what, status: status.as_u16() }),
+                BodyError::TooLarge => malformed(what, &BodyError::TooLarge.to_string()),
+            });
         }
+        let wait = response.headers().get(header::RETRY_AFTER);
+        let wait = wait.and_then(|wait| wait.to_str().ok()?.trim().parse().ok()).map(Duration::from_secs);
+        let (what, code) = (what.to_owned(), code_of(response).await);
+        Err(match status {
+            StatusCode::UNAUTHORIZED => ArmError::Unauthorized { what, code },
+            StatusCode::FORBIDDEN => ArmError::Forbidden { what, code },
+            StatusCode::NOT_FOUND => ArmError::NotFound { what, code },
+            StatusCode::TOO_MANY_REQUESTS => ArmError::Throttled { what, wait },
+            _ => ArmError::Status { what, status: status.as_u16(), code },
+        })
     }
 
     fn join(&self, path: &str, what: &str) -> Result<Url, ArmError> {
         self.base.join(path).map_err(|_| malformed(what, "its address cannot be built: check ARM_URL"))
     }
+}
+
+/// The code in an error answer.
+async fn code_of(mut answer: reqwest::Response) -> String {
+    /// An error has a few hundred bytes. Of a longer body, which is not ARM's, no more is read.
+    const MOST: usize = 64 * 1024;
+    let mut body = Vec::new();
+    while let Ok(Some(part)) = answer.chunk().await {
+        body.extend_from_slice(&part);
+        if body.len() > MOST {
+            break;
+        }
+    }
+    code_in(&body).unwrap_or_else(|| "no code".to_owned())
 }

@@ -3,16 +3,17 @@
 //! Guarantees: an answer or a named cause within 4.5 seconds; values go straight into [`SecretString`]; of an error answer
 //! only the code is kept.
 
-use crate::azure::cloud::Cloud;
+use super::cloud::Cloud;
+use super::code::{code_in, is_name};
+use crate::report::{UNTRUSTED, is_untrusted};
 use crate::retry::Again;
-use crate::sdk::{self, Issuer, Limits, SignInError, chain_of, client_options};
+use crate::sdk::{self, Issuer, Limits, SignInError, client_options, root_of};
 use azure_core::credentials::TokenCredential;
 use azure_core::error::ErrorKind;
 use azure_core::http::StatusCode;
 use azure_security_keyvault_secrets::{ResourceExt, SecretClient, SecretClientOptions};
 use jiff::Timestamp;
 use secrecy::SecretString;
-use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -27,31 +28,59 @@ const LIMITS: Limits = Limits { call: Duration::from_millis(4500), attempt: Dura
 pub enum VaultError {
     #[error("there is no such secret")]
     NotFound,
-    #[error("its newest version is disabled: enable it, or add a version")]
+    #[error("its newest version is disabled")]
     Disabled,
     /// The identity may not read secrets, or not from this network.
-    #[error(
-        "the vault forbids it ({code}): give the identity the role `Key Vault Secrets User`, and allow this address in the vault's firewall"
-    )]
+    #[error("the vault forbids it ({code})")]
     Forbidden { code: String },
-    #[error(
-        "the vault does not accept the identity's token: is the identity in the vault's directory (AZURE_IDENTITY, AZURE_CLIENT_ID)?"
-    )]
+    #[error("the vault does not accept the identity's token")]
     Unauthorized,
-    #[error("the vault gets too many requests now; a later cycle tries again")]
+    #[error("the vault gets too many requests now")]
     Throttled,
-    #[error(
-        "the vault's certificate is not trusted: behind a TLS-inspecting proxy, name its CA in SSL_CERT_FILE ({cause})"
-    )]
+    #[error("the vault's certificate is not trusted ({cause})")]
     Untrusted { cause: String },
     /// There is no token to ask with.
     #[error(transparent)]
     SignIn(SignInError),
-    #[error("the vault cannot be reached: check KEY_VAULT_URL and the network ({cause})")]
+    #[error("the vault cannot be reached ({cause})")]
     Unreachable { cause: String },
     /// Any other answer.
     #[error("the vault answered HTTP {status} ({code})")]
     Status { status: u16, code: String },
+}
+
+impl VaultError {
+    /// What to do about it.
+    pub fn advice(&self) -> String {
+        let advice = match self {
+            Self::SignIn(why) => return why.advice(),
+            Self::NotFound => "store the secret under that name, or correct KEY_VAULT_URL",
+            Self::Disabled => "enable it, or add a version",
+            Self::Forbidden { code } => match code.as_str() {
+                "ForbiddenByRbac" => "give the identity the role `Key Vault Secrets User` on the vault",
+                "AccessDenied" => {
+                    "let the identity get secrets: it needs that permission in the vault's access policies"
+                }
+                "ForbiddenByFirewall" | "ForbiddenByConnection" => {
+                    "allow this address in the vault's firewall, or use the vault's private endpoint"
+                }
+                _ => {
+                    "give the identity the role `Key Vault Secrets User` on the vault, or allow this address in its firewall"
+                }
+            },
+            Self::Unauthorized => {
+                "use an identity of the vault's directory (AZURE_IDENTITY, AZURE_CLIENT_ID, AZURE_TENANT_ID)"
+            }
+            Self::Throttled => "nothing to do: a later cycle tries again",
+            Self::Untrusted { .. } => UNTRUSTED,
+            Self::Unreachable { .. } => {
+                "check KEY_VAULT_URL, the network, and the proxy if there is one (HTTPS_PROXY)"
+            }
+            Self::Status { status: 500.., .. } => "nothing to do at first: a later cycle tries again",
+            Self::Status { .. } => "check KEY_VAULT_URL",
+        };
+        advice.to_owned()
+    }
 }
 
 /// A key vault, read as one identity.
@@ -142,8 +171,8 @@ fn cause(error: &azure_core::Error) -> VaultError {
         return VaultError::SignIn(why);
     }
     let ErrorKind::HttpResponse { status, error_code, raw_response } = error.kind() else {
-        let cause = chain_of(error);
-        return if cause.contains("certificate") {
+        let cause = root_of(error);
+        return if is_untrusted(error) {
             VaultError::Untrusted { cause }
         } else {
             VaultError::Unreachable { cause }
@@ -161,27 +190,4 @@ fn cause(error: &azure_core::Error) -> VaultError {
         StatusCode::TooManyRequests => VaultError::Throttled,
         status => VaultError::Status { status: u16::from(*status), code },
     }
-}
-
-/// `error.innererror.code`, which distinguishes a missing role, a firewall and a disabled secret; else `error.code`.
-pub(super) fn code_in(body: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Body {
-        error: Detail,
-    }
-    #[derive(Deserialize)]
-    struct Detail {
-        code: Option<String>,
-        innererror: Option<Box<Detail>>,
-    }
-    let Body { error } = serde_json::from_slice(body).ok()?;
-    let inner = error.innererror.and_then(|inner| inner.code);
-    inner.into_iter().chain(error.code).find(|code| is_name(code))
-}
-
-/// Whether a code may be shown: a plain name like `ForbiddenByRbac`, not just any text.
-fn is_name(code: &str) -> bool {
-    /// The longest documented code has about thirty letters.
-    const LONGEST: usize = 64;
-    (1..=LONGEST).contains(&code.len()) && code.chars().all(|c| c.is_ascii_alphanumeric())
 }

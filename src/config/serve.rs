@@ -31,7 +31,7 @@ impl ServeConfig {
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut r = Reader::new(&lookup, None);
         let host_port = r.bounded_if_given(&serving::FUNCTIONS_CUSTOMHANDLER_PORT);
-        let listen = r.parsed(&serving::LISTEN, values::of_type);
+        let listen = r.parsed(&serving::LISTEN, values::socket);
         r.finish()?;
         let listen = listen.ok_or_else(ConfigError::default)?;
         Ok(Self { host_port, listen })

@@ -3,6 +3,7 @@
 use crate::model::Scope;
 use crate::plan::Mode;
 use std::fmt;
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
@@ -179,6 +180,16 @@ pub(super) fn url(text: &str) -> Result<Url, String> {
 pub(super) fn https(text: &str) -> Result<Url, String> {
     let url = url(text)?;
     if url.scheme() == "https" { Ok(url) } else { Err("must begin with https://".into()) }
+}
+
+/// An IP address and a port.
+pub(super) fn socket(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        format!(
+            "`{}` is not an IP address and a port (examples: 127.0.0.1:7071, 0.0.0.0:7071, [::1]:7071)",
+            short(text)
+        )
+    })
 }
 
 /// A text in the form of its type.

@@ -4,7 +4,7 @@ use super::Findings;
 use crate::app::App;
 use crate::azure::arm::{Arm, ArmError};
 use crate::model::{SubscriptionId, TenantId};
-use crate::observe::{ARM_AT_ONCE, groups};
+use crate::observe::{ARM_AT_ONCE, elsewhere, groups};
 use futures::stream::{self, StreamExt};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,7 +13,6 @@ use tokio::time::Instant;
 /// A person waits for the answer. ARM answers in seconds, and its own gateway gives up after a minute.
 pub(super) const LIMIT: Duration = Duration::from_mins(1);
 const CHECK: &str = "ARM, subscriptions";
-const TO_DO: &str = "give the identity the role Reader there, or correct SCOPE and EXCLUDE";
 
 /// Reads what a cycle would read, and names each part that cannot be read.
 pub(super) async fn examine(findings: &mut Findings, app: &App) {
@@ -21,12 +20,13 @@ pub(super) async fn examine(findings: &mut Findings, app: &App) {
     let tenant = watched.id();
     let listed = match app.tenant.arm.subscriptions(deadline).await {
         Ok(all) => {
+            let others = elsewhere(tenant, &all).map(|others| format!(", but {others}")).unwrap_or_default();
             let ours = all.into_iter().filter(|subscription| subscription.tenant == tenant);
             let ours: BTreeSet<_> = ours.map(|subscription| subscription.id).collect();
             match ours.len() {
                 0 if watched.scope.is_everything() => findings.failed(
                     CHECK,
-                    &Unfit(format!("the identity sees no subscription of directory {tenant}")),
+                    &Unfit(format!("the identity sees no subscription of directory {tenant}{others}")),
                     "give the identity the role Reader on them, or correct TENANT_ID",
                 ),
                 seen => findings.ok(CHECK, format!("the identity sees {seen} of directory {tenant}")),
@@ -36,11 +36,10 @@ pub(super) async fn examine(findings: &mut Findings, app: &App) {
         // Nothing else would be answered.
         Err(ArmError::SignIn(why)) => return findings.no_token(CHECK, &why),
         Err(error @ ArmError::Unauthorized { .. }) => {
-            let to_do = "check AZURE_IDENTITY and the settings that belong to it, AZURE_CLOUD and ARM_URL";
-            return findings.failed(CHECK, &error, to_do);
+            return findings.failed(CHECK, &error, &error.advice());
         }
         Err(error) => {
-            findings.failed(CHECK, &error, "check ARM_URL, the network and the identity's roles");
+            findings.failed(CHECK, &error, &error.advice());
             BTreeSet::new()
         }
     };
@@ -58,7 +57,7 @@ pub(super) async fn examine(findings: &mut Findings, app: &App) {
                 let error = Unfit(format!("it belongs to directory {of}"));
                 findings.failed(&check, &error, "take it out of SCOPE, or correct TENANT_ID");
             }
-            Err(error) => findings.failed(&check, &error, TO_DO),
+            Err(error) => findings.failed(&check, &error, &error.advice()),
         }
     }
     let named = watched.scope.groups.union(&watched.exclude.groups).cloned().collect();
@@ -66,7 +65,7 @@ pub(super) async fn examine(findings: &mut Findings, app: &App) {
         let check = format!("ARM, management group {group}");
         match result {
             Ok(below) => findings.ok(&check, format!("subscriptions below it: {}", below.len())),
-            Err(error) => findings.failed(&check, &error, TO_DO),
+            Err(error) => findings.failed(&check, &error, &error.advice()),
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use super::Targets;
 use crate::model::{
-    Direct, OutOfScope, ReadFailure, Scope, Subscription, SubscriptionId, Unreadable, elapsed,
+    Direct, OutOfScope, ReadFailure, Scope, Subscription, SubscriptionId, TenantId, Unreadable, elapsed,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -96,6 +96,18 @@ impl Lists {
             && !self.placed.contains(&id)
     }
 
+    /// If all that is seen belongs to other directories, `TENANT_ID` is probably wrong: the one that is seen is named.
+    fn other_directory(&self, targets: &Targets<'_>, looked_at: &[Subscription]) -> Option<Unreadable> {
+        let listed: Vec<_> = self.listed.values().cloned().collect();
+        let seen = if targets.scope.is_everything() { &listed } else { looked_at };
+        let why = format!(
+            "ARM shows no subscription of directory {}, but {}: correct TENANT_ID, or give the identity the role Reader there",
+            targets.tenant,
+            elsewhere(targets.tenant, seen)?
+        );
+        Some(Unreadable { scope: super::LIST.to_owned(), why })
+    }
+
     fn looked_at(&self, targets: &Targets<'_>) -> BTreeSet<SubscriptionId> {
         self.wanted.iter().chain(targets.in_inbox.keys()).copied().collect()
     }
@@ -112,6 +124,16 @@ pub(super) fn nothing_read(targets: &Targets<'_>, why: Unreadable) -> Sorted {
         unplaced: BTreeSet::new(),
         elsewhere: BTreeSet::new(),
     }
+}
+
+/// How many subscriptions of which other directory there are; the directory with the most is named. None if there are none.
+pub(crate) fn elsewhere(tenant: TenantId, all: &[Subscription]) -> Option<String> {
+    let mut counts: BTreeMap<TenantId, usize> = BTreeMap::new();
+    for other in all.iter().map(|one| one.tenant).filter(|other| *other != tenant) {
+        *counts.entry(other).or_default() += 1;
+    }
+    let (other, count) = counts.into_iter().max_by_key(|(_, count)| *count)?;
+    Some(format!("{count} of directory {other}"))
 }
 
 /// The subscriptions named by the settings and by groups, and whether every group could be read.
@@ -145,12 +167,13 @@ pub(super) fn sort(
     let shown = lists.listed.values().chain(read.values().filter_map(|read| read.as_ref().ok()));
     let elsewhere =
         shown.filter(|subscription| subscription.tenant != targets.tenant).map(|s| s.id).collect();
-    let mut named = Vec::new();
+    let (mut named, mut known_ones) = (Vec::new(), Vec::new());
     for id in lists.looked_at(targets) {
         let known = match lists.listed.get(&id) {
             Some(subscription) => Ok(subscription.clone()),
             None => read.remove(&id).unwrap_or(Err(Direct::Failed(ReadFailure::TooMany))),
         };
+        known_ones.extend(known.clone().ok());
         let (verdict, subscription) = verdict(targets, &lists, id, known);
         if let Some(why) = why_unreadable(&verdict).filter(|_| targets.scope.subscriptions.contains(&id)) {
             named.push(Unreadable { scope: Unreadable::subscription(id), why });
@@ -171,8 +194,10 @@ pub(super) fn sort(
             direct.insert(id, verdict);
         }
     }
+    let other_directory = found.is_empty().then(|| lists.other_directory(targets, &known_ones)).flatten();
     let Lists { mut unreadable, exclusion_unknown, .. } = lists;
     unreadable.extend(named);
+    unreadable.extend(other_directory);
     Sorted { found, unreadable, exclusion_unknown, direct, unlisted, unplaced, elsewhere }
 }
 

@@ -3,6 +3,7 @@
 
 use super::wire;
 use crate::model::ResponseCode;
+use crate::report::{UNTRUSTED, is_untrusted};
 use crate::state::Endpoint;
 use crate::store::StoreError;
 use jiff::Timestamp;
@@ -148,6 +149,7 @@ impl QualysError {
             Self::Refused { code: ResponseCode::LimitExceeded, .. } => {
                 "check the quotas and licences of the Qualys account. It is tried again with growing waits"
             }
+            Self::Transport { source, .. } if is_untrusted(source) => UNTRUSTED,
             Self::NotFound { .. }
             | Self::Refused { .. }
             | Self::LeaseLost { .. }

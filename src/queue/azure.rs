@@ -122,13 +122,13 @@ where
         if let Some(why) = SignInError::behind(&error) {
             return io::Error::other(format!("{why}: {}", why.advice()));
         }
-        let advice = match error.http_status() {
-            Some(StatusCode::Forbidden | StatusCode::Unauthorized) => {
-                ": give the identity the role `Storage Queue Data Contributor`"
+        let advice = match (sdk::refusal(&error), error.http_status()) {
+            (Some(refusal), _) => refusal.advice("Storage Queue Data Contributor"),
+            (None, Some(StatusCode::NotFound)) => {
+                "create the queue `cycles` in the storage account of QUEUE".to_owned()
             }
-            Some(StatusCode::NotFound) => ": create the queue `cycles` in the storage account of QUEUE",
-            _ => "",
+            (None, _) => sdk::unreached(&error, "QUEUE").unwrap_or_else(|| "check QUEUE".to_owned()),
         };
-        io::Error::other(format!("{}{advice}", sdk::brief(&error)))
+        io::Error::other(format!("{}: {advice}", sdk::brief(&error)))
     })
 }

@@ -2,6 +2,7 @@
 //!
 //! Guarantees: one short sentence of whoever refused, once, with its code; nothing secret.
 
+use crate::report::UNTRUSTED;
 use azure_core::Error;
 use std::error::Error as _;
 use std::fmt;
@@ -96,10 +97,6 @@ impl SignInError {
         }
     }
 }
-
-/// What to do about a certificate that is not trusted.
-pub(crate) const UNTRUSTED: &str =
-    "if a proxy inspects TLS, name the file with its CA's certificate in SSL_CERT_FILE";
 
 /// The codes are those of <https://learn.microsoft.com/entra/identity-platform/reference-error-codes>.
 fn of_code(code: Option<u32>) -> String {

@@ -1,6 +1,6 @@
 //! Errors of the store. Their messages name the blob and say what to do; they never contain anything from the blob.
 
-use crate::sdk::SignInError;
+use crate::sdk::{Refusal, SignInError};
 
 /// Why a blob could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -8,14 +8,11 @@ pub enum StoreError {
     /// The condition of a write did not hold: another writer was faster.
     #[error("`{path}` was changed by another writer in the meantime")]
     Conflict { path: String },
-    #[error(
-        "storage refused access to `{path}`: in Azure, give the identity the role `Storage Blob Data Contributor`"
-    )]
-    Forbidden {
-        path: String,
-        #[source]
-        source: std::io::Error,
-    },
+    #[error("storage refused access to `{path}` ({cause}): {}", refusal.advice("Storage Blob Data Contributor"))]
+    Forbidden { path: String, cause: String, refusal: Refusal },
+    /// There was no answer, or there is nothing of the kind at that address.
+    #[error("cannot {doing} `{path}` ({cause}): {advice}")]
+    Unreached { doing: &'static str, path: String, cause: String, advice: String },
     /// The storage was not even asked.
     #[error("{why}: {}", why.advice())]
     SignIn { why: SignInError },
@@ -43,4 +40,21 @@ pub enum StoreError {
         "`{path}` has schema version {found}, and this program knows {known}: use the newer program; nothing was overwritten"
     )]
     Newer { path: String, found: u64, known: u32 },
+}
+
+impl StoreError {
+    /// What to do about it, where its text does not say so.
+    pub fn advice(&self) -> Option<&'static str> {
+        match self {
+            Self::Unavailable { .. } => Some("check STORAGE"),
+            Self::Conflict { .. }
+            | Self::Forbidden { .. }
+            | Self::Unreached { .. }
+            | Self::SignIn { .. }
+            | Self::WriteOnce { .. }
+            | Self::NoContainer { .. }
+            | Self::Unreadable { .. }
+            | Self::Newer { .. } => None,
+        }
+    }
 }

@@ -11,6 +11,7 @@ mod new_blob;
 pub use new_blob::NewFolderBlob;
 
 use super::{Blob, BlobKey, Condition, Container, ETag, StoreError};
+use crate::sdk::Refusal;
 use bytes::Bytes;
 use files::{HIDDEN, Temporary, etag, flush_names_beside, holds, lock, read};
 use std::fs;
@@ -161,7 +162,7 @@ impl FolderStore {
 
 fn failed(doing: &'static str, path: String, source: io::Error) -> StoreError {
     if source.kind() == io::ErrorKind::PermissionDenied {
-        StoreError::Forbidden { path, source }
+        StoreError::Forbidden { path, cause: source.to_string(), refusal: Refusal::Process }
     } else {
         StoreError::Unavailable { doing, path, source }
     }

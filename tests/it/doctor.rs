@@ -96,7 +96,10 @@ async fn everything_that_fails_is_named_with_what_to_do_and_no_secret() {
         ("FAIL    queue: ", "; to do: check QUEUE"),
         ("ok      secret qualys-username: ", ""),
         ("FAIL    secret qualys-password: ", "(`QUALYS_PASSWORD`); to do: store the secret"),
-        ("FAIL    ARM, subscription aaaaaaaa-0000-0000-0000-000000000001: ", "; to do: give the identity"),
+        (
+            "FAIL    ARM, subscription aaaaaaaa-0000-0000-0000-000000000001: ",
+            "; to do: correct its name in SCOPE",
+        ),
         ("FAIL    ARM, management group sandbox: ", "; to do: give the identity the role Reader"),
         ("ok      ARM, management group platform: ", ""),
         ("skipped Qualys sign-in: ", ""),
@@ -143,7 +146,9 @@ async fn a_secret_that_expires_soon_is_a_warning_and_an_expired_one_fails() {
     assert!(of("qualys-password").ends_with(
         "it exists, and expires in 29 days, at 2026-12-22T04:00:00Z (warning: add a new version before then)"
     ));
-    assert!(of("connector-client-secret").contains("expired at 2026-11-22T04:00:00Z: add a new version"));
+    assert!(
+        of("connector-client-secret").contains("expired at 2026-11-22T04:00:00Z; to do: add a new version")
+    );
     assert!(line(&findings, "Qualys sign-in").starts_with("ok"), "the secrets that it needs are there");
     assert_eq!(findings.exit_code(), 1);
 }
@@ -173,7 +178,10 @@ async fn an_identity_that_azure_does_not_accept_or_that_sees_nothing_is_named() 
     );
     stage.world.fault(Fault::new(CallKind::AnyArm, Kind::Status(401)).always());
     let refused = line(&examined(&stage).await, "ARM, subscriptions");
-    assert!(refused.starts_with("FAIL") && refused.contains("to do: check AZURE_IDENTITY"), "{refused}");
+    assert!(
+        refused.starts_with("FAIL") && refused.contains("to do: check the identity (AZURE_IDENTITY)"),
+        "{refused}"
+    );
 }
 
 #[tokio::test]
@@ -255,5 +263,5 @@ async fn in_an_azure_account_the_containers_and_the_queue_are_checked() {
     }
     stage = stage.set("QUEUE", "https://another.queue.core.windows.net");
     let queue = line(&examined(&stage).await, "queue");
-    assert!(queue.starts_with("FAIL") && queue.contains("check QUEUE"), "{queue}");
+    assert!(queue.starts_with("FAIL") && queue.contains("check the account's name in QUEUE"), "{queue}");
 }

@@ -33,6 +33,7 @@ mod leases;
 mod lost_answers;
 mod main_job;
 mod memory;
+mod messages;
 mod modes;
 mod moved;
 mod package;

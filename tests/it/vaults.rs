@@ -29,7 +29,7 @@ async fn failure(secrets: &Secrets, name: &str) -> String {
         got = secrets.get(name) => got.unwrap_err(),
         () = tokio::time::sleep(Duration::from_secs(5)) => panic!("no answer about `{name}` in time"),
     };
-    chain(&error)
+    format!("{}: {}", chain(&error), error.advice())
 }
 
 #[tokio::test]
@@ -96,5 +96,5 @@ async fn an_unknown_ca_and_an_unreachable_vault_are_told_apart() {
         .build()
         .unwrap();
     let text = failure(&secrets(&world, nowhere), "qualys-password").await;
-    assert!(text.contains("cannot be reached: check KEY_VAULT_URL"), "{text}");
+    assert!(text.contains("cannot be reached (") && text.contains("check KEY_VAULT_URL"), "{text}");
 }

@@ -5,7 +5,7 @@
 use super::ArmError;
 use super::wire::{Page, WireDescendant, WireSubscription, below, next, parse, subscription};
 use crate::assertions::{assert_discreet, assert_survives};
-use crate::azure::vault::code_in;
+use crate::azure::code::code_in;
 use url::Url;
 
 const WHAT: &str = "the list of subscriptions";

@@ -4,6 +4,7 @@
 //! goes on with the next caller; a failure says why there is no token, and is not kept for long.
 
 use super::tools;
+use crate::report::is_untrusted;
 use crate::retry::{Again, retry};
 use crate::sdk::{Issuer, SignInError, root_of};
 use azure_core::Error;
@@ -154,7 +155,7 @@ fn why(from: Issuer, error: &Error) -> SignInError {
         return tools::refusal(&error.to_string());
     }
     let cause = root_of(error);
-    if cause.contains("certificate") {
+    if is_untrusted(error) {
         SignInError::Untrusted { from, cause }
     } else {
         SignInError::NoAnswer { from, cause }

@@ -73,14 +73,12 @@ fn failure(doing: &'static str, path: String, container: Container, error: &azur
     if let Some(why) = SignInError::behind(error) {
         return Failure::Other(StoreError::SignIn { why });
     }
-    let source = io::Error::other(sdk::brief(error));
+    let cause = sdk::brief(error);
+    let refusal = sdk::refusal(error);
+    let unreached = sdk::unreached(error, "STORAGE");
     match sdk::answer(error) {
         Some((StatusCode::NotFound, "ContainerNotFound")) => {
             Failure::Other(StoreError::NoContainer { container: container.as_str() })
-        }
-        Some((StatusCode::NotFound, _)) => {
-            let source = io::ErrorKind::NotFound.into();
-            Failure::NotFound(StoreError::Unavailable { doing, path, source })
         }
         Some((_, "LeaseAlreadyPresent" | "LeaseIdMissing")) => Failure::Leased(StoreError::Conflict { path }),
         // Whether Azure checks a write's condition or the policy first is not documented. The second code is that of an identity
@@ -93,9 +91,14 @@ fn failure(doing: &'static str, path: String, container: Container, error: &azur
         Some((StatusCode::Conflict, "BlobAlreadyExists") | (StatusCode::PreconditionFailed, _)) => {
             Failure::ConditionFailed(StoreError::Conflict { path })
         }
-        Some((StatusCode::Forbidden | StatusCode::Unauthorized, _)) => {
-            Failure::Other(StoreError::Forbidden { path, source })
+        answer => {
+            let is_missing = answer.is_some_and(|(status, _)| status == StatusCode::NotFound);
+            let failed = match (refusal, unreached) {
+                (Some(refusal), _) => StoreError::Forbidden { path, cause, refusal },
+                (None, Some(advice)) => StoreError::Unreached { doing, path, cause, advice },
+                (None, None) => StoreError::Unavailable { doing, path, source: io::Error::other(cause) },
+            };
+            if is_missing { Failure::NotFound(failed) } else { Failure::Other(failed) }
         }
-        _ => Failure::Other(StoreError::Unavailable { doing, path, source }),
     }
 }
