@@ -8,6 +8,7 @@ use super::steps::SnapshotStep;
 use super::{Cycle, CycleError, Ran, Results};
 use crate::inbox::InboxItem;
 use crate::manifest::Latest;
+use crate::outcome::Outcome;
 use crate::plan::{Plan, Step};
 use crate::queue::Booked;
 use crate::report::{Counts, InboxLine, Report, Status};
@@ -90,6 +91,7 @@ impl Cycle<'_> {
         let Results { observed, plan, outcomes, snapshot, calls, problems } = results;
         let policy = &self.tenant.policy;
         let plan = plan.as_ref();
+        let made = outcomes.iter().filter_map(Outcome::made).collect();
         let line = |(item, settled): &Settled<'_>| InboxLine {
             item: item.name.to_string(),
             settled: settled.clone(),
@@ -109,7 +111,7 @@ impl Cycle<'_> {
             withheld: plan.map(withheld).unwrap_or_default(),
             outcomes: outcomes.clone(),
             kept: plan.map(|plan| plan.kept.clone()).unwrap_or_default(),
-            coverage: plan.map(|plan| plan.coverage.clone()),
+            coverage: plan.map(|plan| plan.coverage.clone().with_made(&made)),
             unreadable: observed.as_ref().map(|observed| observed.unreadable.clone()).unwrap_or_default(),
             problems: problems.clone(),
             snapshot: if let SnapshotStep::Taken(taken) = snapshot { Some(taken.clone()) } else { None },

@@ -197,6 +197,7 @@ impl<'a> Cycle<'a> {
         let intents = wanted.map(|step| Intent::new(step, connectors, now));
         audit::intend(self.tenant, &self.id, intents).await?;
         let actions: Vec<_> = plan.wanted().cloned().collect();
+        self.progress.acts(actions.len());
         let template = Template::new(&self.tenant.policy, signed_in.secrets.connector.value.clone());
         let deadline = self.time().deadline;
         let outcomes = act::act(&signed_in.session, &actions, connectors, &template, deadline).await;
@@ -238,6 +239,7 @@ impl<'a> Cycle<'a> {
                 Due::Now(why) => why,
             };
         let id = SnapshotId::new(now, chance());
+        self.progress.takes_a_snapshot();
         info!(snapshot.id = %id, "Taking snapshot `{id}`: {why}");
         let own = OwnSubscriptions::of(observed, &stored.state, &tenant.policy);
         let job = SnapshotJob {

@@ -20,6 +20,7 @@ mod azure_faults;
 mod azure_job;
 mod azure_kills;
 mod bad_input;
+mod command_line;
 mod cycles;
 mod doctor;
 mod envelopes;
