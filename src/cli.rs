@@ -4,19 +4,22 @@ mod approve;
 
 use crate::app::App;
 use crate::config::{self, Config, ConfigError, ServeConfig, logging};
-use crate::cycle::{self, CycleResult, StartedBy};
+use crate::cycle::{self, CycleResult, StartedBy, Stopped};
 use crate::doctor;
-use crate::report::chain;
+use crate::plan::Mode;
+use crate::report::Report;
 use crate::secrets;
 use crate::telemetry::{self, To};
 use crate::trigger::{self, Caller, drain, now, router};
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::{error, info};
+use tokio::sync::oneshot;
+use tracing::info;
 
 /// Keeps one healthy Qualys connector for every Azure subscription in scope, and takes proven inventory snapshots.
 ///
@@ -36,12 +39,15 @@ fn settings() -> String {
     format!("Settings, from the environment or the file that CONFIG names:\n\n{}", config::help())
 }
 
+/// 128 and the number of SIGINT, as shells have it.
+const STOPPED: u8 = 130;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
   1  something failed; the message says what, and what to do
   2  a setting or an argument is wrong
-  3  another cycle holds the Qualys account; the message names it";
+  3  another cycle holds the Qualys account; the message names it
+  130  stopped by Ctrl-C or SIGTERM (cycle, plan)";
 
 // `explain`, `snapshots` and `diff` will be variants here.
 #[derive(Debug, Subcommand)]
@@ -110,7 +116,7 @@ impl Cli {
         };
         let result = match self.command {
             Command::Serve => match ServeConfig::from_env() {
-                Ok(config) => serve(app, config).await,
+                Ok(config) => Box::pin(serve(app, config)).await,
                 Err(error) => return wrong_settings(&error),
             },
             Command::Cycle { json } => by_hand(&app, false, json).await,
@@ -123,16 +129,19 @@ impl Cli {
 }
 
 async fn by_hand(app: &App, plan_only: bool, json: bool) -> anyhow::Result<ExitCode> {
-    let ran = match cycle::run(&app.tenant, StartedBy::Command { plan_only }, now()).await? {
-        CycleResult::Ran(ran) => ran,
-        CycleResult::Dropped(closed) => {
+    let ran = match until_stopped(app, StartedBy::Command { plan_only }).await? {
+        Ok(CycleResult::Ran(ran)) => ran,
+        Ok(CycleResult::Dropped(closed)) => {
             return Ok(say_error(&format!("{closed}; try again when it has ended"), 3));
         }
+        Err(stopped) => return Ok(say_error(&stopped.to_string(), STOPPED)),
     };
     let text = match (&ran.plan, plan_only, json) {
         (Some(plan), true, false) => plan.to_string(),
         (Some(plan), true, true) => serde_json::to_string_pretty(plan)?,
-        (_, _, true) => serde_json::to_string_pretty(&ran.report)?,
+        // Whoever reads the plan as JSON can use nothing else.
+        (None, true, true) => return Ok(say_error(&why_no_plan(&ran.report), 1)),
+        (_, false, true) => serde_json::to_string_pretty(&ran.report)?,
         (plan, _, false) => {
             let mut parts: Vec<String> = plan.iter().map(|plan| format!("{plan}\n")).collect();
             parts.push(ran.report.to_string());
@@ -140,23 +149,62 @@ async fn by_hand(app: &App, plan_only: bool, json: bool) -> anyhow::Result<ExitC
             parts.join("\n")
         }
     };
-    say(&text);
+    say(&text)?;
     Ok(if ran.report.has_failed() { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
 async fn approve(app: &App, hash: &str, missing: usize) -> anyhow::Result<ExitCode> {
     Ok(match approve::missing(app, hash, missing, now()).await? {
         approve::Approved::Stored(text) => {
-            say(&text);
+            say(&text)?;
             ExitCode::SUCCESS
         }
         approve::Approved::Refused(text) => say_error(&text, 1),
     })
 }
 
+fn why_no_plan(report: &Report) -> String {
+    let mut why = report.needs_a_person();
+    if report.mode == Mode::Paused {
+        why.push("MODE=paused calls neither Azure nor Qualys".to_owned());
+    }
+    if let Some(until) = report.waits_until {
+        why.push(format!("Qualys asked to wait until {until}"));
+    }
+    format!("No plan was made: {}", why.join("; "))
+}
+
+/// Runs a cycle until Ctrl-C or SIGTERM. A second one ends the program at once.
+async fn until_stopped(app: &App, started_by: StartedBy) -> anyhow::Result<Result<CycleResult, Stopped>> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (stop, stopped) = oneshot::channel();
+    let signals = async {
+        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+        say_error("Stopping, and giving the account back. Once more ends the program at once", STOPPED);
+        let _ = stop.send(());
+        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+    };
+    let stopped = async {
+        // The sender lives as long as the cycle.
+        let _ = stopped.await;
+    };
+    tokio::select! {
+        ended = cycle::run_until(&app.tenant, started_by, now(), stopped) => {
+            Ok(ended?.map_err(|((), stopped)| stopped))
+        }
+        () = signals => at_once(),
+    }
+}
+
+/// Ends the program without waiting for anything, such as a write to a disk that hangs.
+#[expect(clippy::exit, reason = "a person asked twice")]
+fn at_once() -> ! {
+    std::process::exit(STOPPED.into())
+}
+
 async fn examine(app: &App, json: bool) -> anyhow::Result<ExitCode> {
     let findings = doctor::examine(app, now()).await;
-    say(&if json { serde_json::to_string_pretty(&findings)? } else { findings.to_string() });
+    say(&if json { serde_json::to_string_pretty(&findings)? } else { findings.to_string() })?;
     Ok(ExitCode::from(findings.exit_code()))
 }
 
@@ -186,18 +234,22 @@ async fn serve(app: Arc<App>, config: ServeConfig) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Printed and not logged: it would be there twice.
 fn wrong_settings(error: &ConfigError) -> ExitCode {
-    error!(error = chain(error), "Some settings are missing or wrong");
     say_error(&error.to_string(), 2)
 }
 
-#[expect(clippy::print_stdout, reason = "a command's output")]
-fn say(text: &str) {
-    println!("{text}");
+/// Prints a command's output. A reader that has gone, as in `plan | head`, has read what it wanted.
+fn say(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write to standard output"),
+    }
 }
 
-#[expect(clippy::print_stderr, reason = "a command's error")]
+/// Prints a command's error. If nobody reads it, the exit code still says it.
 fn say_error(text: &str, code: u8) -> ExitCode {
-    eprintln!("{text}");
+    let _ = writeln!(io::stderr(), "{text}");
     ExitCode::from(code)
 }

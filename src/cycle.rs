@@ -15,6 +15,7 @@ mod due;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod own;
+mod progress;
 mod rebuild;
 pub(crate) mod secrets;
 mod settle;
@@ -32,8 +33,11 @@ use crate::store::StoreError;
 use crate::tenant::Tenant;
 use begin::Begun;
 use jiff::Timestamp;
+use progress::Progress;
+pub use progress::Stopped;
 use snapshot::SnapshotStep;
-use std::pin::pin;
+use std::convert::Infallible;
+use std::future::pending;
 use std::time::Duration;
 use tracing::{Instrument, info, info_span, warn};
 
@@ -100,18 +104,35 @@ pub enum StartedBy {
 /// # Errors
 /// Only when the storage cannot be reached; everything else is in the report.
 pub async fn run(tenant: &Tenant, started_by: StartedBy, now: Timestamp) -> Result<CycleResult, CycleError> {
+    match run_until(tenant, started_by, now, pending::<Infallible>()).await? {
+        Ok(result) => Ok(result),
+        Err((never, _)) => match never {},
+    }
+}
+
+/// As [`run`], until `stop`: then the account is left, and what was begun is as after a kill.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_until<S: Send>(
+    tenant: &Tenant,
+    started_by: StartedBy,
+    now: Timestamp,
+    stop: impl Future<Output = S> + Send,
+) -> Result<Result<CycleResult, (S, Stopped)>, CycleError> {
     let id = CycleId::new(now, chance());
     let span = info_span!("cycle", cycle.id = %id, tenant.id = %tenant.id());
     // Boxed: it is large, and what waits for it would be larger.
-    Box::pin(run_as(tenant, id, started_by, now)).instrument(span).await
+    Box::pin(run_as(tenant, id, started_by, now, stop)).instrument(span).await
 }
 
-async fn run_as(
+async fn run_as<S: Send>(
     tenant: &Tenant,
     id: CycleId,
     started_by: StartedBy,
     now: Timestamp,
-) -> Result<CycleResult, CycleError> {
+    stop: impl Future<Output = S> + Send,
+) -> Result<Result<CycleResult, (S, Stopped)>, CycleError> {
     let time = CycleTime::new(now, tenant.cycle_budget.saturating_sub(CLOSING));
     let entry = match started_by {
         StartedBy::WakeUp { due } => tenant.account.enter_in_turn(&id, tenant.id(), due, time).await?,
@@ -121,20 +142,36 @@ async fn run_as(
         Entry::Inside(visit) => visit,
         Entry::Closed(closed) => {
             info!("No cycle started: {closed}");
-            return Ok(CycleResult::Dropped(closed));
+            return Ok(Ok(CycleResult::Dropped(closed)));
         }
     };
-    let cycle = Cycle { tenant, visit: &visit, id };
-    let ran = visit.while_inside(pin!(cycle.pass(started_by))).await;
+    let ended = {
+        let cycle = Cycle { tenant, visit: &visit, id, progress: Progress::default() };
+        // Boxed, since two places wait for it and it is large.
+        let mut pass = Box::pin(cycle.pass(started_by));
+        tokio::select! {
+            ran = visit.while_inside(pass.as_mut()) => Ok(ran),
+            why = stop => {
+                if cycle.progress.is_closing() {
+                    Ok(visit.while_inside(pass.as_mut()).await)
+                } else {
+                    Err((why, cycle.progress.stopped(&tenant.account.name)))
+                }
+            }
+        }
+    };
     // However the pass ended, the account is given back.
     let left = visit.leave().await;
-    let ran = ran?;
+    let ran = match ended {
+        Ok(ran) => ran?,
+        Err(stopped) => return left.map(|()| Err(stopped)).map_err(CycleError::from),
+    };
     left?;
     // Only now: until here, a kill or an error brings the message back, and it counts.
     if let StartedBy::WakeUp { due: Some(due) } = started_by {
         tenant.wake_ups.cycle_ended(tenant.id(), due, time.now()).await?;
     }
-    Ok(CycleResult::Ran(Box::new(ran)))
+    Ok(Ok(CycleResult::Ran(Box::new(ran))))
 }
 
 /// One cycle of one tenant, inside the door of its account.
@@ -142,6 +179,7 @@ struct Cycle<'a> {
     tenant: &'a Tenant,
     visit: &'a Visit<'a>,
     id: CycleId,
+    progress: Progress,
 }
 
 /// What the steps returned, in their order.
@@ -177,6 +215,7 @@ impl Cycle<'_> {
             Ok::<_, CycleError>((observed, plan, outcomes, snapshot))
         };
         let steps = steps.await;
+        self.progress.closes();
         // However the steps ended: refused credentials are remembered, and unused calls given back.
         let calls = access.end().await;
         let (observed, plan, outcomes, snapshot) = steps?;

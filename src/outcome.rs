@@ -41,6 +41,14 @@ impl Outcome {
         }
     }
 
+    /// The subscription and the connector that were brought together now.
+    pub fn made(&self) -> Option<(SubscriptionId, ConnectorId)> {
+        match (self.action.kind(), &self.result) {
+            (ActionKind::Creation, ActionResult::Done { id, .. }) => Some((self.action.subscription(), *id)),
+            _ => None,
+        }
+    }
+
     /// Whether Qualys refused for good to sync this connector.
     pub fn is_refused_sync_of(&self, connector: ConnectorId) -> bool {
         match self.action.kind() {

@@ -9,6 +9,7 @@ use crate::plan::{ClockDoubts, Cost, Coverage, Kept, Mode, Step, Subject, Why, W
 use crate::state::Used;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -140,6 +141,15 @@ impl Report {
         counts
     }
 
+    /// Why actions were not begun, each reason once: there is one, seldom two.
+    fn not_started(&self) -> BTreeSet<String> {
+        let why = |outcome: &Outcome| match &outcome.result {
+            ActionResult::NotStarted { because } => Some(because.to_string()),
+            _ => None,
+        };
+        self.outcomes.iter().filter_map(why).collect()
+    }
+
     /// Whether something failed: a step, an action, or the reading of a scope.
     pub fn has_failed(&self) -> bool {
         !self.problems.is_empty() || self.counts().failed > 0 || !self.unreadable.is_empty()
@@ -217,12 +227,15 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Counts { done, failed, unclear, not_started } = self.counts();
         write!(f, "Cycle {} ended: {done} done, {failed} failed", self.cycle)?;
-        for (count, what) in
-            [(unclear, "unclear"), (not_started, "not started"), (self.withheld.len(), "withheld")]
-        {
-            if count > 0 {
-                write!(f, ", {count} {what}")?;
-            }
+        if unclear > 0 {
+            write!(f, ", {unclear} unclear")?;
+        }
+        if not_started > 0 {
+            let why = self.not_started().into_iter().collect::<Vec<_>>().join("; ");
+            write!(f, ", {not_started} not started ({why})")?;
+        }
+        if !self.withheld.is_empty() {
+            write!(f, ", {} withheld", self.withheld.len())?;
         }
         if let Some(coverage) = &self.coverage {
             write!(f, "; {coverage}")?;

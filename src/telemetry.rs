@@ -30,6 +30,8 @@ pub fn start(filter: Option<&str>, format: Option<&str>, to: To) -> anyhow::Resu
         To::Stderr => (BoxMakeWriter::new(std::io::stderr), std::io::stderr().is_terminal()),
     };
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    // When nobody reads the log any more, there is nobody to tell, and telling it on a closed stderr would end the program.
+    let lines = lines.log_internal_errors(false);
     match format {
         Some("json") => lines.json().flatten_event(true).with_current_span(false).init(),
         None if to == To::Stdout && !terminal => {

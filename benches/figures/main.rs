@@ -19,6 +19,7 @@ mod new;
 mod plan;
 mod program;
 mod snapshot;
+mod storm;
 
 use serde_json::json;
 use std::io::Write;
@@ -46,7 +47,7 @@ fn main() {
         return;
     }
     let wanted = arguments.iter().find(|argument| !argument.starts_with('-'));
-    let groups: [(&str, Measure); 7] = [
+    let groups: [(&str, Measure); 8] = [
         ("idle", idle::figures),
         ("new", new::figures),
         ("plan", plan::figures),
@@ -54,6 +55,7 @@ fn main() {
         ("memory", memory::figures),
         ("program", program::figures),
         ("event", program::events),
+        ("storm", storm::figures),
     ];
     println!("{:<24} {:>10}  {:<8} {:>8}  {:<4} {:>6}", "figure", "value", "unit", "target", "met", "n");
     for (group, measure) in groups {

@@ -100,6 +100,7 @@ impl Cycle<'_> {
         let Results { observed, plan, outcomes, snapshot, calls, problems } = results;
         let policy = &self.tenant.policy;
         let plan = plan.as_ref();
+        let made = outcomes.iter().filter_map(Outcome::made).collect();
         let line = |(item, settled): &Settled<'_>| InboxLine {
             item: item.name.to_string(),
             settled: settled.clone(),
@@ -119,7 +120,7 @@ impl Cycle<'_> {
             withheld: plan.map(withheld).unwrap_or_default(),
             outcomes: outcomes.clone(),
             kept: plan.map(|plan| plan.kept.clone()).unwrap_or_default(),
-            coverage: plan.map(|plan| plan.coverage.clone()),
+            coverage: plan.map(|plan| plan.coverage.clone().with_made(&made)),
             clock: plan.map(|plan| plan.clock.clone()).unwrap_or_default(),
             unreadable: observed.as_ref().map(|observed| observed.unreadable.clone()).unwrap_or_default(),
             problems: problems.clone(),

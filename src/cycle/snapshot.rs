@@ -66,6 +66,7 @@ impl Cycle<'_> {
         let Self { tenant, .. } = self;
         let began = self.time().now();
         let id = SnapshotId::new(began, chance());
+        self.progress.takes_a_snapshot();
         info!(snapshot.id = %id, "Taking snapshot `{id}`: {why}");
         let mut last = LastSnapshot::begin(id.clone(), began, stored.state.last_snapshot.as_ref());
         stored.state.last_snapshot = Some(last.clone());

@@ -178,6 +178,7 @@ impl<'a> Cycle<'a> {
             self.save(stored).await?;
         }
         let actions: Vec<_> = plan.wanted().cloned().collect();
+        self.progress.acts(actions.len());
         let policy = &self.tenant.policy;
         let template = secret.map(|secret| Template::new(policy, secret.value));
         let outcomes = act::act(session, &actions, connectors, policy, template.as_ref()).await;

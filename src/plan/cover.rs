@@ -37,6 +37,10 @@ pub struct Gap {
 #[serde(tag = "cause", rename_all = "kebab-case")]
 pub enum GapCause {
     NoConnector,
+    /// It had none, and this cycle made one: its first sync is awaited.
+    Made {
+        connector: ConnectorId,
+    },
     /// It has connectors, and none is healthy; one of them is named.
     Unhealthy {
         connector: ConnectorId,
@@ -82,10 +86,26 @@ pub(super) fn coverage(
     coverage
 }
 
+impl Coverage {
+    /// With the connectors that were made since: they are no cover yet, and no longer missing.
+    #[must_use]
+    pub fn with_made(mut self, made: &BTreeMap<SubscriptionId, ConnectorId>) -> Self {
+        for gap in &mut self.gaps {
+            if gap.cause == GapCause::NoConnector
+                && let Some(connector) = made.get(&gap.subscription)
+            {
+                gap.cause = GapCause::Made { connector: *connector };
+            }
+        }
+        self
+    }
+}
+
 impl fmt::Display for GapCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoConnector => write!(f, "no connector"),
+            Self::Made { connector } => write!(f, "connector {connector} was made, first sync awaited"),
             Self::Unhealthy { connector, health } => write!(f, "connector {connector}: {health}"),
         }
     }

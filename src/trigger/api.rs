@@ -3,11 +3,12 @@
 use super::body::FullBody;
 use super::leave::LeaveError;
 use super::now;
+use super::parameters::SyncParameters;
 use super::problem::ProblemDocument;
 use crate::app::App;
 use crate::inbox::RequestStatus;
 use crate::lease::Lease;
-use crate::model::{Asked, CycleId, RequestId, SubscriptionId, TenantId};
+use crate::model::{CycleId, RequestId};
 use crate::plan::Plan;
 use crate::report::{Report, Status, chain};
 use crate::retry::chance;
@@ -19,29 +20,16 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde::Serialize;
-use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use serde_json::json;
 use std::sync::Arc;
 use tracing::error;
 
-/// The most subscriptions in one request. For more, ask for all of them.
-const MOST_SUBSCRIPTIONS: usize = 1000;
-/// The largest body of `POST /api/sync`: that many subscriptions take 40 kB.
+/// The largest body of `POST /api/sync`: 1,000 subscriptions take 40 kB.
 const MOST_BYTES: usize = 256 * 1024;
 
 /// A request that waits for a day may be taken by hundreds of cycles. Only the last report says how it stands; a few more show
 /// what led there, and the others stay in the storage.
 const REPORTS_SHOWN: usize = 5;
-
-/// The parameters of `POST /api/sync`, from its query and its body.
-#[derive(Debug, Default)]
-pub(super) struct SyncParameters {
-    tenant: Option<TenantId>,
-    subscriptions: BTreeSet<SubscriptionId>,
-    snapshot: Option<bool>,
-    plan_only: Option<bool>,
-}
-
 /// `POST /api/sync`.
 pub(super) async fn sync(
     State(app): State<Arc<App>>,
@@ -56,116 +44,6 @@ pub(super) async fn sync(
     let location = format!("/api/requests/{id}");
     let body = Json(json!({ "id": id, "tenant": tenant, "asked": asked, "status": location }));
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], body).into_response())
-}
-
-impl SyncParameters {
-    pub(super) fn read(query: &str, body: &[u8]) -> Result<Self, ProblemDocument> {
-        let mut parameters = Self::default();
-        parameters.take_query(query)?;
-        parameters.take_body(body)?;
-        Ok(parameters)
-    }
-
-    /// What they ask of this tenant.
-    pub(super) fn asked(self, tenant: TenantId) -> Result<Asked, ProblemDocument> {
-        if self.tenant.is_some_and(|other| other != tenant) {
-            return Err(ProblemDocument::bad("`tenant` is not a directory that this deployment watches"));
-        }
-        if self.subscriptions.len() > MOST_SUBSCRIPTIONS {
-            return Err(ProblemDocument::bad(format!(
-                "at most {MOST_SUBSCRIPTIONS} subscriptions; name none to sync all of them"
-            )));
-        }
-        let Self { subscriptions, snapshot, plan_only, .. } = self;
-        let (snapshot, plan_only) = (snapshot.unwrap_or_default(), plan_only.unwrap_or_default());
-        // No parameter means everything: all syncs, and a snapshot after them.
-        let all = subscriptions.is_empty() && !snapshot;
-        Ok(Asked { all, subscriptions, snapshot: snapshot || all, plan_only })
-    }
-
-    fn take_query(&mut self, query: &str) -> Result<(), ProblemDocument> {
-        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-            match name.as_ref() {
-                // The host joins repeated names with commas.
-                "subscription" => value.split(',').try_for_each(|id| self.take_subscription(id))?,
-                "tenant" => self.take_tenant(&value)?,
-                "snapshot" => once("snapshot", &mut self.snapshot, flag("snapshot", &value)?)?,
-                "plan_only" => once("plan_only", &mut self.plan_only, flag("plan_only", &value)?)?,
-                // These are for the host: the function key, and the name of a client certificate.
-                "code" | "clientId" => {}
-                _ => return Err(unknown()),
-            }
-        }
-        Ok(())
-    }
-
-    fn take_body(&mut self, body: &[u8]) -> Result<(), ProblemDocument> {
-        if body.trim_ascii().is_empty() {
-            return Ok(());
-        }
-        let value: Value = serde_json::from_slice(body).map_err(|error| {
-            ProblemDocument::bad(format!(
-                "the body is not JSON (line {}, column {}): send an object, for example {{\"snapshot\": true}}, or nothing",
-                error.line(),
-                error.column()
-            ))
-        })?;
-        let Value::Object(members) = value else {
-            return Err(ProblemDocument::bad("the body is not a JSON object"));
-        };
-        for (name, value) in members {
-            match (name.as_str(), value) {
-                ("subscription", Value::String(id)) => self.take_subscription(&id)?,
-                ("subscription", Value::Array(ids)) => {
-                    for id in ids {
-                        self.take_subscription(id.as_str().ok_or_else(|| {
-                            ProblemDocument::bad("`subscription` must be a string or a list of strings")
-                        })?)?;
-                    }
-                }
-                ("tenant", Value::String(id)) => self.take_tenant(&id)?,
-                ("snapshot", Value::Bool(value)) => once("snapshot", &mut self.snapshot, value)?,
-                ("plan_only", Value::Bool(value)) => once("plan_only", &mut self.plan_only, value)?,
-                ("subscription" | "tenant" | "snapshot" | "plan_only", _) => {
-                    return Err(ProblemDocument::bad(format!("`{name}` has a value of the wrong type")));
-                }
-                _ => return Err(unknown()),
-            }
-        }
-        Ok(())
-    }
-
-    fn take_subscription(&mut self, id: &str) -> Result<(), ProblemDocument> {
-        let id = id.parse().map_err(|error| ProblemDocument::bad(format!("`subscription`: {error}")))?;
-        self.subscriptions.insert(id);
-        Ok(())
-    }
-
-    fn take_tenant(&mut self, id: &str) -> Result<(), ProblemDocument> {
-        let id = id.parse().map_err(|error| ProblemDocument::bad(format!("`tenant`: {error}")))?;
-        once("tenant", &mut self.tenant, id)
-    }
-}
-
-/// Takes a value. It may be given more than once, but always the same.
-fn once<T: PartialEq>(name: &str, place: &mut Option<T>, value: T) -> Result<(), ProblemDocument> {
-    if place.as_ref().is_some_and(|before| *before != value) {
-        return Err(ProblemDocument::bad(format!("`{name}` is given twice, with different values")));
-    }
-    *place = Some(value);
-    Ok(())
-}
-
-fn flag(name: &str, value: &str) -> Result<bool, ProblemDocument> {
-    match value {
-        "" | "true" | "1" => Ok(true),
-        "false" | "0" => Ok(false),
-        _ => Err(ProblemDocument::bad(format!("`{name}` must be true or false"))),
-    }
-}
-
-fn unknown() -> ProblemDocument {
-    ProblemDocument::bad("unknown parameter; the parameters are tenant, subscription, snapshot and plan_only")
 }
 
 /// The state of a request.

@@ -2,8 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "as in tests: a broken assumption must end the run")]
 
-use super::api::SyncParameters;
 use super::events::{self, EventSubject, MOST_EVENTS};
+use super::parameters::SyncParameters;
 use crate::assertions::{assert_discreet, assert_survives, head};
 use crate::host::{Invocation, invocation_id};
 use crate::model::TenantId;

@@ -22,6 +22,7 @@ mod azure_job;
 mod azure_kills;
 mod bad_input;
 mod collapses;
+mod command_line;
 mod cycles;
 mod doctor;
 mod envelopes;

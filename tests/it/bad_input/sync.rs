@@ -31,14 +31,29 @@ async fn a_bad_request_for_a_sync_says_what_to_do_and_asks_for_nothing() {
             "send an object, for example {\"snapshot\": true}, or nothing",
         ),
         ("", many.into_bytes(), 400, "at most 1000 subscriptions; name none to sync all of them"),
-        ("?snapshot=true&snapshot=false", vec![], 400, "`snapshot` is given twice, with different values"),
+        ("?snapshot=true&snapshot=false", vec![], 400, "`snapshot` is given twice: give it once"),
+        ("?snapshot=true&snapshot=true", vec![], 400, "`snapshot` is given twice: give it once"),
+        ("?plan_only=0", b"{\"plan_only\": true}".to_vec(), 400, "`plan_only` is given twice: give it once"),
         (
-            "?plan_only=0",
-            b"{\"plan_only\": true}".to_vec(),
+            "",
+            b"{\"snapshot\":true,\"snapshot\":true}".to_vec(),
             400,
-            "`plan_only` is given twice, with different values",
+            "`snapshot` is given twice: give it once",
         ),
-        (&two_tenants, vec![], 400, "`tenant` is given twice, with different values"),
+        (
+            "",
+            b"{\"subscription\":[],\"subscription\":[]}".to_vec(),
+            400,
+            "`subscription` is given twice: give a list",
+        ),
+        (&two_tenants, vec![], 400, "`tenant` is given twice: give it once"),
+        (
+            "?snapshot=false",
+            vec![],
+            400,
+            "this asks for nothing: name a `subscription`, or leave `snapshot` out",
+        ),
+        ("", b"{\"snapshot\":false}".to_vec(), 400, "this asks for nothing"),
         ("?snapshot=true,true", vec![], 400, "`snapshot` must be true or false"),
         ("?subscription=%ff", vec![], 400, "is not a subscription id"),
         ("?%73napshot=%74rue&&=&", vec![], 400, "unknown parameter; the parameters are tenant, subscription"),
@@ -47,13 +62,31 @@ async fn a_bad_request_for_a_sync_says_what_to_do_and_asks_for_nothing() {
         assert!(said.contains(detail), "{query}: {said}");
     }
     assert!(names_in(&stage.control("requests")).is_empty() && stage.inbox().is_empty());
-    // The same value twice is no contradiction.
-    let twice = door
-        .post(
-            &format!("/api/sync?snapshot&snapshot=1&tenant={tenant}&tenant={tenant}"),
-            "{\"snapshot\":true}",
-        )
+    // What an explicit false goes with is asked for, without a snapshot.
+    let id = "aaaaaaaa-0000-0000-0000-000000000001";
+    for (query, asked) in [
+        (
+            format!("?snapshot=false&subscription={id}"),
+            json!({ "all": false, "subscriptions": [id], "plan_only": false }),
+        ),
+        (
+            "?snapshot=false&plan_only".to_owned(),
+            json!({ "all": true, "subscriptions": [], "plan_only": true }),
+        ),
+    ] {
+        let answer = door.post(&format!("/api/sync{query}"), "").await;
+        assert_eq!(answer.status, 202, "{}", answer.text);
+        let mut wanted = asked;
+        wanted["snapshot"] = json!(false);
+        assert_eq!(answer.json()["asked"], wanted, "{query}");
+    }
+    stage
+        .wait("the requests to be there", async || {
+            (names_in(&stage.control("requests")).len() == 2).then_some(())
+        })
         .await;
-    assert_eq!(twice.status, 202, "{}", twice.text);
+    for item in stage.inbox() {
+        let _ = std::fs::remove_file(stage.control("inbox").join(item));
+    }
     still_works(&stage, &host, pid).await;
 }

@@ -13,13 +13,17 @@ pub struct Served {
 }
 
 impl Stage {
-    /// Serves, with at most so many open files, and waits for the first answer.
+    /// Serves on this machine, with at most so many open files, and waits for the first answer.
     pub async fn serve(&self, open_files: u32) -> Served {
+        self.serve_on("127.0.0.1", open_files).await
+    }
+
+    pub async fn serve_on(&self, address: &str, open_files: u32) -> Served {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         let mut command = Command::new("sh");
         command.args(["-c", &format!("ulimit -n {open_files}; exec \"$0\" serve")]);
         command.arg(env!("CARGO_BIN_EXE_qualys-azure-inventory"));
-        command.env_clear().envs(&self.settings).env("LISTEN", format!("127.0.0.1:{port}"));
+        command.env_clear().envs(&self.settings).env("LISTEN", format!("{address}:{port}"));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let served = Served { process: command.spawn().unwrap(), port };
         self.wait("the first answer", async || served.answers().await.then_some(())).await;
