@@ -4,6 +4,7 @@
 
 mod code;
 mod connector;
+mod dated;
 mod hex;
 mod ids;
 mod mark;
@@ -14,10 +15,11 @@ mod time;
 
 pub use code::ResponseCode;
 pub use connector::{Connector, ConnectorState, SyncClass};
+pub use dated::{Correction, Dated, in_words};
 pub use hex::hex;
 pub use ids::{AppId, ConnectorId, CycleId, IdError, Name, RequestId, SnapshotId, SubscriptionId, TenantId};
 pub use mark::Mark;
 pub use observed::{Asked, Direct, Observed, OutOfScope, ReadFailure, SyncRequest, Unreadable};
 pub use scope::Scope;
 pub use subscription::{Subscription, SubscriptionState};
-pub use time::{after, elapsed};
+pub use time::{after, before, elapsed};

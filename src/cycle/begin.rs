@@ -6,7 +6,7 @@ use crate::inbox::{InboxItem, RequestStatus};
 use crate::model::RequestId;
 use crate::report::{CycleStage, Problem, chain};
 use crate::state::{LastCycle, SCHEMA_VERSION, TenantState};
-use crate::store::{BlobKey, Condition, ETag, StoreError};
+use crate::store::{BlobKey, Condition, ETag, StoreError, correct};
 use std::collections::BTreeMap;
 use tracing::warn;
 
@@ -39,7 +39,10 @@ impl Cycle<'_> {
         let preview = started_by == StartedBy::Command { plan_only: true };
         let allowed = if preview { Allowed::preview(mode) } else { Allowed::cycle(mode, false) };
         let (state, etag) = match self.tenant.store.read::<TenantState>(&self.state_key()).await {
-            Ok(Some((state, etag))) => (state, Some(etag)),
+            Ok(Some((mut state, etag))) => {
+                correct(&mut state, &self.state_key(), self.time().start);
+                (state, Some(etag))
+            }
             Ok(None) => (TenantState::default(), None),
             Err(error @ (StoreError::Unreadable { .. } | StoreError::Newer { .. })) => {
                 let mut begun = Begun::new(TenantState::default(), None, allowed.without_state());
@@ -65,7 +68,10 @@ impl Cycle<'_> {
         let tenant = self.tenant.id();
         // Listed before they are read: an item that arrives in between counts as new when the cycle ends.
         let listed = self.tenant.inbox.list(tenant).await?;
-        let (items, unreadable) = self.tenant.inbox.read(tenant).await?;
+        let (mut items, unreadable) = self.tenant.inbox.read(tenant).await?;
+        for item in &mut items {
+            self.tenant.inbox.correct(tenant, item, self.time().start).await?;
+        }
         for name in unreadable {
             let path = format!("inbox/{name}");
             let error = StoreError::Unreadable { path, why: "this program did not write it".into() };

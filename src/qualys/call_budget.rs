@@ -6,7 +6,7 @@
 
 use super::QualysError;
 use crate::model::{Name, after};
-use crate::state::{AccountState, Endpoint, SCHEMA_VERSION, Used, without_reserve};
+use crate::state::{AccountState, Endpoint, LONGEST_PAUSE, SCHEMA_VERSION, Used, without_reserve};
 use crate::store::{BlobKey, Store, StoreError};
 use jiff::Timestamp;
 use reqwest::header::HeaderMap;
@@ -24,9 +24,6 @@ const BOOKED_AT_ONCE: u32 = 20;
 const LOOK_AGAIN: Duration = Duration::from_mins(5);
 /// How long to pause when every attempt was refused and no wait was stated. Qualys's own plugin tries for two minutes.
 const UNKNOWN_WAIT: Duration = Duration::from_mins(2);
-/// The longest pause. A longer wait is checked again after a day: the windows of the limits are an hour, or a day in the
-/// oldest contracts.
-const LONGEST_PAUSE: Duration = Duration::from_hours(24);
 
 /// The limits of an account, as the settings say them. Limit headers of Qualys win over them.
 #[derive(Debug, Clone, Copy)]
@@ -73,15 +70,15 @@ struct Usage {
 }
 
 impl CallBudget {
-    /// A budget for a cycle that began at `now`.
-    pub fn new(store: Store, account: Name, limits: CallLimits, now: Timestamp) -> Self {
+    /// A budget for a cycle that began at this moment, by the clock and by what measures time from then on.
+    pub fn new(store: Store, account: Name, limits: CallLimits, began: (Timestamp, Instant)) -> Self {
         let CallLimits { per_hour, reserve_percent, at_once } = limits;
         Self {
             store,
             account,
             allowed: without_reserve(per_hour, reserve_percent),
             reserve_percent,
-            began: (now, Instant::now()),
+            began,
             permits: Semaphore::new(at_once.max(1)),
             booking: tokio::sync::Mutex::default(),
             usage: Mutex::default(),
@@ -135,7 +132,7 @@ impl CallBudget {
     /// one.
     async fn book(&self, endpoint: Endpoint, now: Timestamp) -> Result<Result<u32, Timestamp>, StoreError> {
         self.store
-            .update(&BlobKey::Account(self.account.clone()), |account: &mut AccountState| {
+            .update_dated(&BlobKey::Account(self.account.clone()), now, |account: &mut AccountState| {
                 account.schema_version = SCHEMA_VERSION;
                 account.book(endpoint, BOOKED_AT_ONCE, self.allowed, now)
             })
@@ -224,7 +221,7 @@ impl CallBudget {
         }
         used.left = self
             .store
-            .update(&BlobKey::Account(self.account.clone()), |account: &mut AccountState| {
+            .update_dated(&BlobKey::Account(self.account.clone()), now, |account: &mut AccountState| {
                 account.schema_version = SCHEMA_VERSION;
                 for (endpoint, calls) in &unused {
                     account.give_back(*endpoint, *calls);

@@ -5,7 +5,7 @@
 //! on: so stray messages die out, and there are never more cycles than bookings.
 
 use super::{LONGEST_POLL, REDELIVERY};
-use crate::model::{after, elapsed};
+use crate::model::{Correction, Dated, after, elapsed};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -45,6 +45,14 @@ pub struct Booking {
     /// When the tenant's last cycle started.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub last_start: Option<Timestamp>,
+}
+
+impl Dated for Booking {
+    fn correct(&mut self, correction: &mut Correction) {
+        // Wake-ups are in the future. Their times tell messages apart, and one more than a day ahead is not pending.
+        let Self { schema_version: _, due: _, unsent: _, missed: _, later: _, running: _, last_start } = self;
+        correction.past(last_start);
+    }
 }
 
 /// What an event makes of a booking.
@@ -216,10 +224,9 @@ impl Booking {
         self.due.is_some_and(|due| elapsed(now, due) >= LOST_AFTER)
     }
 
-    /// The end of the gap after the last start, while it is not over. A start in the future was written by a clock that was
-    /// ahead; it counts as now.
+    /// The end of the gap after the last start, while it is not over.
     fn gap_end(&self, Moment { now, gap }: Moment) -> Option<Timestamp> {
-        self.last_start.map(|start| after(start.min(now), gap)).filter(|end| *end > now)
+        self.last_start.map(|start| after(start, gap)).filter(|end| *end > now)
     }
 
     /// What is left without this message, and without a booking whose time has come: the message serves that one, too.
@@ -244,9 +251,7 @@ impl Booking {
         let on_its_way = self.later == Some(at) && at > now;
         let others = [self.due.filter(|_| !self.unsent), self.later].into_iter().flatten();
         let later = others.filter(|time| *time > at.max(now) && *time <= after(now, FURTHEST)).max();
-        // A start in the future is corrected, or each look would put the gap off once more.
-        let last_start = self.last_start.map(|start| start.min(now));
-        let booked = Self { due: Some(at), unsent: !on_its_way, missed: false, later, last_start, ..self };
+        let booked = Self { due: Some(at), unsent: !on_its_way, missed: false, later, ..self };
         if on_its_way { Step::Save(booked) } else { Step::Send(booked, at) }
     }
 }

@@ -46,6 +46,15 @@ impl WakeUps {
         Ok(read.value.unwrap_or_default())
     }
 
+    /// When the tenant's next wake-up is due, for people to see; none when none is pending.
+    ///
+    /// # Errors
+    /// When the booking cannot be read, or is malformed: that is not none.
+    pub async fn next_due(&self, tenant: TenantId) -> Result<Option<Timestamp>, StoreError> {
+        let read = self.store.read::<Booking>(&BlobKey::WakeUp(tenant)).await?;
+        Ok(read.and_then(|(booking, _)| booking.due))
+    }
+
     /// Books a wake-up at `at`, or at the end of the gap after the last start, whichever is later. An earlier one that is
     /// pending will do.
     ///
@@ -151,8 +160,8 @@ impl WakeUps {
     ) -> Result<R, WakeUpError> {
         let key = BlobKey::WakeUp(tenant);
         loop {
-            let Replaceable { value: before, unchanged } =
-                self.store.read_replaceable::<Booking>(&key).await?;
+            let read = self.store.read_replaceable::<Booking>(&key).await?;
+            let Replaceable { value: before, unchanged } = read.corrected(&key, now);
             let (step, result) = decide(before.clone());
             let (booking, message) = match step {
                 Step::Keep => return Ok(result),

@@ -4,7 +4,7 @@
 //! over only when the state is terminal **and** either `lastSync` moved or an in-progress state was seen since the run.
 
 use super::PendingRun;
-use crate::model::{Connector, ConnectorState, SubscriptionId, SyncClass, elapsed};
+use crate::model::{Connector, ConnectorState, Correction, Dated, SubscriptionId, SyncClass, elapsed};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -69,6 +69,40 @@ pub struct SyncEnd {
     pub run: Option<Timestamp>,
     /// Whether it succeeded.
     pub well: bool,
+}
+
+impl Dated for SyncState {
+    fn correct(&mut self, correction: &mut Correction) {
+        let Self {
+            subscription: _,
+            made,
+            seen,
+            refusals: _,
+            refused,
+            queued_since,
+            in_progress_since,
+            pending_run,
+            runs,
+            failures: _,
+            failed,
+            awaited: _,
+            ended,
+            // Of Qualys's clock, and compared only with itself.
+            last_sync: _,
+        } = self;
+        for times in [made, seen, refused, queued_since, in_progress_since, failed] {
+            correction.past(times);
+        }
+        correction.done(runs.iter_mut());
+        runs.sort();
+        if let Some(run) = pending_run {
+            run.correct(correction);
+        }
+        // It would settle requests that came after it.
+        ended.take_if(|SyncEnd { at, run, well: _ }| {
+            [Some(*at), *run].into_iter().flatten().any(|time| correction.is_ahead(time))
+        });
+    }
 }
 
 impl SyncState {

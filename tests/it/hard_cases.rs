@@ -1,5 +1,6 @@
 //! Hard cases: each was a defect once, found by a reader.
 
+mod clocks;
 mod connectors;
 mod credentials;
 mod limits;

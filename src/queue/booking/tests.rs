@@ -111,7 +111,8 @@ fn within_the_gap_a_message_only_books_its_end() {
 
 #[test]
 fn a_start_in_the_future_puts_off_the_next_cycle_by_one_gap_and_no_more() {
-    let days_ahead = Booking { last_start: Some(at(300_000)), ..due(10) };
+    let mut days_ahead = Booking { last_start: Some(at(300_000)), ..due(10) };
+    Correction::of(&mut days_ahead, at(10));
     let (step, start) = Booking::starts(Some(days_ahead), at(10), moment(10));
     assert_eq!(start, Start::Later(at(70)));
     started(left(step).0, 70, 70);

@@ -168,6 +168,15 @@ impl Model {
         }
     }
 
+    /// `wake-up.json`, as it is read.
+    fn read(&self, now: Timestamp) -> Option<Booking> {
+        let mut stored = self.stored.clone();
+        if let Some(booking) = &mut stored {
+            Correction::of(booking, now);
+        }
+        stored
+    }
+
     fn apply(&mut self, step: Step, actor: &mut Actor) {
         match step {
             Step::Keep => {}
@@ -198,7 +207,7 @@ impl Model {
             return true;
         }
         if let Some(due) = actor.sent.take() {
-            self.apply(Booking::sent(self.stored.clone(), due), &mut actor);
+            self.apply(Booking::sent(self.read(now), due), &mut actor);
             actor.at = self.time + self.pause();
             self.actors[index] = actor;
             return true;
@@ -227,7 +236,7 @@ impl Model {
 
     /// A step of a message that would start a cycle. Returns the next one.
     fn at_the_door(&mut self, actor: &mut Actor, id: usize, moment: Moment) -> Next {
-        let stored = self.stored.clone();
+        let stored = self.read(moment.now);
         match actor.next {
             Next::Arrive => {
                 let (step, arrival) = Booking::arrives(stored, actor.message.unwrap().due, moment);
@@ -292,7 +301,7 @@ impl Model {
 
     /// A step of a trigger, or of a visit. Returns the next one.
     fn elsewhere(&mut self, actor: &mut Actor, id: usize, moment: Moment) -> Next {
-        let (stored, now) = (self.stored.clone(), moment.now);
+        let (stored, now) = (self.read(moment.now), moment.now);
         match actor.next {
             Next::Put => {
                 self.items.push(Item { put: self.time, answered: None, listed: None });
