@@ -47,8 +47,8 @@ pub(super) async fn wait(
     now: Timestamp,
 ) -> Result<(), AccountError> {
     let Account { store, wake_ups, name, .. } = account;
-    if holder.is_some_and(|holder| holder.tenant == tenant) {
-        wake_ups.missed(tenant, due, now).await?;
+    if let Some(holder) = holder.filter(|holder| holder.tenant == tenant) {
+        wake_ups.missed(tenant, due, holder.since, now).await?;
         match Lease::holder(store, name).await? {
             None => return Ok(wake_ups.visit_ended(tenant, false, now).await?),
             Some(holder) if holder.tenant == tenant => return Ok(()),

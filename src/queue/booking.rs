@@ -172,12 +172,17 @@ impl Booking {
         }
     }
 
-    /// A message that counts came while another visit of the same tenant holds the account. The message is gone; the end of
-    /// that visit makes up for it.
-    pub(super) fn missed(stored: Option<Self>, message: Timestamp, moment: Moment) -> Step {
+    /// A message that counts came while a visit of the same tenant, which began at `since`, holds the account. The message is
+    /// gone; the end of that visit makes up for it.
+    pub(super) fn missed(stored: Option<Self>, message: Timestamp, since: Timestamp, moment: Moment) -> Step {
         let now = moment.now;
+        // Whoever holds the account alone writes the last start. So it was that visit which this message started already.
+        let is_a_copy =
+            |booking: &Self| booking.running == Some(message) && booking.last_start >= Some(since);
         match stored {
-            Some(booking) if booking.missed || !booking.counts(message, now) => Step::Keep,
+            Some(booking) if booking.missed || is_a_copy(&booking) || !booking.counts(message, now) => {
+                Step::Keep
+            }
             stored => {
                 let booking = stored.unwrap_or_default();
                 let later = [booking.due, booking.later].into_iter().flatten();

@@ -109,14 +109,20 @@ impl WakeUps {
         self.change(tenant, now, |stored| (Booking::postponed(stored, due, until, moment), ())).await
     }
 
-    /// The message that was sent for the moment `due` is dropped, because another visit of its tenant holds the account. The
-    /// end of that visit makes up for it.
+    /// The message that was sent for the moment `due` is dropped, because another visit of its tenant has held the account
+    /// since `since`. The end of that visit makes up for it.
     ///
     /// # Errors
     /// When that cannot be saved.
-    pub async fn missed(&self, tenant: TenantId, due: Timestamp, now: Timestamp) -> Result<(), WakeUpError> {
+    pub async fn missed(
+        &self,
+        tenant: TenantId,
+        due: Timestamp,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), WakeUpError> {
         let moment = self.moment(now);
-        self.change(tenant, now, |stored| (Booking::missed(stored, due, moment), ())).await
+        self.change(tenant, now, |stored| (Booking::missed(stored, due, since, moment), ())).await
     }
 
     /// A visit to the account has ended: makes up for a wake-up that was dropped because of it or is lost, and books one for

@@ -113,6 +113,8 @@ struct Model {
     actors: Vec<Actor>,
     /// Who holds the account, until when at most once it is dead, and whether it is another tenant.
     holder: Option<(usize, i64, bool)>,
+    /// By its clock.
+    held_since: Timestamp,
     visits: usize,
     holds: Vec<usize>,
     items: Vec<Item>,
@@ -142,6 +144,7 @@ impl Model {
             queue: vec![],
             actors: vec![],
             holder: None,
+            held_since: Timestamp::UNIX_EPOCH,
             visits: 0,
             holds: vec![],
             items: vec![],
@@ -252,6 +255,7 @@ impl Model {
             Next::Enter => match self.holder {
                 None => {
                     self.holder = Some((id, i64::MAX, actor.other));
+                    self.held_since = moment.now;
                     if actor.message.is_some() { Next::Start } else { Next::List }
                 }
                 // A command says who holds the account, and ends.
@@ -279,7 +283,7 @@ impl Model {
                 Next::Done
             }
             Next::Miss => {
-                self.apply(Booking::missed(stored, actor.due, moment), actor);
+                self.apply(Booking::missed(stored, actor.due, self.held_since, moment), actor);
                 Next::MissLook
             }
             Next::MissLook => match self.holder {
