@@ -129,7 +129,9 @@ impl Booking {
         message: Option<Timestamp>,
         moment: Moment,
     ) -> (Step, Arrival) {
-        let (Some(booking), Some(message)) = (stored.clone(), message) else {
+        // An older program's message may be the one of its own booking.
+        let passed = stored.as_ref().and_then(|booking| booking.due).filter(|due| *due <= moment.now);
+        let (Some(booking), Some(message)) = (stored.clone(), message.or(passed)) else {
             let (step, booked) = stored.unwrap_or_default().wanted(moment.now, moment);
             let (Booked::Sent(at) | Booked::Pending(at)) = booked;
             return (step, Arrival::Booked(at));
@@ -185,26 +187,29 @@ impl Booking {
             }
             stored => {
                 let booking = stored.unwrap_or_default();
-                let later = [booking.due, booking.later].into_iter().flatten();
-                let later = later.filter(|time| *time > now && *time != message).max();
+                let others = [booking.due.filter(|_| !booking.unsent), booking.later].into_iter().flatten();
+                let later = others.filter(|time| *time > now && *time != message).max();
                 let due = booking.due.filter(|due| *due <= now).or(Some(now));
                 Step::Save(Self { due, unsent: false, missed: true, later, ..booking })
             }
         }
     }
 
-    /// A visit has ended. A wake-up that was dropped because of it, or is lost, is booked anew, and one that a kill kept from being sent is
-    /// sent. So is one for items that the latest cycle did not list.
+    /// A visit has ended. A wake-up that was dropped because of it, or is lost, is booked anew; items that the latest cycle did
+    /// not list get one; and one that a kill kept from being sent is sent.
     pub(super) fn visit_ended(stored: Option<Self>, has_new_items: bool, moment: Moment) -> Step {
         let booking = stored.unwrap_or_default();
         if booking.missed || booking.is_lost(moment.now) {
             let at = booking.gap_end(moment).unwrap_or(moment.now);
             return booking.book(at, moment.now);
         }
-        if let Some(due) = booking.due.filter(|due| booking.unsent && *due <= after(moment.now, FURTHEST)) {
-            return Step::Send(booking, due);
+        if has_new_items {
+            return booking.wanted(moment.now, moment).0;
         }
-        if has_new_items { booking.wanted(moment.now, moment).0 } else { Step::Keep }
+        match booking.due.filter(|due| booking.unsent && *due <= after(moment.now, FURTHEST)) {
+            Some(due) => Step::Send(booking, due),
+            None => Step::Keep,
+        }
     }
 
     /// The cycle that this message started has ended, and has written down what it did.

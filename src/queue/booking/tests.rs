@@ -92,7 +92,14 @@ fn a_message_without_a_time_and_one_without_a_booking_count_as_a_trigger() {
         assert_eq!((left(step), arrival), ((due(5), true), Arrival::Booked(at(5))));
     }
     let (step, arrival) = Booking::arrives(Some(due(9)), None, moment(10));
-    assert_eq!((step, arrival), (Step::Keep, Arrival::Booked(at(9))), "one is pending");
+    assert_eq!(
+        (step, arrival),
+        (Step::Keep, Arrival::Counts(at(9))),
+        "it was booked by an older program, too"
+    );
+    let gap = Booking { last_start: Some(at(0)), ..due(60) };
+    let (step, arrival) = Booking::arrives(Some(gap), None, moment(10));
+    assert_eq!((step, arrival), (Step::Keep, Arrival::Booked(at(60))), "one is pending");
 }
 
 #[test]
