@@ -193,6 +193,15 @@ struct Results {
     problems: Vec<Problem>,
 }
 
+impl Results {
+    /// Adds a problem that was met after the steps.
+    fn add(&mut self, problem: Problem) {
+        let mut problems = Problems(std::mem::take(&mut self.problems));
+        problems.push(problem);
+        self.problems = problems.0;
+    }
+}
+
 impl Cycle<'_> {
     /// Each step takes what the steps before it returned. One that fails is a problem in the report, and those that need
     /// its result return nothing.

@@ -3,10 +3,12 @@
 //! Guarantees: an item with the same name replaces the one before, so duplicates fold; an item that changed since a cycle
 //! read it is not removed; one that cannot be read is named and stays.
 
-use crate::model::{Asked, CycleId, RequestId, SubscriptionId, SyncRequest, TenantId, elapsed};
+use crate::model::{
+    Asked, Correction, CycleId, Dated, RequestId, SubscriptionId, SyncRequest, TenantId, elapsed,
+};
 use crate::retry::chance;
 use crate::state::SCHEMA_VERSION;
-use crate::store::{BlobKey, Condition, Container, ETag, ItemName, Store, StoreError};
+use crate::store::{BlobKey, Condition, Container, ETag, ItemName, Store, StoreError, correct};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -39,6 +41,13 @@ pub struct ItemContent {
 impl ItemContent {
     pub fn new(left: Timestamp, by: impl Into<String>) -> Self {
         Self { schema_version: SCHEMA_VERSION, left, by: by.into(), asked: None }
+    }
+}
+
+impl Dated for ItemContent {
+    fn correct(&mut self, correction: &mut Correction) {
+        let Self { schema_version: _, left, by: _, asked: _ } = self;
+        correction.past([left]);
     }
 }
 
@@ -212,6 +221,30 @@ impl Inbox {
             ),
             Err(error) => return Err(error),
         })
+    }
+
+    /// Corrects an item that was left after `now`, by a clock that was ahead. It is also written again: if it were as new at each
+    /// reading, no cycle's work would come after it, and it would never be given up.
+    ///
+    /// # Errors
+    /// When the storage cannot be written.
+    pub async fn correct(
+        &self,
+        tenant: TenantId,
+        item: &mut InboxItem,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let key = BlobKey::InboxItem(tenant, item.name.clone());
+        if !correct(&mut item.content, &key, now) {
+            return Ok(());
+        }
+        match self.store.write(&key, &item.content, Condition::Match(item.etag.clone())).await {
+            Ok(etag) => item.etag = etag,
+            // It was left again meanwhile. Then it is a new item, for the next cycle.
+            Err(StoreError::Conflict { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     /// The names and versions of the items. Their content is not read.

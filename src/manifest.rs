@@ -6,7 +6,7 @@ mod range;
 pub use proof::{Tally, Unproved, Verdict};
 pub use range::{IdRange, Range};
 
-use crate::model::{Collapse, CycleId, SnapshotId, SubscriptionId, TenantId};
+use crate::model::{Collapse, Correction, CycleId, Dated, SnapshotId, SubscriptionId, TenantId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -130,6 +130,13 @@ pub struct Latest {
     #[cfg_attr(test, schemars(with = "String"))]
     pub ended: Timestamp,
     pub rows: u64,
+}
+
+impl Dated for Latest {
+    fn correct(&mut self, correction: &mut Correction) {
+        let Self { schema_version: _, snapshot: _, manifest: _, ended, rows: _ } = self;
+        correction.past([ended]);
+    }
 }
 
 /// What a cycle reports of the snapshot that it took.

@@ -5,6 +5,7 @@
 mod code;
 mod collapse;
 mod connector;
+mod dated;
 mod hex;
 mod ids;
 mod mark;
@@ -18,6 +19,7 @@ mod turn;
 pub use code::ResponseCode;
 pub use collapse::Collapse;
 pub use connector::{Connector, ConnectorState, OddTime, SyncClass};
+pub use dated::{Correction, Dated, in_words};
 pub use hex::hex;
 pub use ids::{AppId, ConnectorId, CycleId, IdError, Name, RequestId, SnapshotId, SubscriptionId, TenantId};
 pub use mark::Mark;
@@ -25,5 +27,5 @@ pub use observed::{Asked, Direct, Observed, OutOfScope, ReadFailure, SyncRequest
 pub use scope::Scope;
 pub use subscription::{Subscription, SubscriptionState};
 pub use sync_time::{ClockReading, StatedTime};
-pub use time::{after, elapsed};
+pub use time::{after, before, elapsed};
 pub use turn::{Chosen, Turn};

@@ -3,7 +3,7 @@
 //! A report also says why nothing was done.
 
 use crate::manifest::{Latest, SnapshotResult};
-use crate::model::{CycleId, Name, ResponseCode, TenantId, Unreadable, elapsed};
+use crate::model::{Correction, CycleId, Dated, Name, ResponseCode, TenantId, Unreadable, elapsed};
 use crate::outcome::{ActionResult, NotStarted, Outcome};
 use crate::plan::{ClockDoubts, Cost, Coverage, Kept, Mode, Step, Subject, Why, Withheld};
 use crate::state::Used;
@@ -281,6 +281,30 @@ pub struct Status {
     pub needs_a_person: Vec<String>,
     /// Calls to Qualys that are left in this hour, without the reserve.
     pub calls_left: Option<u32>,
+}
+
+impl Dated for Status {
+    fn correct(&mut self, correction: &mut Correction) {
+        let Self {
+            schema_version: _,
+            tenant: _,
+            deployment: _,
+            mode: _,
+            cycle: _,
+            at,
+            last_good,
+            coverage: _,
+            snapshot,
+            // In the future, as it should be.
+            next_wake_up: _,
+            needs_a_person: _,
+            calls_left: _,
+        } = self;
+        correction.past(last_good.iter_mut().chain([at]));
+        if let Some(latest) = snapshot {
+            latest.correct(correction);
+        }
+    }
 }
 
 /// A message or body that a function could not use: `poison/<id>.json`. Its content is not kept, since it may hold

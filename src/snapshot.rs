@@ -15,7 +15,7 @@ use crate::manifest::{Latest, Manifest, Range, Shrunk, SnapshotResult};
 use crate::model::{Collapse, CycleId, SnapshotId, SubscriptionId, TenantId};
 use crate::qualys::{Qualys, QualysError};
 use crate::state::SCHEMA_VERSION;
-use crate::store::{BlobKey, Condition, Replaceable, Store, StoreError};
+use crate::store::{BlobKey, Condition, Replaceable, Store, StoreError, correct};
 use attribution::Owner;
 use contents::Contents;
 use jiff::Timestamp;
@@ -166,7 +166,7 @@ async fn publish(job: &SnapshotJob<'_>, manifest: &Manifest) -> Result<(), Store
     let Replaceable { value: newest, unchanged } = job.store.read_replaceable::<Latest>(&key).await?;
     // A snapshot whose reading ended later stays the newest, unless its end is in the future: then its clock was wrong.
     let now = job.qualys.calls().now();
-    if newest.is_some_and(|newest| newest.ended > latest.ended && newest.ended <= now) {
+    if newest.is_some_and(|mut newest| !correct(&mut newest, &key, now) && newest.ended > latest.ended) {
         return Ok(());
     }
     job.store.write(&key, &latest, unchanged).await?;

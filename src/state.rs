@@ -5,6 +5,7 @@
 
 mod account;
 mod approval;
+mod dated;
 mod disabled;
 mod failing;
 mod lists;
@@ -13,7 +14,7 @@ mod refusals;
 mod snapshot;
 mod sync;
 
-pub use account::{AccountState, BookedCalls, Breaker, Endpoint, Used, without_reserve};
+pub use account::{AccountState, BookedCalls, Breaker, Endpoint, LONGEST_PAUSE, Used, without_reserve};
 pub use approval::Approval;
 pub use disabled::{DisableProof, DisabledByUs};
 pub use failing::{Failing, NotAccepted, SyncFailure};
@@ -308,5 +309,61 @@ impl TenantState {
     pub fn awaits_sync(&self, of: impl Fn(SubscriptionId) -> bool, now: Timestamp) -> bool {
         let counts = |sync: &&SyncState| sync.subscription.is_some_and(&of);
         self.connectors.values().filter(counts).any(|sync| sync.is_awaited(now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Correction;
+    use serde_json::{Value, json};
+
+    const NOW: &str = "2026-11-23T04:05:00Z";
+
+    /// The places of times after now.
+    fn after_now(value: &Value, place: &str) -> Vec<String> {
+        let now: Timestamp = NOW.parse().unwrap();
+        match value {
+            Value::String(text) => {
+                let is_later = text.parse::<Timestamp>().is_ok_and(|time| time > now);
+                is_later.then(|| place.to_owned()).into_iter().collect()
+            }
+            Value::Array(items) => items.iter().flat_map(|item| after_now(item, place)).collect(),
+            Value::Object(members) => {
+                members.iter().flat_map(|(name, value)| after_now(value, name)).collect()
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => vec![],
+        }
+    }
+
+    #[test]
+    fn of_a_state_that_a_clock_wrote_which_was_ahead_no_time_of_ours_stays_after_now() {
+        const LATER: &str = "2026-11-26T04:05:00Z";
+        let subscription = "11111111-2222-3333-4444-555555555555";
+        let run = json!({ "at": LATER, "last_sync": LATER, "state": "", "error_digest": null, "seen_in_progress": false,
+            "unclear": false });
+        let sync = json!({ "made": LATER, "seen": LATER, "refused": LATER, "queued_since": LATER, "in_progress_since": LATER,
+            "pending_run": run, "runs": ["2026-11-23T04:00:00Z", LATER], "failed": LATER,
+            "ended": { "at": LATER, "run": LATER, "well": true }, "last_sync": LATER });
+        let stored = json!({ "schema_version": 1, "creates": { subscription: LATER },
+            "last_cycle": { "id": "20261126T040500Z-1f2e3d4c", "began": LATER, "ended": LATER },
+            "refused": { subscription: { "count": 1, "at": LATER } }, "connectors": { "7": sync },
+            "removals": [LATER], "awaited_end": LATER,
+            "last_snapshot": { "id": "20261126T040500Z-1f2e3d4c", "began": LATER, "complete": true } });
+        let mut state: TenantState = serde_json::from_value(stored).unwrap();
+        let now = NOW.parse().unwrap();
+        assert_eq!(Correction::of(&mut state, now), Some(Duration::from_hours(3 * 24)));
+        let left = after_now(&serde_json::to_value(&state).unwrap(), "");
+        assert!(left.iter().all(|place| place == "last_sync"), "{left:?}; `last_sync` is of Qualys's clock");
+        assert_eq!(state.last_snapshot, None, "it proves nothing, and one is due");
+        let sync = &state.connectors[&ConnectorId(7)];
+        assert_eq!(sync.ended, None);
+        let times: Vec<_> = sync.runs.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            times,
+            ["2026-11-23T03:35:00Z", "2026-11-23T04:00:00Z"],
+            "both count among those of the day"
+        );
+        assert_eq!(Correction::of(&mut state, now), None);
     }
 }

@@ -14,7 +14,7 @@ pub use azure::{AzureStore, NewAzureBlob};
 pub(crate) use azure::{Failure, call};
 pub use error::StoreError;
 pub use folder::{FolderStore, NewFolderBlob};
-pub use json::{Replaceable, Summary, decode};
+pub use json::{Replaceable, Summary, correct, decode};
 pub use key::{BlobKey, Container, ItemName};
 
 use bytes::Bytes;

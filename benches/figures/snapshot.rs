@@ -73,7 +73,12 @@ async fn snapshot(desk: &Desk, app: &App, ids: &BTreeSet<SubscriptionId>, number
         password: desk.world.qualys_password().into(),
         write_timeout: tenant.account.lease / 2,
         deadline,
-        calls: CallBudget::new(tenant.store.clone(), tenant.account.name.clone(), tenant.account.limits, now),
+        calls: CallBudget::new(
+            tenant.store.clone(),
+            tenant.account.name.clone(),
+            tenant.account.limits,
+            (now, tokio::time::Instant::now()),
+        ),
         may_send: std::sync::Arc::new(|_| true),
     });
     let number = u32::try_from(number).unwrap();

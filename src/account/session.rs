@@ -82,7 +82,7 @@ impl Visit<'_> {
 
     fn open(&self, login: &Login, known: Known) -> Result<Session<'_>, Timestamp> {
         let Known { credentials, was_refused, pause_until } = known;
-        match pause_until.filter(|until| *until > self.time.start) {
+        match pause_until.filter(|until| *until > self.time.now()) {
             Some(until) => Err(until),
             None => Ok(Session { visit: self, qualys: self.client(login), credentials, was_refused }),
         }
@@ -98,7 +98,7 @@ impl Visit<'_> {
             let was_refused = state.refused.iter().any(|breaker| breaker.credentials == credentials);
             Known { credentials, was_refused, pause_until: state.pause_until }
         };
-        self.account.store.update(&self.state_key(), read).await
+        self.account.store.update_dated(&self.state_key(), self.time.now(), read).await
     }
 
     fn state_key(&self) -> BlobKey {
@@ -120,7 +120,7 @@ impl Visit<'_> {
                 account.store.clone(),
                 account.name.clone(),
                 account.limits,
-                self.time.start,
+                self.time.began(),
             ),
             may_send: Arc::new(move |kind| match kind {
                 CallKind::Read => lease.is_still_ours(),
@@ -185,6 +185,6 @@ impl Session<'_> {
             let surplus = state.refused.len().saturating_sub(MOST_BREAKERS);
             state.refused.drain(..surplus);
         };
-        self.visit.account.store.update(&self.visit.state_key(), change).await
+        self.visit.account.store.update_dated(&self.visit.state_key(), opened, change).await
     }
 }

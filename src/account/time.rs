@@ -22,6 +22,11 @@ impl CycleTime {
         Self { start, started, deadline: started + limit }
     }
 
+    /// When it started, by the clock and by what measures time from then on.
+    pub fn began(&self) -> (Timestamp, Instant) {
+        (self.start, self.started)
+    }
+
     pub fn now(&self) -> Timestamp {
         after(self.start, self.started.elapsed())
     }

@@ -5,9 +5,9 @@
 
 use super::{Account, AccountError};
 use crate::lease::{Holder, Lease};
-use crate::model::{TenantId, after, elapsed};
+use crate::model::{Correction, Dated, TenantId, after, elapsed};
 use crate::state::SCHEMA_VERSION;
-use crate::store::{BlobKey, Condition, Container};
+use crate::store::{BlobKey, Condition, Container, correct};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,17 @@ pub(crate) struct Waiting {
     since: Timestamp,
     /// When it last tried.
     seen: Timestamp,
+}
+
+impl Dated for Waiting {
+    fn correct(&mut self, correction: &mut Correction) {
+        let Self { schema_version: _, since, seen } = self;
+        correction.past([since]);
+        // Nobody knows when that was. If it has gone away, nobody must wait for it until then.
+        if correction.is_ahead(*seen) {
+            *seen = Timestamp::MIN;
+        }
+    }
 }
 
 /// A tenant that has not tried again for this many lease lengths has gone away, and no longer goes first.
@@ -36,8 +47,8 @@ pub(super) async fn wait(
     now: Timestamp,
 ) -> Result<(), AccountError> {
     let Account { store, wake_ups, name, .. } = account;
-    if holder.is_some_and(|holder| holder.tenant == tenant) {
-        wake_ups.missed(tenant, due, now).await?;
+    if let Some(holder) = holder.filter(|holder| holder.tenant == tenant) {
+        wake_ups.missed(tenant, due, holder.since, now).await?;
         match Lease::holder(store, name).await? {
             None => return Ok(wake_ups.visit_ended(tenant, false, now).await?),
             Some(holder) if holder.tenant == tenant => return Ok(()),
@@ -46,7 +57,8 @@ pub(super) async fn wait(
         }
     }
     let key = BlobKey::Waiting(name.clone(), tenant);
-    let since = store.read_replaceable::<Waiting>(&key).await?.value.map_or(now, |waiting| waiting.since);
+    let before = store.read_replaceable::<Waiting>(&key).await?.corrected(&key, now).value;
+    let since = before.map_or(now, |waiting| waiting.since);
     let waiting = Waiting { schema_version: SCHEMA_VERSION, since, seen: now };
     store.write(&key, &waiting, Condition::Any).await?;
     wake_ups.postpone(tenant, due, after(now, account.lease), now).await?;
@@ -61,7 +73,9 @@ pub(super) async fn yield_to(
     now: Timestamp,
 ) -> Result<Option<TenantId>, AccountError> {
     let Account { store, wake_ups, name, .. } = account;
-    let Some(last_turn) = wake_ups.booking(tenant).await?.last_start else { return Ok(None) };
+    let mut booking = wake_ups.booking(tenant).await?;
+    correct(&mut booking, &BlobKey::WakeUp(tenant), now);
+    let Some(last_turn) = booking.last_start else { return Ok(None) };
     for (blob, _) in store.list(Container::Control, &BlobKey::waiting(name)).await? {
         let Some(other) = blob.strip_suffix(".json").and_then(|id| id.parse::<TenantId>().ok()) else {
             continue;
@@ -71,7 +85,8 @@ pub(super) async fn yield_to(
         }
         // If another tenant's blob cannot be read, this tenant does not wait for it.
         let key = BlobKey::Waiting(name.clone(), other);
-        let Some(waiting) = store.read_summary::<Waiting>(&key).await?.value() else { continue };
+        let Some(mut waiting) = store.read_summary::<Waiting>(&key).await?.value() else { continue };
+        correct(&mut waiting, &key, now);
         let alive = elapsed(now, waiting.seen) < account.lease * GONE_AFTER_LEASES;
         if alive && waiting.since <= last_turn {
             wake_ups.postpone(tenant, due, after(now, account.lease), now).await?;

@@ -6,7 +6,7 @@ use crate::inbox::{AT_ONCE, InboxItem, RequestStatus};
 use crate::model::RequestId;
 use crate::report::{CycleStage, Problem, chain};
 use crate::state::{LastCycle, SCHEMA_VERSION, TenantState};
-use crate::store::{BlobKey, Condition, ETag, StoreError};
+use crate::store::{BlobKey, Condition, ETag, StoreError, correct};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::BTreeMap;
 use tokio::time::{Instant, timeout_at};
@@ -49,7 +49,10 @@ impl Cycle<'_> {
         let preview = started_by == StartedBy::Command { plan_only: true };
         let allowed = if preview { Allowed::preview(mode) } else { Allowed::cycle(mode, false) };
         let (state, etag) = match self.tenant.store.read::<TenantState>(&self.state_key()).await {
-            Ok(Some((state, etag))) => (state, Some(etag)),
+            Ok(Some((mut state, etag))) => {
+                correct(&mut state, &self.state_key(), self.time().start);
+                (state, Some(etag))
+            }
             Ok(None) => (rebuild::from_inventory(self.tenant, self.time().start).await?, None),
             Err(error @ (StoreError::Unreadable { .. } | StoreError::Newer { .. })) => {
                 let mut begun = Begun::new(TenantState::default(), None, allowed.without_state());
@@ -72,7 +75,10 @@ impl Cycle<'_> {
     /// Takes the items of the inbox. Returns the names and versions of all that were there, also of those that cannot be
     /// read: they must not book a wake-up again and again.
     async fn take_inbox(&self, begun: &mut Begun) -> Result<BTreeMap<String, String>, CycleError> {
-        let taken = self.tenant.inbox.read(self.tenant.id(), self.inbox_until()).await?;
+        let mut taken = self.tenant.inbox.read(self.tenant.id(), self.inbox_until()).await?;
+        for item in &mut taken.items {
+            self.tenant.inbox.correct(self.tenant.id(), item, self.time().start).await?;
+        }
         for (name, why) in taken.unreadable {
             let error = StoreError::Unreadable { path: format!("inbox/{name}"), why };
             begun.problems.push(Problem::new(

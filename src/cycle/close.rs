@@ -11,9 +11,9 @@ use crate::model::Observed;
 use crate::outcome::Outcome;
 use crate::plan::{Plan, Step};
 use crate::queue::Booked;
-use crate::report::{Counts, InboxLine, Report, Status};
+use crate::report::{Counts, CycleStage, InboxLine, Problem, Report, Status};
 use crate::state::{SCHEMA_VERSION, TenantState};
-use crate::store::{BlobKey, Condition, ItemName, StoreError, Summary};
+use crate::store::{BlobKey, Condition, ItemName, StoreError, Summary, correct};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
@@ -28,10 +28,10 @@ impl Cycle<'_> {
         mut stored: StoredState,
         inbox: &[InboxItem],
         allowed: Allowed,
-        results: Results,
+        mut results: Results,
     ) -> Result<Ran, CycleError> {
         let settled = self.settled(&stored, inbox, allowed, &results);
-        let next_wake_up = self.book_next(&stored.state, allowed, &results).await?;
+        let next_wake_up = self.book_next(&stored.state, allowed, &mut results).await?;
         let now = self.time().now();
         let report = self.report(&settled, &results, next_wake_up, now);
         if allowed.stores_report() {
@@ -76,11 +76,15 @@ impl Cycle<'_> {
         &self,
         state: &TenantState,
         allowed: Allowed,
-        results: &Results,
+        results: &mut Results,
     ) -> Result<Option<Timestamp>, CycleError> {
         let (tenant, wake_ups) = (self.tenant.id(), &self.tenant.wake_ups);
         if !allowed.settles() {
-            return Ok(wake_ups.booking(tenant).await.ok().and_then(|booking| booking.due));
+            return Ok(wake_ups.next_due(tenant).await.unwrap_or_else(|error| {
+                let advice = "do what the error says; when the next wake-up is due is not known until then";
+                results.add(Problem::new(CycleStage::State, &error, advice));
+                None
+            }));
         }
         let (policy, now) = (&self.tenant.policy, self.time().now());
         let Some(at) = Unfinished::of(results, state, policy, now).next_wake_up(policy.follow_up, now) else {
@@ -158,8 +162,17 @@ impl Cycle<'_> {
         let store = &self.tenant.store;
         let key = BlobKey::Status(report.tenant);
         // A status is only a summary: one that cannot be read is written again, and one of a newer program stays.
-        let Summary::Replaceable(before) = store.read_summary::<Status>(&key).await? else { return Ok(()) };
-        let latest = store.read_summary::<Latest>(&BlobKey::Latest(report.tenant)).await?.value();
+        let Summary::Replaceable(mut before) = store.read_summary::<Status>(&key).await? else {
+            return Ok(());
+        };
+        let latest_key = BlobKey::Latest(report.tenant);
+        let mut latest = store.read_summary::<Latest>(&latest_key).await?.value();
+        if let Some(before) = &mut before {
+            correct(before, &key, now);
+        }
+        if let Some(latest) = &mut latest {
+            correct(latest, &latest_key, now);
+        }
         let status = Status {
             schema_version: SCHEMA_VERSION,
             tenant: report.tenant,

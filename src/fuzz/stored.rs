@@ -7,7 +7,8 @@ use crate::inbox::{ItemContent, RequestStatus};
 use crate::lease::Holder;
 use crate::manifest::{Latest, Manifest};
 use crate::model::{
-    AppId, CycleId, Mark, Name, RequestId, ResponseCode, SnapshotId, SubscriptionId, TenantId,
+    AppId, Correction, CycleId, Dated, Mark, Name, RequestId, ResponseCode, SnapshotId, SubscriptionId,
+    TenantId,
 };
 use crate::plan::Plan;
 use crate::queue::{Booking, WakeUp};
@@ -25,11 +26,11 @@ use uuid::Uuid;
 const NAMES: usize = 20;
 
 pub(super) fn blob(bytes: &[u8]) {
-    read::<ItemContent>(bytes);
-    read::<Booking>(bytes);
+    read::<ItemContent>(bytes).as_ref().map(dated);
+    read::<Booking>(bytes).as_ref().map(dated);
     read::<RequestStatus>(bytes);
-    read::<Status>(bytes);
-    read::<Latest>(bytes);
+    read::<Status>(bytes).as_ref().map(dated);
+    read::<Latest>(bytes).as_ref().map(dated);
     read::<Manifest>(bytes);
     read::<Approval>(bytes);
     read::<Poison>(bytes);
@@ -40,9 +41,11 @@ pub(super) fn blob(bytes: &[u8]) {
         let _ = (report.to_string(), report.needs_a_person());
     }
     if let Some(state) = read::<TenantState>(bytes) {
+        dated(&state);
         tenant_state(&state);
     }
     if let Some(account) = read::<AccountState>(bytes) {
+        dated(&account);
         account_state(&account);
     }
     if let Ok(holder) = serde_json::from_slice::<Holder>(bytes) {
@@ -73,6 +76,16 @@ fn read<T: Serialize + DeserializeOwned + PartialEq + Debug>(bytes: &[u8]) -> Op
 /// Times at which a state is asked, whatever it holds.
 fn moments() -> [Timestamp; 3] {
     [Timestamp::MIN, Timestamp::UNIX_EPOCH, Timestamp::MAX]
+}
+
+/// Once corrected, nothing is left to correct.
+fn dated<T: Dated + Clone + Serialize + DeserializeOwned + PartialEq + Debug>(value: &T) {
+    for now in moments() {
+        let mut value = value.clone();
+        let _ = Correction::of(&mut value, now);
+        assert_survives(&value);
+        assert_eq!(Correction::of(&mut value, now), None);
+    }
 }
 
 fn tenant_state(state: &TenantState) {

@@ -8,6 +8,11 @@ pub fn after(from: Timestamp, wait: Duration) -> Timestamp {
     SignedDuration::try_from(wait).ok().and_then(|wait| from.checked_add(wait).ok()).unwrap_or(Timestamp::MAX)
 }
 
+/// The moment `wait` before `from`, at least the earliest timestamp.
+pub fn before(from: Timestamp, wait: Duration) -> Timestamp {
+    SignedDuration::try_from(wait).ok().and_then(|wait| from.checked_sub(wait).ok()).unwrap_or(Timestamp::MIN)
+}
+
 /// How long ago `then` was at `now`; zero when it is in the future.
 pub fn elapsed(now: Timestamp, then: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(then)).unwrap_or(Duration::ZERO)
@@ -23,5 +28,6 @@ mod tests {
         assert_eq!(elapsed(now, after(now, Duration::from_secs(1))), Duration::ZERO);
         assert_eq!(elapsed(after(now, Duration::from_secs(90)), now), Duration::from_secs(90));
         assert_eq!(after(now, Duration::MAX), Timestamp::MAX);
+        assert_eq!(before(now, Duration::MAX), Timestamp::MIN);
     }
 }

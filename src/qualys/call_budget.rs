@@ -8,7 +8,7 @@ use super::QualysError;
 use super::error::TOO_MANY_AT_ONCE;
 use crate::model::{Name, after};
 use crate::retry::chance;
-use crate::state::{AccountState, Endpoint, SCHEMA_VERSION, Used, without_reserve};
+use crate::state::{AccountState, Endpoint, LONGEST_PAUSE, SCHEMA_VERSION, Used, without_reserve};
 use crate::store::{BlobKey, Store, StoreError};
 use jiff::Timestamp;
 use reqwest::header::HeaderMap;
@@ -29,9 +29,6 @@ const UNKNOWN_WAIT: Duration = Duration::from_mins(2);
 /// How long to pause when other tools used all calls at the same time. It is over as soon as one of theirs ends; calls take
 /// seconds (the slowest recorded one took 14 s).
 const OTHERS_END: Duration = Duration::from_secs(30);
-/// The longest pause. A longer wait is checked again after a day: the windows of the limits are an hour, or a day in the
-/// oldest contracts.
-const LONGEST_PAUSE: Duration = Duration::from_hours(24);
 
 /// The limits of an account, as the settings say them. Limit headers of Qualys win over them.
 #[derive(Debug, Clone, Copy)]
@@ -80,8 +77,8 @@ struct Usage {
 }
 
 impl CallBudget {
-    /// A budget for a cycle that began at `now`.
-    pub fn new(store: Store, account: Name, limits: CallLimits, now: Timestamp) -> Self {
+    /// A budget for a cycle that began at this moment, by the clock and by what measures time from then on.
+    pub fn new(store: Store, account: Name, limits: CallLimits, began: (Timestamp, Instant)) -> Self {
         let CallLimits { per_hour, reserve_percent, at_once } = limits;
         Self {
             store,
@@ -89,7 +86,7 @@ impl CallBudget {
             visit: format!("{:08x}{:08x}", chance(), chance()),
             allowed: without_reserve(per_hour, reserve_percent),
             reserve_percent,
-            began: (now, Instant::now()),
+            began,
             permits: Semaphore::new(at_once.max(1)),
             booking: tokio::sync::Mutex::default(),
             usage: Mutex::default(),
@@ -143,7 +140,7 @@ impl CallBudget {
     /// one.
     async fn book(&self, endpoint: Endpoint, now: Timestamp) -> Result<Result<u32, Timestamp>, StoreError> {
         self.store
-            .update(&BlobKey::Account(self.account.clone()), |account: &mut AccountState| {
+            .update_dated(&BlobKey::Account(self.account.clone()), now, |account: &mut AccountState| {
                 account.schema_version = SCHEMA_VERSION;
                 account.book(endpoint, BOOKED_AT_ONCE, self.allowed, &self.visit, now)
             })
@@ -233,7 +230,7 @@ impl CallBudget {
         }
         used.left = self
             .store
-            .update(&BlobKey::Account(self.account.clone()), |account: &mut AccountState| {
+            .update_dated(&BlobKey::Account(self.account.clone()), now, |account: &mut AccountState| {
                 account.schema_version = SCHEMA_VERSION;
                 account.conclude(&self.visit, &unused, now);
                 account.pause(pause, now);

@@ -47,7 +47,7 @@ fn call_budget() -> CallBudget {
         store,
         "default".parse().unwrap(),
         CallLimits { per_hour: 300, reserve_percent: 30, at_once: 2 },
-        Timestamp::UNIX_EPOCH,
+        (Timestamp::UNIX_EPOCH, Instant::now()),
     )
 }
 

@@ -39,7 +39,7 @@ async fn bench_with(calls_per_hour: u32, reserve_percent: u32) -> Bench {
         store.clone(),
         "default".parse().unwrap(),
         CallLimits { per_hour: calls_per_hour, reserve_percent, at_once: 2 },
-        now,
+        (now, Instant::now()),
     );
     let qualys = Qualys::new(Setup {
         http: reqwest::Client::new(),

@@ -5,7 +5,7 @@
 //! on: so stray messages die out, and there are never more cycles than bookings.
 
 use super::{LONGEST_POLL, REDELIVERY};
-use crate::model::{after, elapsed};
+use crate::model::{Correction, Dated, after, elapsed};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -45,6 +45,14 @@ pub struct Booking {
     /// When the tenant's last cycle started.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub last_start: Option<Timestamp>,
+}
+
+impl Dated for Booking {
+    fn correct(&mut self, correction: &mut Correction) {
+        // Wake-ups are in the future. Their times tell messages apart, and one more than a day ahead is not pending.
+        let Self { schema_version: _, due: _, unsent: _, missed: _, later: _, running: _, last_start } = self;
+        correction.past(last_start);
+    }
 }
 
 /// What an event makes of a booking.
@@ -121,7 +129,9 @@ impl Booking {
         message: Option<Timestamp>,
         moment: Moment,
     ) -> (Step, Arrival) {
-        let (Some(booking), Some(message)) = (stored.clone(), message) else {
+        // An older program's message may be the one of its own booking.
+        let passed = stored.as_ref().and_then(|booking| booking.due).filter(|due| *due <= moment.now);
+        let (Some(booking), Some(message)) = (stored.clone(), message.or(passed)) else {
             let (step, booked) = stored.unwrap_or_default().wanted(moment.now, moment);
             let (Booked::Sent(at) | Booked::Pending(at)) = booked;
             return (step, Arrival::Booked(at));
@@ -164,34 +174,42 @@ impl Booking {
         }
     }
 
-    /// A message that counts came while another visit of the same tenant holds the account. The message is gone; the end of
-    /// that visit makes up for it.
-    pub(super) fn missed(stored: Option<Self>, message: Timestamp, moment: Moment) -> Step {
+    /// A message that counts came while a visit of the same tenant, which began at `since`, holds the account. The message is
+    /// gone; the end of that visit makes up for it.
+    pub(super) fn missed(stored: Option<Self>, message: Timestamp, since: Timestamp, moment: Moment) -> Step {
         let now = moment.now;
+        // Whoever holds the account alone writes the last start. So it was that visit which this message started already.
+        let is_a_copy =
+            |booking: &Self| booking.running == Some(message) && booking.last_start >= Some(since);
         match stored {
-            Some(booking) if booking.missed || !booking.counts(message, now) => Step::Keep,
+            Some(booking) if booking.missed || is_a_copy(&booking) || !booking.counts(message, now) => {
+                Step::Keep
+            }
             stored => {
                 let booking = stored.unwrap_or_default();
-                let later = [booking.due, booking.later].into_iter().flatten();
-                let later = later.filter(|time| *time > now && *time != message).max();
+                let others = [booking.due.filter(|_| !booking.unsent), booking.later].into_iter().flatten();
+                let later = others.filter(|time| *time > now && *time != message).max();
                 let due = booking.due.filter(|due| *due <= now).or(Some(now));
                 Step::Save(Self { due, unsent: false, missed: true, later, ..booking })
             }
         }
     }
 
-    /// A visit has ended. A wake-up that was dropped because of it, or is lost, is booked anew, and one that a kill kept from being sent is
-    /// sent. So is one for items that the latest cycle did not list.
+    /// A visit has ended. A wake-up that was dropped because of it, or is lost, is booked anew; items that the latest cycle did
+    /// not list get one; and one that a kill kept from being sent is sent.
     pub(super) fn visit_ended(stored: Option<Self>, has_new_items: bool, moment: Moment) -> Step {
         let booking = stored.unwrap_or_default();
         if booking.missed || booking.is_lost(moment.now) {
             let at = booking.gap_end(moment).unwrap_or(moment.now);
             return booking.book(at, moment.now);
         }
-        if let Some(due) = booking.due.filter(|due| booking.unsent && *due <= after(moment.now, FURTHEST)) {
-            return Step::Send(booking, due);
+        if has_new_items {
+            return booking.wanted(moment.now, moment).0;
         }
-        if has_new_items { booking.wanted(moment.now, moment).0 } else { Step::Keep }
+        match booking.due.filter(|due| booking.unsent && *due <= after(moment.now, FURTHEST)) {
+            Some(due) => Step::Send(booking, due),
+            None => Step::Keep,
+        }
     }
 
     /// The cycle that this message started has ended, and has written down what it did.
@@ -216,10 +234,9 @@ impl Booking {
         self.due.is_some_and(|due| elapsed(now, due) >= LOST_AFTER)
     }
 
-    /// The end of the gap after the last start, while it is not over. A start in the future was written by a clock that was
-    /// ahead; it counts as now.
+    /// The end of the gap after the last start, while it is not over.
     fn gap_end(&self, Moment { now, gap }: Moment) -> Option<Timestamp> {
-        self.last_start.map(|start| after(start.min(now), gap)).filter(|end| *end > now)
+        self.last_start.map(|start| after(start, gap)).filter(|end| *end > now)
     }
 
     /// What is left without this message, and without a booking whose time has come: the message serves that one, too.
@@ -244,9 +261,7 @@ impl Booking {
         let on_its_way = self.later == Some(at) && at > now;
         let others = [self.due.filter(|_| !self.unsent), self.later].into_iter().flatten();
         let later = others.filter(|time| *time > at.max(now) && *time <= after(now, FURTHEST)).max();
-        // A start in the future is corrected, or each look would put the gap off once more.
-        let last_start = self.last_start.map(|start| start.min(now));
-        let booked = Self { due: Some(at), unsent: !on_its_way, missed: false, later, last_start, ..self };
+        let booked = Self { due: Some(at), unsent: !on_its_way, missed: false, later, ..self };
         if on_its_way { Step::Save(booked) } else { Step::Send(booked, at) }
     }
 }

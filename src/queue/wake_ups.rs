@@ -46,6 +46,15 @@ impl WakeUps {
         Ok(read.value.unwrap_or_default())
     }
 
+    /// When the tenant's next wake-up is due, for people to see; none when none is pending.
+    ///
+    /// # Errors
+    /// When the booking cannot be read, or is malformed: that is not none.
+    pub async fn next_due(&self, tenant: TenantId) -> Result<Option<Timestamp>, StoreError> {
+        let read = self.store.read::<Booking>(&BlobKey::WakeUp(tenant)).await?;
+        Ok(read.and_then(|(booking, _)| booking.due))
+    }
+
     /// Books a wake-up at `at`, or at the end of the gap after the last start, whichever is later. An earlier one that is
     /// pending will do.
     ///
@@ -100,14 +109,20 @@ impl WakeUps {
         self.change(tenant, now, |stored| (Booking::postponed(stored, due, until, moment), ())).await
     }
 
-    /// The message that was sent for the moment `due` is dropped, because another visit of its tenant holds the account. The
-    /// end of that visit makes up for it.
+    /// The message that was sent for the moment `due` is dropped, because another visit of its tenant has held the account
+    /// since `since`. The end of that visit makes up for it.
     ///
     /// # Errors
     /// When that cannot be saved.
-    pub async fn missed(&self, tenant: TenantId, due: Timestamp, now: Timestamp) -> Result<(), WakeUpError> {
+    pub async fn missed(
+        &self,
+        tenant: TenantId,
+        due: Timestamp,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), WakeUpError> {
         let moment = self.moment(now);
-        self.change(tenant, now, |stored| (Booking::missed(stored, due, moment), ())).await
+        self.change(tenant, now, |stored| (Booking::missed(stored, due, since, moment), ())).await
     }
 
     /// A visit to the account has ended: makes up for a wake-up that was dropped because of it or is lost, and books one for
@@ -151,8 +166,8 @@ impl WakeUps {
     ) -> Result<R, WakeUpError> {
         let key = BlobKey::WakeUp(tenant);
         loop {
-            let Replaceable { value: before, unchanged } =
-                self.store.read_replaceable::<Booking>(&key).await?;
+            let read = self.store.read_replaceable::<Booking>(&key).await?;
+            let Replaceable { value: before, unchanged } = read.corrected(&key, now);
             let (step, result) = decide(before.clone());
             let (booking, message) = match step {
                 Step::Keep => return Ok(result),

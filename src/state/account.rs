@@ -3,7 +3,7 @@
 //! Calls are booked before they are made, so that a killed cycle can only leave calls of the hour unused. A visit changes
 //! only its own bookings: it may have lost the lease, and another may be inside.
 
-use crate::model::after;
+use crate::model::{Correction, Dated, after};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -113,6 +113,19 @@ pub fn without_reserve(limit: u32, reserve_percent: u32) -> u32 {
     let reserve = u64::from(limit) * u64::from(reserve_percent.min(100));
     let reserve = u32::try_from(reserve.div_ceil(100)).unwrap_or(limit);
     limit.saturating_sub(reserve).max(1)
+}
+
+/// The longest pause. A longer wait is checked again after a day: the windows of the limits are an hour, or a day in the
+/// oldest contracts.
+pub const LONGEST_PAUSE: Duration = Duration::from_hours(24);
+
+impl Dated for AccountState {
+    fn correct(&mut self, correction: &mut Correction) {
+        let Self { schema_version: _, booked, pause_until, refused, salt: _ } = self;
+        correction.past(booked.values_mut().flatten().map(|BookedCalls { at, calls: _, visit: _ }| at));
+        correction.past(refused.iter_mut().map(|Breaker { opened, credentials: _ }| opened));
+        correction.until(pause_until, LONGEST_PAUSE);
+    }
 }
 
 impl AccountState {
@@ -241,6 +254,19 @@ mod tests {
         assert_eq!(account.pause_until, Some(at(90)));
         account.pause(None, at(91));
         assert_eq!(account.pause_until, None, "it is over");
+    }
+
+    #[test]
+    fn calls_and_a_pause_from_the_future_lock_nothing() {
+        let now: Timestamp = "2026-11-23T04:05:00Z".parse().unwrap();
+        let ahead = after(now, Duration::from_hours(8));
+        let mut account = AccountState::default();
+        account.book(Endpoint::HostCount, 20, 30, "visit", ahead).unwrap();
+        account.pause_until = Some(after(ahead, Duration::from_mins(10)));
+        assert_eq!(Correction::of(&mut account, now), Some(Duration::from_hours(8)));
+        assert_eq!(account.pause_until, Some(after(now, Duration::from_mins(10))), "as long as it was meant");
+        let over = after(now, WINDOW + LONGEST_VISIT);
+        assert_eq!(account.used(Endpoint::HostCount, over), 0);
     }
 
     #[test]

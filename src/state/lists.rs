@@ -105,7 +105,6 @@ impl ListMemory {
         rule: AbsenceRule,
         now: Timestamp,
     ) {
-        self.clamp(now);
         self.remember(list, now);
         self.doubt = Doubt::of(&self.connectors, list, self.doubt.as_ref(), now);
         let counts = self.doubt.is_none();
@@ -130,17 +129,6 @@ impl ListMemory {
             .map(|first| Absence::counted(Some(first), counts, now))
             .filter(|first| !first.is_proved(rule, now));
         self.forget(&covered_now, now);
-    }
-
-    /// Times of a clock that was ahead hold up nothing: they count as now.
-    fn clamp(&mut self, now: Timestamp) {
-        for one in self.connectors.values_mut() {
-            one.made = one.made.map(|at| at.min(now));
-            one.asked = one.asked.map(|at| at.min(now));
-        }
-        for found in self.uncovered.values_mut().filter_map(|one| one.found.as_mut()) {
-            found.at = found.at.min(now);
-        }
     }
 
     fn remember(&mut self, list: &List<'_>, now: Timestamp) {

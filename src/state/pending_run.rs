@@ -1,6 +1,6 @@
 //! A run of ours whose end has not been seen yet.
 
-use crate::model::{Connector, ConnectorState, StatedTime, SyncClass, elapsed, hex};
+use crate::model::{Connector, ConnectorState, Correction, Dated, StatedTime, SyncClass, elapsed, hex};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -26,6 +26,14 @@ pub struct PendingRun {
     pub seen_in_progress: bool,
     /// Its answer was unclear: it may not have been received.
     pub unclear: bool,
+}
+
+impl Dated for PendingRun {
+    fn correct(&mut self, correction: &mut Correction) {
+        // `last_sync` is of Qualys's clock.
+        let Self { at, last_sync: _, state: _, error_digest: _, seen_in_progress: _, unclear: _ } = self;
+        correction.done([at]);
+    }
 }
 
 impl PendingRun {

@@ -6,7 +6,8 @@
 use super::PendingRun;
 use super::failing::{Failing, NotAccepted, SyncFailure};
 use crate::model::{
-    Connector, ConnectorState, ResponseCode, StatedTime, SubscriptionId, SyncClass, after, elapsed,
+    Connector, ConnectorState, Correction, Dated, ResponseCode, StatedTime, SubscriptionId, SyncClass, after,
+    elapsed,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -82,6 +83,49 @@ pub struct SyncEnd {
     pub run: Option<Timestamp>,
     /// Whether it succeeded.
     pub well: bool,
+}
+
+impl Dated for SyncState {
+    fn correct(&mut self, correction: &mut Correction) {
+        let Self {
+            subscription: _,
+            made,
+            seen,
+            queued_since,
+            in_progress_since,
+            pending_run,
+            runs,
+            failing,
+            not_accepted,
+            awaited: _,
+            awaited_since,
+            ended,
+            succeeded,
+            first_ended,
+            ended_state: _,
+            // Of Qualys's clock, and compared only with each other.
+            last_sync: _,
+            last_sync_before: _,
+        } = self;
+        for times in [made, seen, queued_since, in_progress_since, awaited_since, succeeded, first_ended] {
+            correction.past(times);
+        }
+        if let Some(Failing { count: _, at, since, cause: _ }) = failing {
+            correction.past([at, since]);
+        }
+        if let Some(NotAccepted { count: _, at, unclear: _, code: _, error: _ }) = not_accepted {
+            correction.past([at]);
+        }
+        correction.done(runs.iter_mut());
+        runs.sort();
+        if let Some(run) = pending_run {
+            run.correct(correction);
+        }
+        // It would settle requests that came after it.
+        ended.take_if(|SyncEnd { at, after, run, well: _ }| {
+            [Some(*at), *after, *run].into_iter().flatten().any(|time| correction.is_ahead(time))
+        });
+    }
 }
 
 impl SyncState {

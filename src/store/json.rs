@@ -1,8 +1,10 @@
 //! The store's JSON blobs: values of ours with a schema version, read and written as typed values.
 
 use super::{BlobKey, Condition, ETag, Store, StoreError};
+use crate::model::{Correction, Dated, in_words};
 use crate::state::SCHEMA_VERSION;
 use bytes::Bytes;
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
@@ -23,6 +25,17 @@ pub enum Summary<T> {
     Replaceable(Option<T>),
     /// A newer version of this program wrote it: it must stay as it is.
     Newer,
+}
+
+impl<T: Dated> Replaceable<T> {
+    /// The same, with times after `now` corrected.
+    #[must_use]
+    pub fn corrected(mut self, key: &BlobKey, now: Timestamp) -> Self {
+        if let Some(value) = &mut self.value {
+            correct(value, key, now);
+        }
+        self
+    }
 }
 
 impl<T> Summary<T> {
@@ -98,6 +111,27 @@ impl Store {
         self.put(key, encode(value, &key.path())?, condition).await
     }
 
+    /// As [`Store::update`], with times after `now` corrected before the change.
+    ///
+    /// # Errors
+    /// As [`Store::update`].
+    pub async fn update_dated<T, R>(
+        &self,
+        key: &BlobKey,
+        now: Timestamp,
+        mut change: impl FnMut(&mut T) -> R + Send,
+    ) -> Result<R, StoreError>
+    where
+        T: Dated + DeserializeOwned + Serialize + Default + Send + Sync,
+        R: Send,
+    {
+        self.update(key, |value: &mut T| {
+            correct(value, key, now);
+            change(value)
+        })
+        .await
+    }
+
     /// Changes a shared value: reads it, applies `change`, and writes it if no other writer was faster; otherwise tries
     /// again.
     ///
@@ -128,6 +162,20 @@ impl Store {
         }
         Err(StoreError::Conflict { path: key.path() })
     }
+}
+
+/// Corrects the times of a value, as it was read from this blob, that lie after `now`. Says so if there are any, and returns
+/// whether there were.
+pub fn correct(value: &mut impl Dated, key: &BlobKey, now: Timestamp) -> bool {
+    let Some(ahead) = Correction::of(value, now) else { return false };
+    let (path, ahead) = (key.path(), in_words(ahead));
+    warn!(
+        path,
+        ahead,
+        "`{path}` has times up to {ahead} after now: a clock was wrong. They are not believed. Check the clock of this \
+         machine, and of the one that wrote them"
+    );
+    true
 }
 
 /// A value of ours from JSON. Its schema version is checked first.

@@ -4,6 +4,7 @@ mod clocks;
 mod connectors;
 mod credentials;
 mod limits;
+mod our_clock;
 mod snapshots;
 mod syncs;
 mod wake_ups;

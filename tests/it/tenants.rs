@@ -62,6 +62,30 @@ fn stage_reports(store: &Stage, tenant: &Stage) -> Vec<serde_json::Value> {
         .collect()
 }
 
+#[tokio::test]
+async fn a_tenant_that_waits_from_the_future_holds_nobody_up() {
+    let stage = Stage::still();
+    stage.world.subscription("one");
+    let app = stage.app().await;
+    let since = stage.now();
+    stage.pass(Duration::from_mins(1));
+    stage.tick(&app).await;
+    assert_eq!(stage.serve_wake_ups(&app).await, 1);
+    // It found the account held, wrote this by a clock that was days ahead, and has gone away.
+    let seen = stage.now() + jiff::SignedDuration::from_hours(3 * 24);
+    let waiting = serde_json::json!({ "schema_version": 1, "since": since, "seen": seen });
+    let place = stage.account("waiting/aaaaaaaa-0000-0000-0000-000000000009.json");
+    std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+    std::fs::write(place, waiting.to_string()).unwrap();
+    let mut ran = 0;
+    for _ in 0..5 {
+        stage.pass(Duration::from_mins(2));
+        stage.tick(&app).await;
+        ran += stage.serve_wake_ups(&app).await;
+    }
+    assert!(ran >= 4, "{ran} cycles in ten minutes");
+}
+
 /// The first tenant always has something to do and holds the account whenever it can; the second has one item.
 #[tokio::test]
 async fn a_busy_tenant_does_not_starve_the_other() {

@@ -129,7 +129,8 @@ async fn a_visit_that_ends_late_leaves_the_bookings_and_the_pause_of_the_next_on
     let budget = || {
         let limits = CallLimits { per_hour: 300, reserve_percent: 30, at_once: 2 };
         let now = "2026-11-23T04:00:00Z".parse().unwrap();
-        CallBudget::new(bench.store.clone(), "default".parse().unwrap(), limits, now)
+        let began = (now, tokio::time::Instant::now());
+        CallBudget::new(bench.store.clone(), "default".parse().unwrap(), limits, began)
     };
     let (first, second) = (budget(), budget());
     drop(first.permit(Endpoint::ConnectorSearch).await.unwrap());

@@ -92,7 +92,14 @@ fn a_message_without_a_time_and_one_without_a_booking_count_as_a_trigger() {
         assert_eq!((left(step), arrival), ((due(5), true), Arrival::Booked(at(5))));
     }
     let (step, arrival) = Booking::arrives(Some(due(9)), None, moment(10));
-    assert_eq!((step, arrival), (Step::Keep, Arrival::Booked(at(9))), "one is pending");
+    assert_eq!(
+        (step, arrival),
+        (Step::Keep, Arrival::Counts(at(9))),
+        "it was booked by an older program, too"
+    );
+    let gap = Booking { last_start: Some(at(0)), ..due(60) };
+    let (step, arrival) = Booking::arrives(Some(gap), None, moment(10));
+    assert_eq!((step, arrival), (Step::Keep, Arrival::Booked(at(60))), "one is pending");
 }
 
 #[test]
@@ -111,7 +118,8 @@ fn within_the_gap_a_message_only_books_its_end() {
 
 #[test]
 fn a_start_in_the_future_puts_off_the_next_cycle_by_one_gap_and_no_more() {
-    let days_ahead = Booking { last_start: Some(at(300_000)), ..due(10) };
+    let mut days_ahead = Booking { last_start: Some(at(300_000)), ..due(10) };
+    Correction::of(&mut days_ahead, at(10));
     let (step, start) = Booking::starts(Some(days_ahead), at(10), moment(10));
     assert_eq!(start, Start::Later(at(70)));
     started(left(step).0, 70, 70);
@@ -140,8 +148,9 @@ fn a_wait_of_many_cycles_has_one_message() {
 
 #[test]
 fn a_message_that_meets_a_visit_is_made_up_for_when_that_ends() {
-    let missed =
-        |booking: Booking, message, now| left(Booking::missed(Some(booking), at(message), moment(now))).0;
+    let missed = |booking: Booking, message, now| {
+        left(Booking::missed(Some(booking), at(message), at(50), moment(now))).0
+    };
     let ended = |booking: &Booking, now| Booking::visit_ended(Some(booking.clone()), false, moment(now));
     let booking = missed(Booking { last_start: Some(at(0)), ..due(60) }, 60, 60);
     let (again, sent) = left(ended(&booking, 70));
@@ -153,8 +162,13 @@ fn a_message_that_meets_a_visit_is_made_up_for_when_that_ends() {
     let running = Booking { running: Some(at(0)), ..Booking::default() };
     let (again, sent) = left(ended(&missed(running, 0, 90), 100));
     assert!(sent && again.due == Some(at(100)));
+    // A copy of the message that started the visit.
+    let running = Booking { running: Some(at(100)), last_start: Some(at(101)), ..Booking::default() };
+    let copy = |since| Booking::missed(Some(running.clone()), at(100), at(since), moment(102));
+    assert_eq!(copy(100), Step::Keep);
+    assert!(matches!(copy(102), Step::Save(_)), "the visit is another one: that cycle was killed");
     // A stray one is nobody's loss, and a wake-up to come is not brought forward.
-    assert_eq!(Booking::missed(Some(due(60)), at(3), moment(5)), Step::Keep);
+    assert_eq!(Booking::missed(Some(due(60)), at(3), at(0), moment(5)), Step::Keep);
     assert_eq!(ended(&due(60), 59), Step::Keep);
     assert_eq!(ended(&due(60), 61), Step::Keep, "its message is on its way");
     assert!(left(ended(&due(60), 180)).1, "it is lost");

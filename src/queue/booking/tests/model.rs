@@ -113,6 +113,8 @@ struct Model {
     actors: Vec<Actor>,
     /// Who holds the account, until when at most once it is dead, and whether it is another tenant.
     holder: Option<(usize, i64, bool)>,
+    /// By its clock.
+    held_since: Timestamp,
     visits: usize,
     holds: Vec<usize>,
     items: Vec<Item>,
@@ -142,6 +144,7 @@ impl Model {
             queue: vec![],
             actors: vec![],
             holder: None,
+            held_since: Timestamp::UNIX_EPOCH,
             visits: 0,
             holds: vec![],
             items: vec![],
@@ -166,6 +169,15 @@ impl Model {
             lists: true,
             other: false,
         }
+    }
+
+    /// `wake-up.json`, as it is read.
+    fn read(&self, now: Timestamp) -> Option<Booking> {
+        let mut stored = self.stored.clone();
+        if let Some(booking) = &mut stored {
+            Correction::of(booking, now);
+        }
+        stored
     }
 
     fn apply(&mut self, step: Step, actor: &mut Actor) {
@@ -198,7 +210,7 @@ impl Model {
             return true;
         }
         if let Some(due) = actor.sent.take() {
-            self.apply(Booking::sent(self.stored.clone(), due), &mut actor);
+            self.apply(Booking::sent(self.read(now), due), &mut actor);
             actor.at = self.time + self.pause();
             self.actors[index] = actor;
             return true;
@@ -227,7 +239,7 @@ impl Model {
 
     /// A step of a message that would start a cycle. Returns the next one.
     fn at_the_door(&mut self, actor: &mut Actor, id: usize, moment: Moment) -> Next {
-        let stored = self.stored.clone();
+        let stored = self.read(moment.now);
         match actor.next {
             Next::Arrive => {
                 let (step, arrival) = Booking::arrives(stored, actor.message.unwrap().due, moment);
@@ -243,6 +255,7 @@ impl Model {
             Next::Enter => match self.holder {
                 None => {
                     self.holder = Some((id, i64::MAX, actor.other));
+                    self.held_since = moment.now;
                     if actor.message.is_some() { Next::Start } else { Next::List }
                 }
                 // A command says who holds the account, and ends.
@@ -270,7 +283,7 @@ impl Model {
                 Next::Done
             }
             Next::Miss => {
-                self.apply(Booking::missed(stored, actor.due, moment), actor);
+                self.apply(Booking::missed(stored, actor.due, self.held_since, moment), actor);
                 Next::MissLook
             }
             Next::MissLook => match self.holder {
@@ -292,7 +305,7 @@ impl Model {
 
     /// A step of a trigger, or of a visit. Returns the next one.
     fn elsewhere(&mut self, actor: &mut Actor, id: usize, moment: Moment) -> Next {
-        let (stored, now) = (self.stored.clone(), moment.now);
+        let (stored, now) = (self.read(moment.now), moment.now);
         match actor.next {
             Next::Put => {
                 self.items.push(Item { put: self.time, answered: None, listed: None });
