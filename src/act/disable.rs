@@ -48,7 +48,7 @@ impl Execution<'_> {
     fn check_stays(&self, connector: &Connector, subscription: SubscriptionId) -> Result<(), Unproved> {
         self.check_ours(connector, subscription)?;
         let qualys = self.session.qualys();
-        let health = self.policy.health_as_read(connector, qualys.clock(), qualys.calls().now());
+        let health = self.policy.proves_cover_as_read(connector, qualys.clock(), qualys.calls().now());
         health.map_err(|health| Unproved::Unhealthy { checked: connector.id, health })
     }
 

@@ -34,6 +34,8 @@ pub enum Unhealthy {
     /// A sync has been in progress for too long.
     Stuck,
     NeverSynced,
+    /// Qualys does not tell the age of the last sync. That is no fault of a connector, and no proof that it is fresh.
+    AgeUnknown,
     /// The last sync is too long ago.
     LastSyncOld {
         /// By our clock.
@@ -51,24 +53,40 @@ impl fmt::Display for Unhealthy {
             Self::StateUnknown { state } => write!(f, "its state is unknown to this version ({state})"),
             Self::Stuck => write!(f, "its sync is stuck"),
             Self::NeverSynced => write!(f, "it has never finished a sync"),
+            Self::AgeUnknown => write!(f, "Qualys does not tell the age of its last sync"),
             Self::LastSyncOld { last_sync } => write!(f, "it last synced at {last_sync}"),
         }
     }
 }
 
 impl Policy {
+    /// Rule *one connector per subscription*: whether a connector is so certainly enabled, healthy and fresh that another may be
+    /// disabled beside it.
+    ///
+    /// # Errors
+    /// As [`Policy::health`]; also when the age of its last sync is not known.
+    pub(super) fn proves_cover(
+        &self,
+        connector: &Connector,
+        last_sync: LastSync,
+        now: Timestamp,
+    ) -> Result<(), Unhealthy> {
+        self.health(connector, last_sync, now)?;
+        if let LastSync::Unknown { .. } = last_sync { Err(Unhealthy::AgeUnknown) } else { Ok(()) }
+    }
+
     /// The same of a connector that was just read by its id, without what the state knows of it. `clock`: Qualys's, in that
     /// answer.
     ///
     /// # Errors
-    /// As [`Policy::health`].
-    pub fn health_as_read(
+    /// As [`Policy::proves_cover`].
+    pub fn proves_cover_as_read(
         &self,
         connector: &Connector,
         clock: Option<ClockReading>,
         now: Timestamp,
     ) -> Result<(), Unhealthy> {
-        self.health(connector, LastSync::of(connector, clock, None), now)
+        self.proves_cover(connector, LastSync::of(connector, clock, None), now)
     }
 
     /// Whether a connector is enabled, healthy and fresh.

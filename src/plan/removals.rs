@@ -75,7 +75,7 @@ impl Planner<'_> {
         if sync.is_some_and(|sync| sync.is_stuck(self.now)) {
             return Err(Unhealthy::Stuck);
         }
-        self.policy.health(connector, self.last_sync(connector), self.now)
+        self.policy.proves_cover(connector, self.last_sync(connector), self.now)
     }
 
     /// Why the removals are withheld: all of them or none.

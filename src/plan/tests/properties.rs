@@ -135,7 +135,7 @@ proptest! {
             let Action::Disable { connector, subscription, proof } = &step.action else { continue };
             let DisableProof::Twin { stays } = proof else { panic!("{proof:?}") };
             let [goes, stays] = [connector, stays].map(|id| &case.observed.connectors[id]);
-            prop_assert!(goes.id != stays.id && case.policy.health_as_read(stays, case.observed.qualys_clock, at(400)).is_ok(), "{}", plan);
+            prop_assert!(goes.id != stays.id && case.policy.proves_cover_as_read(stays, case.observed.qualys_clock, at(400)).is_ok(), "{}", plan);
             prop_assert!([goes, stays].iter().all(|one| one.subscription == Some(*subscription)), "{}", plan);
             let disabled = |id| plan.steps.iter().any(|step| step.action.kind() == ActionKind::Removal && step.action.connector() == Some(id));
             prop_assert!(!disabled(stays.id), "{}", plan);

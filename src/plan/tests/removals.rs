@@ -51,10 +51,7 @@ fn of_several_connectors_of_ours_the_healthy_one_stays() {
     case.ours(10, 1).state = ConnectorState::Running;
     case.ours(11, 1);
     case.plan(0);
-    for id in [10, 11] {
-        case.connector(id).last_sync = Some(at(300));
-    }
-    assert_eq!(disabled(&case.plan(301)), [(10, 11)], "a stuck one is not healthy");
+    assert_eq!(disabled(&case.plan(70)), [(10, 11)], "a stuck one is not healthy");
 }
 
 #[test]
@@ -63,12 +60,14 @@ fn while_no_connector_of_ours_is_healthy_none_is_disabled_and_all_are_named() {
     case.ours(10, 1).state = ConnectorState::FinishedErrors;
     case.ours(11, 1).last_sync = None;
     insta::assert_snapshot!(case.lines(1), @r"
-    ~ run connector 11 of …1: it has never synced
-    = keep connector 10 of …1: its last sync failed or was refused (1 in a row); the next try is at 2026-11-23T04:16:00Z
-    = keep connector 10 of …1: its last sync failed (FINISHED_ERRORS), and connector 11 of ours, which covers the subscription too, is not healthy either: neither is disabled
-    = keep connector 11 of …1: it has never finished a sync, and connector 10 of ours, which covers the subscription too, is not healthy either: neither is disabled
-    0 to create, 1 to run, 0 to disable, 0 withheld; 1 calls to Qualys
-    0 of 1 subscriptions in use are covered
+      nothing to do
+    = keep connector 10 of …1: its last sync failed (1 in a row); the next try is at 2026-11-23T04:16:00Z
+    = keep connector 11 of …1: the time of its last sync is not stated; we last saw that it had synced at 2026-11-23T04:01:00Z
+    = keep connector 10 of …1: its last sync failed (FINISHED_ERRORS), and connector 11 of ours, which covers the subscription too, is not certainly healthy either: neither is disabled
+    = keep connector 11 of …1: Qualys does not tell the age of its last sync, and connector 10 of ours, which covers the subscription too, is not certainly healthy either: neither is disabled
+    ! Qualys does not tell the age of the last sync of some connectors (not stated: 1). They are aged by the syncs that we see
+    0 to create, 0 to run, 0 to disable, 0 withheld; 0 calls to Qualys
+    1 of 1 subscriptions in use are covered
     ");
 }
 

@@ -82,16 +82,7 @@ impl fmt::Display for Why {
             Self::FailedTooOften { failures } => {
                 write!(f, "its syncs fail ({failures} in a row), and today's tries are used up")
             }
-            Self::TwinUnhealthy { with, health } => write!(
-                f,
-                "{health}, and connector {with} of ours, which covers the subscription too, is not healthy either: \
-                 neither is disabled"
-            ),
-            Self::TwinNotStated { of } => write!(
-                f,
-                "connector {of} of ours covers the subscription that its mark names, but Qualys does not say which subscription \
-                 it covers itself: it is not disabled"
-            ),
+            Self::TwinUnhealthy { .. } | Self::TwinNotStated { .. } => self.of_twins(f),
             Self::Disabled => write!(f, "it is disabled, and not by us"),
             Self::DisabledByUs { at } => {
                 write!(f, "we disabled it at {at} beside another connector of ours, and none is enabled now")
@@ -107,6 +98,24 @@ impl fmt::Display for Why {
             Self::CopiedMark { marked } => {
                 write!(f, "it carries the mark of subscription {marked}, so it is not ours")
             }
+        }
+    }
+}
+
+impl Why {
+    fn of_twins(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TwinUnhealthy { with, health } => write!(
+                f,
+                "{health}, and connector {with} of ours, which covers the subscription too, is not certainly healthy either: \
+                 neither is disabled"
+            ),
+            Self::TwinNotStated { of } => write!(
+                f,
+                "connector {of} of ours covers the subscription that its mark names, but Qualys does not say which subscription \
+                 it covers itself: it is not disabled"
+            ),
+            _ => Ok(()),
         }
     }
 }

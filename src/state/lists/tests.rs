@@ -1,7 +1,7 @@
 //! What lists prove.
 
 use super::*;
-use crate::model::ConnectorState;
+use crate::model::{ConnectorState, Correction};
 use uuid::Uuid;
 
 const RULE: AbsenceRule = AbsenceRule { lists: 3, age: Duration::from_hours(1) };
@@ -189,13 +189,16 @@ fn a_connector_that_covers_another_subscription_now_leaves_its_first_one_uncover
 
 #[test]
 fn a_clock_that_was_ahead_holds_up_no_proof() {
+    let corrected = |memory: &mut Memory, minute| Correction::of(&mut memory.lists, at(minute));
     let mut memory = Memory::default();
     memory.listed(1..=10, 0);
     memory.listed(2..=10, 60 * 24 * 365);
+    corrected(&mut memory, 15);
     memory.listed(2..=10, 15);
     memory.listed(2..=10, 80);
     assert!(memory.is_proved(1, 80));
     memory.lists.found(ConnectorId(1), sub(1), at(60 * 24 * 365));
+    corrected(&mut memory, 95);
     memory.listed(2..=10, 95);
     assert!(memory.lists.found_lately(sub(1), at(95)).is_some());
     assert_eq!(memory.lists.found_lately(sub(1), at(110)), None, "asked again after 15 minutes");
