@@ -115,6 +115,8 @@ impl Qualys {
                 page.connectors.insert(connector.id, connector);
             }
         }
+        // What the answer states of the next page must fit its rows, too.
+        answer.next_after(page.ids.last().copied(), after).map_err(malformed)?;
         let distinct: BTreeSet<_> = page.ids.iter().collect();
         if distinct.len() < page.ids.len() {
             return Err(malformed("it has a record twice".into()));

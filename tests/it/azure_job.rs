@@ -86,5 +86,5 @@ async fn at_a_desk_an_applications_secret_signs_in_and_the_plan_is_printed() {
     let wrong = stage.set("AZURE_CLIENT_SECRET", "not-the-one");
     let (code, [printed, log]) = plan(&wrong);
     assert_eq!(code, Some(1), "{printed}{log}");
-    assert!(log.contains("check the identity (AZURE_IDENTITY)"), "{log}");
+    assert!(log.contains("put the value of a client secret, not its id, into AZURE_CLIENT_SECRET"), "{log}");
 }
