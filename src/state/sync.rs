@@ -269,7 +269,8 @@ impl SyncState {
             (self.awaited, self.awaited_since) = (true, Some(run.at));
         }
         self.pending_run = Some(run);
-        self.queued_since = None;
+        // What was in progress before it says nothing about this run's age.
+        (self.queued_since, self.in_progress_since) = (None, None);
     }
 
     /// Records that Qualys refused a run. What was awaited before still is: Qualys may have refused it because a sync is in
