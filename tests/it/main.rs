@@ -51,3 +51,4 @@ mod tenants;
 mod traffic;
 mod vaults;
 mod wake_ups;
+mod weeks;

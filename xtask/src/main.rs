@@ -10,6 +10,7 @@ mod ci;
 mod demo;
 mod package;
 mod test;
+mod weeks;
 
 use anyhow::{Result, bail};
 use std::process::ExitCode;
@@ -17,7 +18,7 @@ use std::process::ExitCode;
 type Run = fn(&[String]) -> Result<()>;
 
 /// Name, what it does, and the function that does it.
-const COMMANDS: [(&str, &str, Run); 5] = [
+const COMMANDS: [(&str, &str, Run); 6] = [
     (
         "demo",
         "shows the whole program at work on this machine, without Azure and Qualys [--keep DIR]",
@@ -30,6 +31,11 @@ const COMMANDS: [(&str, &str, Run); 5] = [
         "bench",
         "measures the figures, or one GROUP of them, and appends them to bench.jsonl in the target folder",
         bench::run,
+    ),
+    (
+        "weeks",
+        "simulates weeks with random lies, kills and clock jumps [--seeds N] [--subscriptions N] [--days N] [--first-seed N]",
+        weeks::run,
     ),
 ];
 
