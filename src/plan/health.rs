@@ -79,7 +79,7 @@ impl Policy {
     /// answer.
     ///
     /// # Errors
-    /// As [`Policy::proves_cover`].
+    /// When it is not, or the age of its last sync is not known.
     pub fn proves_cover_as_read(
         &self,
         connector: &Connector,

@@ -43,7 +43,7 @@ pub enum QualysError {
         endpoint: Endpoint,
         /// 409 or 429; a success when only the response code states the limit.
         status: u16,
-        /// The classic API's number: [`TOO_MANY_AT_ONCE`] or [`TOO_MANY_IN_THE_WINDOW`].
+        /// The classic API's number: 1960 (calls at the same time) or 1965 (calls in the window).
         number: Option<u32>,
         /// How long to wait, if Qualys states it.
         wait: Option<Duration>,
