@@ -72,8 +72,8 @@ impl fmt::Display for Stopped {
             )?,
             Stage::Snapshot | Stage::Closing => write!(
                 f,
-                "Stopped while taking a snapshot: the actions are done and recorded, the snapshot left nothing, and the next \
-                 cycle takes one"
+                "Stopped while taking a snapshot: the actions are done and recorded. The snapshot is not published, and another \
+                 is taken after SNAPSHOT_GAP"
             )?,
         }
         write!(f, ". Inbox items stay for the next cycle. Account `{account}` is free")

@@ -22,9 +22,7 @@ impl Outcome {
             }
         }
     }
-}
 
-impl Outcome {
     /// Records in a state that was lost what an outcome of long ago still means: what was covered, and removals. Syncs are
     /// seen in the list.
     pub fn recall(&self, state: &mut TenantState, now: Timestamp) {

@@ -104,9 +104,10 @@ impl Weeks {
 
     async fn run(mut self, days: u64) -> Result<(), String> {
         let app = self.estate.stage.app().await;
+        let last_lie = days.saturating_sub(QUIET_DAYS) * DAY;
         for minute in 0..days * DAY {
             self.estate.stage.pass(MINUTE);
-            if minute < days.saturating_sub(QUIET_DAYS) * DAY {
+            if minute < last_lie {
                 self.happen(&app, minute).await;
             } else if !self.lies.is_empty() {
                 self.lies.clear();
@@ -118,7 +119,7 @@ impl Weeks {
                 let item = ItemContent::new(now, "schedule");
                 let _ = app.leave(app.tenant.id(), ItemName::Timer, &item, now).await;
             }
-            self.serve(&app, minute < days.saturating_sub(QUIET_DAYS) * DAY).await;
+            self.serve(&app, minute < last_lie).await;
             if let Err(wrong) = self.estate.harm() {
                 return Err(self.failed(&wrong));
             }
@@ -181,7 +182,7 @@ impl Weeks {
             let lie = Lie::any(&self.estate, &mut self.chance);
             lie.begin(&self.estate);
             let lasts = self.chance.between(1, 600);
-            self.tell(format!("{lie} for {lasts} minutes"));
+            self.tell(format!("{lie:?} for {lasts} minutes"));
             self.lies.push((minute + lasts, lie));
         }
         let (tenant, now) = (app.tenant.id(), self.product_now());

@@ -1,7 +1,8 @@
 //! Why something is left alone, as people read it.
 
 use super::Why;
-use crate::model::Direct;
+use crate::model::{ConnectorId, Direct};
+use crate::plan::Unhealthy;
 use std::fmt;
 
 impl fmt::Display for Why {
@@ -82,7 +83,8 @@ impl fmt::Display for Why {
             Self::FailedTooOften { failures } => {
                 write!(f, "its syncs fail ({failures} in a row), and today's tries are used up")
             }
-            Self::TwinUnhealthy { .. } | Self::TwinNotStated { .. } => self.of_twins(f),
+            Self::TwinUnhealthy { with, health } => twin_unhealthy(f, *with, health),
+            Self::TwinNotStated { of } => twin_not_stated(f, *of),
             Self::Disabled => write!(f, "it is disabled, and not by us"),
             Self::DisabledByUs { at } => {
                 write!(f, "we disabled it at {at} beside another connector of ours, and none is enabled now")
@@ -102,20 +104,18 @@ impl fmt::Display for Why {
     }
 }
 
-impl Why {
-    fn of_twins(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TwinUnhealthy { with, health } => write!(
-                f,
-                "{health}, and connector {with} of ours, which covers the subscription too, is not certainly healthy either: \
-                 neither is disabled"
-            ),
-            Self::TwinNotStated { of } => write!(
-                f,
-                "connector {of} of ours covers the subscription that its mark names, but Qualys does not say which subscription \
-                 it covers itself: it is not disabled"
-            ),
-            _ => Ok(()),
-        }
-    }
+fn twin_unhealthy(f: &mut fmt::Formatter<'_>, with: ConnectorId, health: &Unhealthy) -> fmt::Result {
+    write!(
+        f,
+        "{health}, and connector {with} of ours, which covers the subscription too, is not certainly healthy either: \
+         neither is disabled"
+    )
+}
+
+fn twin_not_stated(f: &mut fmt::Formatter<'_>, of: ConnectorId) -> fmt::Result {
+    write!(
+        f,
+        "connector {of} of ours covers the subscription that its mark names, but Qualys does not say which subscription \
+         it covers itself: it is not disabled"
+    )
 }

@@ -26,7 +26,8 @@ pub(super) struct Estate {
     foreign: Vec<Connector>,
     /// Of two connectors of ours for one subscription: the one that is to be disabled.
     spare: Option<i64>,
-    writes: Vec<Call>,
+    /// The calls to Qualys of the last day.
+    calls: Vec<Call>,
     cycles: Vec<Timestamp>,
     requests: Vec<Timestamp>,
 }
@@ -50,7 +51,7 @@ impl Estate {
             subscriptions: BTreeMap::new(),
             foreign: Vec::new(),
             spare: None,
-            writes: Vec::new(),
+            calls: Vec::new(),
             cycles: Vec::new(),
             requests: Vec::new(),
         };
@@ -103,11 +104,11 @@ impl Estate {
     pub(super) fn harm(&mut self) -> Result<(), String> {
         let calls = self.stage.world.calls();
         self.stage.world.clear_calls();
-        self.writes.extend(calls.into_iter().filter(|call| call.service == Service::Qualys));
+        self.calls.extend(calls.into_iter().filter(|call| call.service == Service::Qualys));
         let now = self.now();
         let since = |age: Duration| now.checked_sub(SignedDuration::try_from(age).unwrap()).unwrap();
         let day = since(24 * HOUR);
-        self.writes.retain(|call| call.at >= day);
+        self.calls.retain(|call| call.at >= day);
         self.cycles.retain(|at| *at >= day);
         self.requests.retain(|at| *at >= day);
         self.bounded(since(HOUR))?;
@@ -116,7 +117,7 @@ impl Estate {
 
     fn bounded(&self, hour: Timestamp) -> Result<(), String> {
         let (mut of_kind, mut runs, mut creates) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        for call in &self.writes {
+        for call in &self.calls {
             if call.at >= hour {
                 *of_kind.entry(format!("{:?}", call.call)).or_insert(0_usize) += 1;
             }

@@ -3,11 +3,10 @@
 use super::chance::Chance;
 use super::estate::Estate;
 use jiff::SignedDuration;
-use std::fmt;
 use world::{Access, CallKind, Fault, Kind, LastSyncForm, Shown};
 
 /// Something wrong that lasts for a while.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub(super) enum Lie {
     /// Qualys or ARM answers every so-manieth call of one kind in this way.
     Answers { call: CallKind, kind: Kind, every: u64 },
@@ -23,12 +22,6 @@ pub(super) enum Lie {
     QualysClock { ahead: SignedDuration },
     /// The clock of the machine that the program runs on is wrong.
     OurClock { ahead: SignedDuration },
-}
-
-impl fmt::Display for Lie {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
-    }
 }
 
 const MINUTES: fn(i64) -> SignedDuration = SignedDuration::from_mins;
