@@ -136,6 +136,22 @@ impl AzureStore {
         container: Container,
         below: &str,
     ) -> Result<Vec<(String, ETag)>, StoreError> {
+        let mut found = self.everything(container, below).await?;
+        found.retain(|(name, _)| !name.contains('/'));
+        Ok(found)
+    }
+
+    /// From a listing of every blob below, since this version of the crate lists no folders. It is needed once, when a state was
+    /// lost.
+    pub(super) async fn folders(&self, container: Container, below: &str) -> Result<Vec<String>, StoreError> {
+        let found = self.everything(container, below).await?;
+        let folder = |(name, _): &(String, ETag)| name.split_once('/').map(|(folder, _)| folder.to_owned());
+        let folders: BTreeSet<_> = found.iter().filter_map(folder).collect();
+        Ok(folders.into_iter().collect())
+    }
+
+    /// Every blob below, by its path from there, in order.
+    async fn everything(&self, container: Container, below: &str) -> Result<Vec<(String, ETag)>, StoreError> {
         let prefix = format!("{below}/");
         let client = self.service.blob_container_client(container.as_str());
         let list = || async {
@@ -147,35 +163,13 @@ impl AzureStore {
                 let name = required(item.name, "a listed blob's name")?;
                 let etag = item.properties.and_then(|properties| properties.etag);
                 let etag = quoted(required(etag, "a listed blob's etag")?.as_ref());
-                if let Some(name) = name.strip_prefix(&prefix).filter(|name| !name.contains('/')) {
-                    found.push((name.to_owned(), ETag(etag)));
-                }
+                found.extend(name.strip_prefix(&prefix).map(|name| (name.to_owned(), ETag(etag))));
             }
             Ok(found)
         };
         let mut found = call_about("list", &prefix, container, list).await?;
         found.sort();
         Ok(found)
-    }
-
-    /// From a listing of every blob below, since this version of the crate lists no folders. It is needed once, when a state was
-    /// lost.
-    pub(super) async fn folders(&self, container: Container, below: &str) -> Result<Vec<String>, StoreError> {
-        let prefix = format!("{below}/");
-        let client = self.service.blob_container_client(container.as_str());
-        let list = || async {
-            let options =
-                BlobContainerClientListBlobsOptions { prefix: Some(prefix.clone()), ..Default::default() };
-            let mut items = client.list_blobs(Some(options))?;
-            let mut found = BTreeSet::new();
-            while let Some(item) = items.try_next().await? {
-                let name = required(item.name, "a listed blob's name")?;
-                let folder = name.strip_prefix(&prefix).and_then(|name| name.split_once('/'));
-                found.extend(folder.map(|(folder, _)| folder.to_owned()));
-            }
-            Ok(found)
-        };
-        Ok(call_about("list", &prefix, container, list).await?.into_iter().collect())
     }
 
     pub(super) fn new_blob(&self, key: BlobKey) -> NewAzureBlob {

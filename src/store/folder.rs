@@ -13,7 +13,7 @@ pub use new_blob::NewFolderBlob;
 use super::{Blob, BlobKey, Condition, Container, ETag, StoreError};
 use crate::sdk::Refusal;
 use bytes::Bytes;
-use files::{HIDDEN, Temporary, etag, flush_names_beside, holds, lock, read};
+use files::{HIDDEN, Temporary, entries, etag, flush_names_beside, holds, lock, read};
 use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -102,13 +102,8 @@ impl FolderStore {
         let (folder, path) = (self.container(container).join(below), below.to_owned());
         blocking(move || {
             let attempt = || -> io::Result<Vec<(String, ETag)>> {
-                let entries = match fs::read_dir(&folder) {
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-                    entries => entries?,
-                };
                 let mut found = Vec::new();
-                for entry in entries {
-                    let entry = entry?;
+                for entry in entries(&folder)? {
                     let name = entry.file_name().to_string_lossy().into_owned();
                     match entry.metadata() {
                         Ok(metadata) if metadata.is_file() && !name.starts_with(HIDDEN) => {
@@ -132,13 +127,8 @@ impl FolderStore {
         let (folder, path) = (self.container(container).join(below), below.to_owned());
         blocking(move || {
             let attempt = || -> io::Result<Vec<String>> {
-                let entries = match fs::read_dir(&folder) {
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-                    entries => entries?,
-                };
                 let mut found = Vec::new();
-                for entry in entries {
-                    let entry = entry?;
+                for entry in entries(&folder)? {
                     if entry.file_type()?.is_dir() {
                         found.push(entry.file_name().to_string_lossy().into_owned());
                     }

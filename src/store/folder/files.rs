@@ -89,6 +89,14 @@ fn flush(file: &File, place: &Path) -> io::Result<()> {
 #[cfg(test)]
 pub(super) static FLUSHED: std::sync::Mutex<Vec<PathBuf>> = std::sync::Mutex::new(Vec::new());
 
+/// The entries of a folder; none of one that does not exist.
+pub(super) fn entries(folder: &Path) -> io::Result<Vec<fs::DirEntry>> {
+    match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        entries => entries?.collect(),
+    }
+}
+
 pub(super) fn read(file: &Path) -> io::Result<Blob> {
     let mut open = File::open(file)?;
     let etag = etag(&open.metadata()?);
