@@ -6,7 +6,9 @@ mod range;
 pub use proof::{Tally, Unproved, Verdict};
 pub use range::{IdRange, Range};
 
-use crate::model::{Collapse, Correction, CycleId, Dated, SnapshotId, SubscriptionId, TenantId};
+use crate::model::{
+    Collapse, ConnectorId, Correction, CycleId, Dated, KnownConnector, SnapshotId, SubscriptionId, TenantId,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -48,6 +50,10 @@ pub struct Manifest {
     /// Rows kept that have no subscription, or one that no tenant is known to own. Zero when the account has several
     /// tenants: then such rows are dropped.
     pub unattributed: u64,
+    /// The connectors of the account that were known then, ours or not. A tenant whose state is lost knows from them what was
+    /// covered, with machines or without. Older manifests have none.
+    #[serde(default)]
+    pub connectors: BTreeMap<ConnectorId, KnownConnector>,
 }
 
 impl Manifest {

@@ -18,7 +18,7 @@ mod turn;
 
 pub use code::ResponseCode;
 pub use collapse::Collapse;
-pub use connector::{Connector, ConnectorState, OddTime, SyncClass};
+pub use connector::{Connector, ConnectorState, KnownConnector, OddTime, SyncClass};
 pub use dated::{Correction, Dated, in_words};
 pub use hex::hex;
 pub use ids::{AppId, ConnectorId, CycleId, IdError, Name, RequestId, SnapshotId, SubscriptionId, TenantId};

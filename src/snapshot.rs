@@ -1,9 +1,10 @@
 //! Snapshot: an immutable, complete, proven copy of a tenant's machines as Qualys knows them.
 //!
 //! Guarantees: Qualys counts every range right after its reading, and a range that does not agree is read again; a collapse
-//! is published only after a second reading; parts are written first, then the manifest, then `latest.json`, so a reader who starts from `latest.json` never sees half
-//! of a snapshot; memory holds one page. Later, Parquet under `data/` goes into `part`, other resource types into
-//! `source`, and resuming into `contents`; changes and blind spots are written after the parts.
+//! is published only after a second reading; parts are written first, then the manifest, then `latest.json`, so a reader
+//! who starts from `latest.json` never sees half of a snapshot; memory holds one page. Later, Parquet under `data/` goes
+//! into `part`, other resource types into `source`, and resuming into `contents`; changes and blind spots are written
+//! after the parts.
 
 mod attribution;
 mod contents;
@@ -12,7 +13,7 @@ mod range;
 mod source;
 
 use crate::manifest::{Latest, Manifest, Range, Shrunk, SnapshotResult};
-use crate::model::{Collapse, CycleId, SnapshotId, SubscriptionId, TenantId};
+use crate::model::{Collapse, ConnectorId, CycleId, KnownConnector, SnapshotId, SubscriptionId, TenantId};
 use crate::qualys::{Qualys, QualysError};
 use crate::state::SCHEMA_VERSION;
 use crate::store::{BlobKey, Condition, Replaceable, Store, StoreError, correct};
@@ -20,7 +21,7 @@ use attribution::Owner;
 use contents::Contents;
 use jiff::Timestamp;
 use source::Source;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 
 /// What a snapshot is taken of, and with.
@@ -38,6 +39,8 @@ pub struct SnapshotJob<'a> {
     pub moved_away: &'a BTreeSet<SubscriptionId>,
     /// The account has no other tenant, so rows of unknown subscriptions are kept too.
     pub sole_tenant: bool,
+    /// The connectors of the account that are known.
+    pub connectors: &'a BTreeMap<ConnectorId, KnownConnector>,
     /// Why `subscriptions` may lack some of this tenant's. Their rows would be dropped, so the snapshot is not complete.
     pub doubt: Option<String>,
     /// The rows of the reading before this one, if they collapsed: this reading may confirm them.
@@ -145,6 +148,7 @@ fn manifest(job: &SnapshotJob<'_>, contents: Contents, before: Option<u64>) -> M
         ranges,
         rows_by_subscription: rows.by_subscription,
         unattributed: rows.unattributed,
+        connectors: job.connectors.clone(),
     }
 }
 

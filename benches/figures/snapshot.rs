@@ -11,7 +11,7 @@ use qualys_azure_inventory::app::App;
 use qualys_azure_inventory::model::{CycleId, SnapshotId, SubscriptionId};
 use qualys_azure_inventory::qualys::{CallBudget, Qualys, Setup};
 use qualys_azure_inventory::snapshot::{SnapshotJob, take};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use world::{Call, Service};
 
@@ -91,6 +91,7 @@ async fn snapshot(desk: &Desk, app: &App, ids: &BTreeSet<SubscriptionId>, number
         subscriptions: ids,
         moved_away: &BTreeSet::new(),
         sole_tenant: true,
+        connectors: &BTreeMap::new(),
         doubt: None,
         first_reading: None,
         began: now,

@@ -1,8 +1,8 @@
 //! A tenant's state when there is none: on the first day, or when `control/` was lost. What `inventory/` still knows of
 //! earlier cycles goes into it.
 //!
-//! A manifest names only subscriptions with machines, and the audit only what we did. So the first lists must agree here
-//! too, as for a tenant of which nothing is known.
+//! A manifest knows the connectors of its moment, and the audit what we did since, but nobody what others did since. So the
+//! first lists must agree here too, as for a tenant of which nothing is known.
 
 use crate::manifest::Manifest;
 use crate::model::{CycleId, SnapshotId};
@@ -23,9 +23,10 @@ pub(super) async fn from_inventory(tenant: &Tenant, now: Timestamp) -> Result<Te
     let mut state = TenantState::unknown(now);
     if let Some(manifest) = newest_manifest(tenant).await? {
         // Rows came from connectors, so something covered these subscriptions.
-        let subscriptions = manifest.rows_by_subscription.into_keys();
-        state.covered = subscriptions.collect();
-        state.observed.clone_from(&state.covered);
+        state.observed = manifest.rows_by_subscription.into_keys().collect();
+        state.covered.clone_from(&state.observed);
+        state.covered.extend(manifest.connectors.values().filter_map(|connector| connector.subscription));
+        state.lists.recall(manifest.connectors);
     }
     let cycles = audited(tenant).await?;
     let read: Vec<_> = cycles.iter().map(|cycle| audit_of(tenant, cycle)).collect();

@@ -72,6 +72,7 @@ impl Cycle<'_> {
         stored.state.last_snapshot = Some(last.clone());
         self.save(stored).await?;
         let own = OwnSubscriptions::of(observed, &stored.state, &tenant.policy);
+        let connectors = stored.state.lists.known();
         let job = SnapshotJob {
             qualys: session.qualys(),
             store: &tenant.store,
@@ -81,6 +82,7 @@ impl Cycle<'_> {
             subscriptions: &own.ids,
             moved_away: &own.moved_away,
             sole_tenant: own.sole_tenant,
+            connectors: &connectors,
             doubt: own.doubt.clone(),
             first_reading: last.doubt.as_ref().map(|doubt| doubt.collapse.rows),
             began,

@@ -3,6 +3,7 @@
 use super::{AppId, ConnectorId, Mark, StatedTime, SubscriptionId, TenantId};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
+use serde::{Deserialize, Serialize};
 
 /// A Qualys Azure connector as the account lists it now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +30,17 @@ pub struct Connector {
     pub directory: Option<TenantId>,
     /// The subscription it collects from; not every answer names it.
     pub subscription: Option<SubscriptionId>,
+}
+
+/// A connector as it was last listed before a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct KnownConnector {
+    /// The subscription that it last stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subscription: Option<SubscriptionId>,
+    /// It belongs to this tenant, not to another one of the account.
+    pub of_tenant: bool,
 }
 
 impl Connector {

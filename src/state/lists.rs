@@ -11,7 +11,7 @@ pub use absence::{Absence, AbsenceRule};
 pub use doubt::Doubt;
 
 use super::{CREATE_SETTLES, backoff};
-use crate::model::{Connector, ConnectorId, SubscriptionId, after, elapsed};
+use crate::model::{Connector, ConnectorId, KnownConnector, SubscriptionId, after, elapsed};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -150,6 +150,21 @@ impl ListMemory {
             let is_old = one.missing.is_some_and(|missing| elapsed(now, missing.since) > GONE_LASTS);
             !(one.gone && (has_other || is_old))
         });
+    }
+
+    /// The connectors that are there, as far as lists tell: those that a doubtful list lacks, too.
+    pub fn known(&self) -> BTreeMap<ConnectorId, KnownConnector> {
+        let there = self.connectors.iter().filter(|(_, one)| !one.gone);
+        let known =
+            |one: &Remembered| KnownConnector { subscription: one.subscription, of_tenant: one.of_tenant };
+        there.map(|(id, one)| (*id, known(one))).collect()
+    }
+
+    /// Takes in what a manifest knows, for a state that was lost.
+    pub fn recall(&mut self, known: BTreeMap<ConnectorId, KnownConnector>) {
+        for (id, KnownConnector { subscription, of_tenant }) in known {
+            self.connectors.insert(id, Remembered { subscription, of_tenant, ..Remembered::default() });
+        }
     }
 
     /// Records a connector that we made. Until a list shows it, it counts as listed for a while, and then as missing.

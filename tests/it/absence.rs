@@ -303,8 +303,33 @@ async fn with_its_state_lost_what_the_inventory_knows_as_covered_waits_and_is_as
             world.edit_connector(connector.id, |one| one.shown = Shown::Everywhere);
         }
     }
-    estate.quarters(2).await;
+    estate.quarters(6).await;
     assert_eq!((world.connectors().len(), world.connectors_of(&new).len()), (5, 1));
+}
+
+#[tokio::test]
+async fn with_its_state_lost_a_list_that_lacks_what_the_inventory_knows_is_doubtful() {
+    for shown in [Shown::ByIdAlone, Shown::Nowhere] {
+        let stage = Stage::doubting();
+        let subscriptions = stage.world.subscriptions("s", 12);
+        // None has a machine, so no row of a snapshot tells that somebody covers it.
+        for subscription in &subscriptions {
+            stage.world.connector(subscription);
+        }
+        let estate = Estate::settled(stage, subscriptions).await;
+        std::fs::remove_dir_all(estate.stage.folder.path().join("store/control")).unwrap();
+        estate.show(12, shown);
+        let new = estate.stage.world.subscription("new");
+        estate.quarters(4 * 24).await;
+        // Nor is one made for the new one: others may have made it after the manifest.
+        assert_eq!(estate.stage.world.connectors().len(), 12, "{shown:?}");
+        assert!(estate.stage.needs_a_person().contains("it lacks 12 of 12 at once"));
+        estate.show(12, Shown::Everywhere);
+        estate.quarters(6).await;
+        assert_eq!(estate.stage.world.connectors().len(), 13);
+        assert_eq!(estate.stage.world.connectors_of(&new).len(), 1);
+        assert!(!estate.stage.needs_a_person().contains("doubtful"));
+    }
 }
 
 /// Runs the command `approve`, at the real time: returns its exit code and what it printed.

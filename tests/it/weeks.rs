@@ -62,6 +62,7 @@ fn weeks_of_lies_kills_and_clock_jumps_end_in_the_world_that_would_be_without_th
                         }
                     };
                     if let Err(wrong) = runtime.block_on(run) {
+                        let _ = writeln!(std::io::stdout(), "{wrong}");
                         failed.lock().unwrap().push(wrong);
                     }
                 }
@@ -134,7 +135,7 @@ impl Weeks {
     }
 
     fn failed(&self, wrong: &str) -> String {
-        let last = self.story.len().saturating_sub(40);
+        let last = self.story.len().saturating_sub(60);
         format!(
             "seed {}: {} at {}\n  {}",
             self.seed,
@@ -148,15 +149,19 @@ impl Weeks {
         self.story.push(format!("{} {what}", self.estate.now()));
     }
 
-    /// Runs are counted, since they are many; the others are told one by one.
+    /// Runs are counted, since they are many; of the others some are told.
     fn tell_outcomes(&mut self, outcomes: &[Outcome]) {
         let is_run = |outcome: &&Outcome| matches!(outcome.action, Action::Run { .. });
         let runs = outcomes.iter().filter(is_run).count();
         if runs > 0 {
             self.tell(format!("{runs} runs"));
         }
-        for outcome in outcomes.iter().filter(|outcome| !is_run(outcome)) {
+        let others: Vec<_> = outcomes.iter().filter(|outcome| !is_run(outcome)).collect();
+        for outcome in others.iter().take(5) {
             self.tell(format!("{} -> {:?}", outcome.action, outcome.result));
+        }
+        if others.len() > 5 {
+            self.tell(format!("and {} more like these", others.len() - 5));
         }
     }
 
@@ -199,6 +204,8 @@ impl Weeks {
         }
         if self.chance.once_in(2 * 24 * 60) {
             let lost = *self.chance.pick(&["state.json", "wake-up.json", "status.json"]);
+            // Before the first snapshot nothing else tells what was covered: lists that lie for an hour are believed then.
+            let lost = if self.estate.has_snapshot() { lost } else { "status.json" };
             let was_there = std::fs::remove_file(self.estate.stage.control(lost)).is_ok();
             self.tell(format!("{lost} is lost ({was_there})"));
         }
@@ -245,6 +252,12 @@ impl Weeks {
                 self.cycles += 1;
                 self.estate.cycle_began();
                 self.tell_outcomes(&ran.report.outcomes);
+                if let Some(snapshot) = &ran.report.snapshot {
+                    self.tell(format!(
+                        "a snapshot of {} rows, complete: {}",
+                        snapshot.rows, snapshot.complete
+                    ));
+                }
             }
             Some(Ok(CycleResult::Dropped(_))) => {}
             // The queue delivers the message again.

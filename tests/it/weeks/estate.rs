@@ -92,6 +92,10 @@ impl Estate {
         self.stage.now()
     }
 
+    pub(super) fn has_snapshot(&self) -> bool {
+        self.stage.control("latest.json").exists()
+    }
+
     pub(super) fn cycle_began(&mut self) {
         self.cycles.push(self.now());
     }
@@ -122,9 +126,9 @@ impl Estate {
                 *of_kind.entry(format!("{:?}", call.call)).or_insert(0_usize) += 1;
             }
             match call.call {
+                // A limit of the account says itself when to come again, and refuses before anything runs.
+                CallKind::ConnectorRun | CallKind::ConnectorCreate if is_limit(call) => {}
                 CallKind::ConnectorRun => *runs.entry(call.path.clone()).or_insert(0) += 1,
-                // A limit of the account says itself when to come again.
-                CallKind::ConnectorCreate if is_limit(call) => {}
                 CallKind::ConnectorCreate => *creates.entry(call.subscription.clone()).or_insert(0) += 1,
                 _ => {}
             }
@@ -155,7 +159,9 @@ impl Estate {
             }
         }
         if let Some((subscription, n)) = of.iter().find(|(_, n)| **n > 1) {
-            return Err(format!("{n} connectors of {subscription}: {connectors:#?}"));
+            let there: Vec<_> =
+                connectors.iter().filter(|one| one.subscription_id == *subscription).collect();
+            return Err(format!("{n} connectors of {subscription}: {there:?}"));
         }
         for before in &self.foreign {
             let Some(now) = connectors.iter().find(|one| one.id == before.id) else {
@@ -182,8 +188,12 @@ impl Estate {
     pub(super) fn lack(&self) -> Result<(), String> {
         let connectors = self.stage.world.connectors();
         for id in self.subscriptions.keys() {
+            // It may be at its next sync, which Qualys starts by itself.
             let healthy = |one: &&Connector| {
-                one.subscription_id == *id && !one.disabled && one.state == "FINISHED_SUCCESS"
+                one.subscription_id == *id
+                    && !one.disabled
+                    && one.last_sync.is_some()
+                    && ["FINISHED_SUCCESS", "QUEUED", "PROCESSING"].contains(&one.state.as_str())
             };
             if !connectors.iter().any(|one| healthy(&one)) {
                 let there: Vec<_> = connectors.iter().filter(|one| one.subscription_id == *id).collect();
