@@ -188,6 +188,10 @@ impl Weeks {
             lie.begin(&self.estate);
             let lasts = self.chance.between(1, 600);
             self.tell(format!("{lie:?} for {lasts} minutes"));
+            if let Lie::OurClock { ahead } = lie {
+                let lasts = SignedDuration::from_mins(i64::try_from(lasts).unwrap());
+                self.estate.clock_is_ahead(ahead, lasts);
+            }
             self.lies.push((minute + lasts, lie));
         }
         let (tenant, now) = (app.tenant.id(), self.product_now());

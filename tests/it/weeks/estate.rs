@@ -4,6 +4,7 @@ use super::chance::Chance;
 use crate::stage::{Stage, names_in, subscription_of};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 use world::{Call, CallKind, Connector, Service};
 
@@ -30,6 +31,8 @@ pub(super) struct Estate {
     calls: Vec<Call>,
     cycles: Vec<Timestamp>,
     requests: Vec<Timestamp>,
+    /// The times for which a clock that was days ahead may have sent messages.
+    strays: Vec<Range<Timestamp>>,
 }
 
 impl Estate {
@@ -54,6 +57,7 @@ impl Estate {
             calls: Vec::new(),
             cycles: Vec::new(),
             requests: Vec::new(),
+            strays: Vec::new(),
         };
         for number in 0..size {
             let id = estate.appear(number, chance);
@@ -176,12 +180,22 @@ impl Estate {
         Ok(())
     }
 
-    /// The messages of the queue that are due within an hour. A clock that was days ahead has sent others, which are dropped when
-    /// their time comes.
+    /// Our clock is ahead for a while: what it sends is for those times, and is dropped when they come.
+    pub(super) fn clock_is_ahead(&mut self, ahead: SignedDuration, lasts: SignedDuration) {
+        let from = self.now() + ahead;
+        // The latest that it sends is for the end of an hour's wait.
+        self.strays.push(from..from + lasts + SignedDuration::from_hours(1));
+    }
+
+    /// The messages of the queue that are due within an hour, without those of a clock that was days ahead.
     fn due_messages(&self) -> usize {
-        let soon = self.now().as_millisecond() + 3_600_000;
-        let visible = |name: &String| name.split('_').next().unwrap().parse::<i64>().unwrap() < soon;
-        names_in(&self.stage.queue_folder()).iter().filter(|name| visible(name)).count()
+        let soon = self.now() + SignedDuration::from_hours(1);
+        let visible = |name: &String| {
+            let visible = name.split('_').next().unwrap().parse().unwrap();
+            Timestamp::from_millisecond(visible).unwrap()
+        };
+        let counts = |at: &Timestamp| *at < soon && !self.strays.iter().any(|times| times.contains(at));
+        names_in(&self.stage.queue_folder()).iter().map(visible).filter(counts).count()
     }
 
     /// What must be there in the end: the world that would be without any lie.
