@@ -7,8 +7,8 @@
 mod disable;
 
 use crate::account::Session;
-use crate::model::{AppId, Connector, ConnectorId, SubscriptionId, SyncClass, TenantId};
-use crate::outcome::{ActionResult, NotStarted, Outcome};
+use crate::model::{AppId, Connector, ConnectorId, ResponseCode, SubscriptionId, SyncClass, TenantId};
+use crate::outcome::{ActionResult, NotStarted, Outcome, Unproved};
 use crate::plan::{Action, ActionKind, Policy};
 use crate::qualys::{NewConnector, QualysError};
 use crate::report::chain;
@@ -110,15 +110,15 @@ impl Execution<'_> {
 
     async fn send(&self, action: &Action) -> ActionResult {
         match action {
-            Action::Create { subscription, name, description, look_first, remembered } => {
+            Action::Create { subscription, name, description, remembered } => {
                 let Some(template) = self.template else {
                     return ActionResult::NotStarted { because: NotStarted::NoConnectorSecret };
                 };
-                match self.existing(*subscription, *look_first, remembered).await {
+                match self.existing(*subscription, remembered).await {
                     Ok(Some(id)) => ActionResult::AlreadyThere { id },
                     Ok(None) => self.create(template, *subscription, name, description).await,
-                    // If the search failed, nothing is created, because unknown is not absent. Nothing was sent.
-                    Err(error) => self.failed(&error, false),
+                    // Nothing is created, because unknown is not absent.
+                    Err(error) => self.look_failed(&error),
                 }
             }
             Action::Run { connector, subscription: _, awaited: _ } => self.run(*connector).await,
@@ -126,8 +126,8 @@ impl Execution<'_> {
                 match self.stop_before_disable(*connector, *subscription, proof).await {
                     Ok(None) => self.disable(*connector).await,
                     Ok(Some(stopped)) => stopped,
-                    // Unknown is not proved. Nothing was sent.
-                    Err(error) => self.failed(&error, false),
+                    // Unknown is not proved.
+                    Err(error) => self.look_failed(&error),
                 }
             }
         }
@@ -184,12 +184,22 @@ impl Execution<'_> {
         }
     }
 
-    /// The connector that Qualys already has for a subscription, if there is a reason to ask for one. Rule *absence is only a
-    /// suspicion*: one that states another subscription now is none, and one that does not state any may be this one's.
+    /// The result of an action before which Qualys could not be asked. Its write was not sent, so Qualys has not refused it.
+    fn look_failed(&self, error: &QualysError) -> ActionResult {
+        match self.failed(error, false) {
+            ActionResult::Failed { code, error } if code != ResponseCode::InvalidCredentials => {
+                Unproved::LookFailed { error }.into()
+            }
+            other => other,
+        }
+    }
+
+    /// The connector that Qualys already has for a subscription although the list lacks it. A list may be short, so it is asked
+    /// before each create. Rule *absence is only a suspicion*: one that states another subscription now is none, and one that
+    /// does not state any may be this one's.
     async fn existing(
         &self,
         subscription: SubscriptionId,
-        look_first: bool,
         remembered: &BTreeSet<ConnectorId>,
     ) -> Result<Option<ConnectorId>, QualysError> {
         for id in remembered {
@@ -198,11 +208,9 @@ impl Execution<'_> {
             }
         }
         // Not found by its id proves nothing: the search must not find one either.
-        if look_first {
-            for found in self.session.qualys().connectors_of(subscription).await? {
-                if !remembered.contains(&found.id) && self.may_cover(found.id, subscription).await? {
-                    return Ok(Some(found.id));
-                }
+        for found in self.session.qualys().connectors_of(subscription).await? {
+            if !remembered.contains(&found.id) && self.may_cover(found.id, subscription).await? {
+                return Ok(Some(found.id));
             }
         }
         Ok(None)

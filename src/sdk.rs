@@ -2,8 +2,10 @@
 //!
 //! Guarantees: nothing is retried but by [`attempts`], within the caller's limits; no error's text holds a query string.
 
+mod shown;
 mod sign_in;
 
+pub use shown::shows;
 pub(crate) use sign_in::{Issuer, SignInError};
 
 use crate::bounded::{BodyError, LARGEST};

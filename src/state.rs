@@ -101,10 +101,6 @@ pub struct TenantState {
     /// What the lists of connectors showed.
     #[serde(default)]
     pub lists: ListMemory,
-    /// Subscriptions with a create of which it never became known whether it made a connector: Qualys is asked before
-    /// another is sent.
-    #[serde(default)]
-    pub unclear: BTreeSet<SubscriptionId>,
     /// Our connectors.
     #[serde(default)]
     pub connectors: BTreeMap<ConnectorId, SyncState>,
@@ -168,9 +164,6 @@ impl TenantState {
         let list = List { connectors, read_by_id, is_of_tenant: &is_of_tenant };
         self.lists.take_in(&list, &mut self.covered, rule, began);
         let connectors = observed.connectors.values();
-        for subscription in connectors.clone().filter_map(Connector::covers) {
-            self.unclear.remove(&subscription);
-        }
         self.turn = observed.turn.clone();
         self.update_from(connectors.filter(|connector| is_ours(connector)), now);
     }
@@ -229,43 +222,40 @@ impl TenantState {
     /// Records a create that may have made a connector.
     pub fn create_sent(&mut self, subscription: SubscriptionId, at: Timestamp) {
         self.creates.insert(subscription, at);
-        self.unclear.insert(subscription);
     }
 
     /// Records a create that made a connector. It covers the subscription even if no list ever shows it.
     pub fn create_answered(&mut self, subscription: SubscriptionId, id: ConnectorId, at: Timestamp) {
         self.creates.insert(subscription, at);
-        self.unclear.remove(&subscription);
         self.covered.insert(subscription);
         self.lists.made(id, subscription, at);
     }
 
-    /// Records in a state that was lost a connector that covered a subscription `at` some time. It may be gone since, so that no
-    /// list lacks it; it is read by its id before another is made.
+    /// Records in a state that was lost a connector that covered a subscription `at` some time. One that the newest manifest
+    /// knows is known already. One that was there before that manifest, of this time, is gone since, so no list lacks it;
+    /// but it is read by its id before another is made.
     pub fn recall_cover(
         &mut self,
         subscription: SubscriptionId,
         id: ConnectorId,
         at: Timestamp,
-        now: Timestamp,
+        manifest: Option<Timestamp>,
     ) {
         self.covered.insert(subscription);
         // If it is that new, a list may not show it yet.
         self.creates.insert(subscription, at);
-        let missing = Some(Absence::new(now));
-        let recalled = Remembered {
+        let gone = manifest.is_some_and(|manifest| at < manifest);
+        self.lists.connectors.entry(id).or_insert(Remembered {
             subscription: Some(subscription),
             of_tenant: true,
-            missing,
-            gone: true,
+            missing: gone.then(|| Absence::new(at)),
+            gone,
             ..Remembered::default()
-        };
-        self.lists.connectors.insert(id, recalled);
+        });
     }
 
     /// Records that Qualys, when asked, had a connector for a subscription although the list lacked it.
     pub fn connector_found(&mut self, subscription: SubscriptionId, id: ConnectorId, at: Timestamp) {
-        self.unclear.remove(&subscription);
         self.covered.insert(subscription);
         self.lists.found(id, subscription, at);
     }

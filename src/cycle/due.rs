@@ -77,9 +77,11 @@ impl Unfinished {
             let subscriptions = results.observed.as_ref().map(|observed| &observed.subscriptions);
             subscriptions.and_then(|all| all.get(&id)).is_some_and(|found| found.state.is_in_use())
         };
+        // Without calls the connectors could not even be listed.
+        let unread = results.observed.is_none() && results.calls.window_until.is_some();
         Self {
             paused_until: results.calls.paused_until,
-            work_left: enforced && held_back,
+            work_left: enforced && held_back || unread,
             window_until: results.calls.window_until,
             sync_awaited: enforced && state.awaits_sync(in_use, now),
             create_due: results.plan.as_ref().filter(|_| enforced).and_then(|plan| create_due(plan, state)),

@@ -21,11 +21,14 @@ const AT_ONCE: usize = 8;
 /// The state that `inventory/` can tell.
 pub(super) async fn from_inventory(tenant: &Tenant, now: Timestamp) -> Result<TenantState, StoreError> {
     let mut state = TenantState::unknown(now);
+    let mut manifest_of = None;
     if let Some(manifest) = newest_manifest(tenant).await? {
         // Rows came from connectors, so something covered these subscriptions.
         state.observed = manifest.rows_by_subscription.into_keys().collect();
         state.covered.clone_from(&state.observed);
         state.covered.extend(manifest.connectors.values().filter_map(|connector| connector.subscription));
+        // An older version's manifest names no connectors.
+        manifest_of = Some(manifest.ended).filter(|_| !manifest.connectors.is_empty());
         state.lists.recall(manifest.connectors);
     }
     let cycles = audited(tenant).await?;
@@ -36,7 +39,7 @@ pub(super) async fn from_inventory(tenant: &Tenant, now: Timestamp) -> Result<Te
         match audit {
             Audit::Ended(outcomes) => {
                 for outcome in outcomes {
-                    outcome.recall(&mut state, now);
+                    outcome.recall(&mut state, manifest_of, now);
                 }
             }
             // What it meant to do may have been done just now.

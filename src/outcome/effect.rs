@@ -24,14 +24,14 @@ impl Outcome {
     }
 
     /// Records in a state that was lost what an outcome of long ago still means: what was covered, and removals. Syncs are
-    /// seen in the list.
-    pub fn recall(&self, state: &mut TenantState, now: Timestamp) {
+    /// seen in the list. `manifest`: the time of the newest complete one, whose connectors the state has.
+    pub fn recall(&self, state: &mut TenantState, manifest: Option<Timestamp>, now: Timestamp) {
         let at = self.at.min(now);
         match (&self.action, &self.result) {
             (
                 Action::Create { subscription, .. },
                 ActionResult::Done { id, .. } | ActionResult::AlreadyThere { id },
-            ) => state.recall_cover(*subscription, *id, at, now),
+            ) => state.recall_cover(*subscription, *id, at, manifest),
             (Action::Create { subscription, .. }, ActionResult::Unclear { .. }) => {
                 state.create_sent(*subscription, at);
             }

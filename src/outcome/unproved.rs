@@ -1,4 +1,4 @@
-//! Why a disable was stopped just before its write.
+//! Why a create or a disable was stopped just before its write.
 
 use super::ActionResult;
 use crate::model::{ConnectorId, SubscriptionId};
@@ -6,7 +6,7 @@ use crate::plan::Unhealthy;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Why a disable was stopped just before its write: what Qualys showed then no longer proved that it may be done.
+/// Why a create or a disable was stopped just before its write: what Qualys showed then did not prove that it may be done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "because", rename_all = "kebab-case")]
@@ -25,6 +25,11 @@ pub enum Unproved {
         checked: ConnectorId,
         #[serde(flatten)]
         health: Unhealthy,
+    },
+    /// Qualys could not be asked.
+    LookFailed {
+        /// The error and its causes.
+        error: String,
     },
     /// An older version planned it and recorded no proof.
     NoProof,
@@ -49,6 +54,7 @@ impl fmt::Display for Unproved {
             Self::Unhealthy { checked, health } => {
                 write!(f, "connector {checked}, which was to stay, is not healthy now: {health}")
             }
+            Self::LookFailed { error } => write!(f, "Qualys could not be asked just before it: {error}"),
             Self::NoProof => write!(f, "the plan does not say what allows it"),
         }
     }

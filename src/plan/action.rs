@@ -17,10 +17,8 @@ pub enum Action {
         name: String,
         /// With our mark.
         description: String,
-        /// Search Qualys for a connector of this subscription first: it had one, it may have one, or some connectors do not
-        /// say what they cover.
-        look_first: bool,
-        /// Read these connectors first: they covered the subscription, and the list lacks them.
+        /// Read these connectors first, besides the search for one of this subscription: they covered it, and the list lacks
+        /// them.
         #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
         remembered: BTreeSet<ConnectorId>,
     },
@@ -82,7 +80,7 @@ impl Action {
     /// The table of actions: a new one needs its row here.
     pub fn summary(&self) -> Summary<'_> {
         match self {
-            Self::Create { subscription, name, description, look_first, remembered } => Summary {
+            Self::Create { subscription, name, description, remembered } => Summary {
                 kind: ActionKind::Creation,
                 sign: '+',
                 verb: "create",
@@ -90,8 +88,8 @@ impl Action {
                 target: Target::New(name),
                 subscription: *subscription,
                 sets: vec![("name", name), ("description", description)],
-                // The new connector may need a run in a later cycle.
-                calls: 2 + usize::from(*look_first) + remembered.len(),
+                // The search before it, the create, and perhaps a run in a later cycle.
+                calls: 3 + remembered.len(),
             },
             Self::Run { connector, subscription, awaited: _ } => Summary {
                 kind: ActionKind::Sync,
@@ -165,12 +163,11 @@ mod tests {
     use super::*;
     use uuid::Uuid;
 
-    fn create(name: &str, look_first: bool, remembered: Option<i64>) -> Action {
+    fn create(name: &str, remembered: Option<i64>) -> Action {
         Action::Create {
             subscription: SubscriptionId::new(Uuid::from_u128(1)),
             name: name.into(),
             description: "d".into(),
-            look_first,
             remembered: remembered.into_iter().map(ConnectorId).collect(),
         }
     }
@@ -178,12 +175,8 @@ mod tests {
     #[test]
     fn actions_that_differ_in_what_they_do_differ_in_the_hash() {
         let line = |action: Action| action.hashed_line();
-        assert_ne!(line(create("a", false, None)), line(create("b", false, None)));
-        assert_eq!(
-            line(create("a", false, None)),
-            line(create("a", true, Some(7))),
-            "how it looks is no change"
-        );
+        assert_ne!(line(create("a", None)), line(create("b", None)));
+        assert_eq!(line(create("a", None)), line(create("a", Some(7))), "how it looks is no change");
         let (connector, subscription) = (ConnectorId(7), SubscriptionId::new(Uuid::from_u128(1)));
         let run = |awaited| Action::Run { connector, subscription, awaited };
         assert_eq!(line(run(true)), line(run(false)));

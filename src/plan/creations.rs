@@ -9,8 +9,6 @@ use std::cmp::Reverse;
 impl Planner<'_> {
     /// One connector for each subscription in use that no connector covers, up to a limit.
     pub(super) fn plan_creations(&mut self) {
-        // A connector that does not say which subscription it covers may cover any of them, so Qualys is asked before a create.
-        let some_cover_is_unknown = self.observed.connectors.values().any(|c| c.covers().is_none());
         let limit = self.policy.max_creates;
         let mut wanted = 0;
         for subscription in self.observed.subscriptions.values() {
@@ -27,7 +25,7 @@ impl Planner<'_> {
             let brake = (wanted > limit).then_some(Withheld::CreationBrake { limit });
             let had_one = self.state.covered.contains(&id);
             self.steps.push(Step {
-                action: self.create(subscription, some_cover_is_unknown),
+                action: self.create(subscription),
                 reason: if had_one { Reason::ConnectorMissing } else { Reason::NotCovered },
                 withheld: unproved.or(brake),
             });
@@ -79,9 +77,8 @@ impl Planner<'_> {
         }
     }
 
-    fn create(&self, subscription: &Subscription, some_cover_is_unknown: bool) -> Action {
+    fn create(&self, subscription: &Subscription) -> Action {
         let id = subscription.id;
-        let may_have_one = self.state.covered.contains(&id) || self.state.unclear.contains(&id);
         let mark = Mark {
             deployment: self.policy.deployment.clone(),
             tenant: self.observed.tenant,
@@ -91,7 +88,6 @@ impl Planner<'_> {
             subscription: id,
             name: self.policy.connector_name(subscription),
             description: mark.sign(&self.policy.connector_description(subscription)),
-            look_first: some_cover_is_unknown || may_have_one,
             remembered: self.state.remembered_for(id),
         }
     }

@@ -16,7 +16,7 @@ impl Planner<'_> {
         let probe = if is_due && self.policy.max_creates > 0 { self.probe() } else { None };
         let (error, refused) = (alike.error.clone(), alike.subscriptions.len());
         let withheld = Withheld::RefusedAlike { code: alike.code.clone(), error, refused, until };
-        for step in self.steps.iter_mut().filter(|step| is_creation(step)) {
+        for step in self.steps.iter_mut().filter(|step| may_be_created(step)) {
             let is_probe = Some(step.action.subscription()) == probe;
             step.withheld = (!is_probe).then(|| withheld.clone());
         }
@@ -31,11 +31,16 @@ impl Planner<'_> {
     /// with the others may be wrong with them alone.
     fn probe(&self) -> Option<SubscriptionId> {
         let wanted =
-            self.steps.iter().filter(|step| is_creation(step)).map(|step| step.action.subscription());
+            self.steps.iter().filter(|step| may_be_created(step)).map(|step| step.action.subscription());
         wanted.min_by_key(|id| (self.state.refused.get(id).map(|refusals| refusals.at), *id))
     }
 }
 
 fn is_creation(step: &Step) -> bool {
     step.action.kind() == ActionKind::Creation
+}
+
+/// Whether only the brake may hold it back. What is withheld for another reason stays so: Qualys may have a connector for it.
+fn may_be_created(step: &Step) -> bool {
+    is_creation(step) && matches!(step.withheld, None | Some(Withheld::CreationBrake { .. }))
 }

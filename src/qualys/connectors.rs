@@ -183,7 +183,11 @@ impl Qualys {
         let [record] = records[..] else {
             return Err(malformed(format!("it has {} records instead of one", records.len())));
         };
-        wire::connector(record).map_err(malformed)?.ok_or(QualysError::NotFound { endpoint })
+        match wire::connector(record).map_err(malformed)? {
+            Some(connector) if connector.id == id => Ok(connector),
+            Some(other) => Err(malformed(format!("it is connector {} instead of {id}", other.id))),
+            None => Err(QualysError::NotFound { endpoint }),
+        }
     }
 
     /// Creates a connector. Qualys does not check the credentials then: a wrong secret shows only after the first sync.

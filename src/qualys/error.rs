@@ -1,6 +1,7 @@
 //! Errors of the Qualys client, one variant for each thing that a caller can do about one; and the one place where an
 //! answer becomes an error.
 
+use super::classic::{Classic, classic};
 use super::wire;
 use crate::model::ResponseCode;
 use crate::report::{UNTRUSTED, is_untrusted};
@@ -209,26 +210,47 @@ fn limit_or_refusal(
     scrub: impl Fn(&str) -> Option<String>,
 ) -> QualysError {
     let wait = wait.or_else(|| wire::seconds_to_wait(bytes));
-    let classic = super::classic::classic(bytes);
+    let classic = classic(bytes);
     let number = classic.as_ref().map(|classic| classic.code);
-    let envelope = envelope_code(bytes);
+    let envelope = wire::response(bytes).ok();
     let is_limit = status == 429
         || wait.is_some()
         || matches!(number, Some(TOO_MANY_AT_ONCE | TOO_MANY_IN_THE_WINDOW))
         || status == 409 && number.is_none() && envelope.is_none();
     match (classic, envelope) {
         _ if is_limit => QualysError::RateLimited { endpoint, status, number, wait },
-        _ if status != 409 => QualysError::Status { endpoint, status },
-        (Some(classic), _) => QualysError::Refused {
-            endpoint,
-            code: ResponseCode::Conflict(classic.code),
-            detail: classic.text.and_then(|text| scrub(&text)),
-        },
-        (None, Some(code)) => {
-            let code = scrub(&code.to_string()).unwrap_or_else(|| wire::UNREADABLE.to_owned()).into();
-            QualysError::Refused { endpoint, code, detail: None }
+        (Some(Classic { code, text }), _) => {
+            let text = text.and_then(|text| scrub(&text));
+            let (code, detail) = match (status, text) {
+                (409, text) => (ResponseCode::Conflict(code), text),
+                (_, Some(text)) => (ResponseCode::Http(status), Some(format!("{code}: {text}"))),
+                (_, None) => (ResponseCode::Http(status), Some(code.to_string())),
+            };
+            QualysError::Refused { endpoint, code, detail }
         }
+        (None, Some(answer)) => refusal(endpoint, answer, scrub),
         (None, None) => QualysError::Status { endpoint, status },
+    }
+}
+
+/// What the response code of an envelope means, other than success, wrong credentials and a limit of the account.
+fn refusal(
+    endpoint: Endpoint,
+    answer: wire::Response<'_>,
+    scrub: impl Fn(&str) -> Option<String>,
+) -> QualysError {
+    match ResponseCode::from(wire::word(&answer.response_code)) {
+        code @ (ResponseCode::Unauthorized
+        | ResponseCode::InsufficientPermission
+        | ResponseCode::Forbidden
+        | ResponseCode::NotAuthorized) => QualysError::Forbidden { endpoint, code },
+        ResponseCode::ObjectNotFound => QualysError::NotFound { endpoint },
+        code => {
+            let detail = answer.response_error_details.and_then(|details| details.error_message);
+            // Not every code is Qualys's: a user name or a password that the answer repeats may look like one.
+            let code = scrub(&code.to_string()).unwrap_or_else(|| wire::UNREADABLE.to_owned()).into();
+            QualysError::Refused { endpoint, code, detail: detail.and_then(|text| scrub(&text)) }
+        }
     }
 }
 
@@ -265,20 +287,10 @@ pub(super) fn check(
     match ResponseCode::from(wire::word(&answer.response_code)) {
         ResponseCode::Success => Ok(()),
         ResponseCode::InvalidCredentials => Err(QualysError::BadCredentials { endpoint }),
-        code @ (ResponseCode::Unauthorized
-        | ResponseCode::InsufficientPermission
-        | ResponseCode::Forbidden
-        | ResponseCode::NotAuthorized) => Err(QualysError::Forbidden { endpoint, code }),
-        ResponseCode::ObjectNotFound => Err(QualysError::NotFound { endpoint }),
         // Without a wait it is a quota or a licence, which other calls need not meet.
         ResponseCode::LimitExceeded if wait.is_some() => {
             Err(QualysError::RateLimited { endpoint, status: status.as_u16(), number: None, wait })
         }
-        code => {
-            let detail = answer.response_error_details.and_then(|details| details.error_message);
-            // Not every code is Qualys's: a user name or a password that the answer repeats may look like one.
-            let code = scrub(&code.to_string()).unwrap_or_else(|| wire::UNREADABLE.to_owned()).into();
-            Err(QualysError::Refused { endpoint, code, detail: detail.and_then(|text| scrub(&text)) })
-        }
+        _ => Err(refusal(endpoint, answer, scrub)),
     }
 }

@@ -21,7 +21,6 @@ impl Dated for TenantState {
             moved_away: _,
             covered: _,
             lists,
-            unclear: _,
             connectors,
             disabled,
             removals,
@@ -60,7 +59,7 @@ impl Dated for TenantState {
 impl Dated for ListMemory {
     fn correct(&mut self, correction: &mut Correction) {
         let Self { connectors, uncovered, first, doubt } = self;
-        for Remembered { subscription: _, of_tenant: _, made, missing, gone: _, asked } in
+        for Remembered { subscription: _, marked: _, of_tenant: _, made, missing, gone: _, asked } in
             connectors.values_mut()
         {
             correction.past(made.iter_mut().chain(asked));

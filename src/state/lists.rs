@@ -44,6 +44,9 @@ pub struct Remembered {
     /// The subscription that it last stated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subscription: Option<SubscriptionId>,
+    /// The subscription of its mark, while it has stated none: a mark may have been copied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marked: Option<SubscriptionId>,
     /// It belongs to this tenant, not to another one of the account.
     pub of_tenant: bool,
     /// When we made it, until a list shows it.
@@ -134,7 +137,9 @@ impl ListMemory {
     fn remember(&mut self, list: &List<'_>, now: Timestamp) {
         for connector in list.connectors.values() {
             let one = self.connectors.entry(connector.id).or_default();
-            one.subscription = connector.covers().or(one.subscription);
+            one.subscription = connector.subscription.or(one.subscription);
+            one.marked =
+                connector.mark().map(|mark| mark.subscription).filter(|_| one.subscription.is_none());
             one.of_tenant = (list.is_of_tenant)(connector);
             (one.made, one.missing, one.gone) = (None, None, false);
             if list.read_by_id.contains(&connector.id) {
@@ -146,7 +151,7 @@ impl ListMemory {
     /// Forgets the connectors that are gone and of no use: their subscription has another, or they were gone for long.
     fn forget(&mut self, covered_now: &BTreeSet<SubscriptionId>, now: Timestamp) {
         self.connectors.retain(|_, one| {
-            let has_other = one.subscription.is_none_or(|id| covered_now.contains(&id));
+            let has_other = one.covers().is_none_or(|id| covered_now.contains(&id));
             let is_old = one.missing.is_some_and(|missing| elapsed(now, missing.since) > GONE_LASTS);
             !(one.gone && (has_other || is_old))
         });
@@ -195,7 +200,7 @@ impl ListMemory {
 
     /// The connectors that last stated this subscription.
     pub fn of(&self, subscription: SubscriptionId) -> impl Iterator<Item = ConnectorId> {
-        let of_it = move |one: &Remembered| one.subscription == Some(subscription);
+        let of_it = move |one: &Remembered| one.covers() == Some(subscription);
         self.connectors.iter().filter(move |(_, one)| of_it(one)).map(|(id, _)| *id)
     }
 
@@ -206,11 +211,18 @@ impl ListMemory {
         for id in &doubt.missing {
             let Some(one) = self.connectors.get_mut(id) else { continue };
             one.gone = true;
-            let uncovered = one.subscription.and_then(|id| self.uncovered.get_mut(&id));
+            let uncovered = one.covers().and_then(|id| self.uncovered.get_mut(&id));
             if let Some(uncovered) = uncovered {
                 uncovered.approved = true;
             }
         }
+    }
+}
+
+impl Remembered {
+    /// The subscription that it covers, as far as anybody knows.
+    fn covers(&self) -> Option<SubscriptionId> {
+        self.subscription.or(self.marked)
     }
 }
 

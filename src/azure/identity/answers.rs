@@ -3,7 +3,7 @@
 //! They are read before the SDK reads them: it loses Entra's code where the text has an escaped character, shows the text
 //! three times where it has not, and takes an answer without a token for an empty token.
 
-use crate::sdk::{Issuer, SignInError};
+use crate::sdk::{Issuer, SignInError, shows};
 use azure_core::Error;
 use azure_core::error::ErrorKind;
 use azure_core::http::policies::{Policy, PolicyResult};
@@ -29,20 +29,24 @@ impl Policy for Answers {
         let body = body.collect().await?;
         match read(self.from, u16::from(status), &body) {
             Ok(()) => Ok(AsyncRawResponse::from_bytes(status, headers, body)),
-            Err(why) => Err(Error::new(ErrorKind::Credential, self.discreet(why))),
+            Err(why) => Err(Error::new(ErrorKind::Credential, self.discreet(why, &body))),
         }
     }
 }
 
 impl Answers {
-    fn discreet(&self, why: SignInError) -> SignInError {
-        match (why, &self.secret) {
-            (SignInError::Refused { from, code, said }, Some(secret))
-                if said.contains(secret.expose_secret()) =>
-            {
-                SignInError::Refused { from, code, said: "its text repeats the secret".into() }
-            }
-            (why, _) => why,
+    /// Takes the text of an answer out that repeats the secret anywhere: what is shown of it may be cut out of the secret.
+    fn discreet(&self, why: SignInError, body: &[u8]) -> SignInError {
+        let body = String::from_utf8_lossy(body);
+        let repeats = |secret: &SecretString| shows(&body, secret.expose_secret());
+        if !self.secret.as_ref().is_some_and(repeats) {
+            return why;
+        }
+        let said = "its text repeats the secret".to_owned();
+        match why {
+            SignInError::Refused { from, code, said: _ } => SignInError::Refused { from, code, said },
+            SignInError::Unavailable { from, said: _ } => SignInError::Unavailable { from, said },
+            why => why,
         }
     }
 }
@@ -153,9 +157,14 @@ mod tests {
 
     #[test]
     fn a_secret_that_an_answer_repeats_is_not_shown() {
-        let answers = Answers { from: Issuer::Entra, secret: Some("hunter2".to_owned().into()) };
-        let body = json!({ "error_description": "AADSTS1: not hunter2", "error_codes": [1] });
-        let why = answers.discreet(entra(400, &body).unwrap_err());
-        assert!(!why.to_string().contains("hunter2") && why.advice().contains("code=1"), "{why}");
+        let answers = Answers { from: Issuer::Entra, secret: Some("hunter2. more".to_owned().into()) };
+        for (status, said) in
+            [(400, "AADSTS1: not hunter2. more"), (503, "busy: hunter2.%20more, hunter2.+more")]
+        {
+            let body = json!({ "error_description": said, "error_codes": [1] });
+            let why = answers.discreet(entra(status, &body).unwrap_err(), body.to_string().as_bytes());
+            assert!(!why.to_string().contains("hunter2"), "{why}");
+            assert!(status != 400 || why.advice().contains("code=1"), "{why}");
+        }
     }
 }

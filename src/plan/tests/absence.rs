@@ -47,8 +47,8 @@ fn what_was_covered_gets_a_connector_only_after_three_lists_over_an_hour_lack_it
     assert_eq!((case.creates(40), case.creates(69)), (1, 1));
     assert_eq!(case.creates(70), 4);
     let plan = case.plan(70);
-    let Action::Create { look_first, remembered, .. } = &plan.steps[0].action else { panic!() };
-    assert!(look_first & (*remembered == BTreeSet::from([ConnectorId(1)])));
+    let Action::Create { remembered, .. } = &plan.steps[0].action else { panic!() };
+    assert_eq!(*remembered, BTreeSet::from([ConnectorId(1)]));
 }
 
 #[test]

@@ -13,7 +13,7 @@ fn one_connector_is_made_for_each_subscription_in_use_that_none_covers() {
     + create connector `s3 (…3)` for …3: no connector covers it
     = leave …4: the subscription is Disabled
     = keep connector 10 of …1: it last synced at 2026-11-23T04:00:00Z
-    2 to create, 0 to run, 0 to disable, 0 withheld; 4 calls to Qualys; new connectors switch on AI
+    2 to create, 0 to run, 0 to disable, 0 withheld; 6 calls to Qualys; new connectors switch on AI
     1 of 3 subscriptions in use are covered
     ");
     let Action::Create { description, .. } = &case.plan(1).steps[0].action else { panic!() };
@@ -21,10 +21,10 @@ fn one_connector_is_made_for_each_subscription_in_use_that_none_covers() {
 }
 
 #[test]
-fn a_connector_that_does_not_say_what_it_covers_makes_creates_look_first() {
+fn a_connector_that_does_not_say_what_it_covers_is_no_cover_but_by_our_mark() {
     let mut case = Case::new(1);
     case.foreign(10, 9).subscription = None;
-    assert!(matches!(case.plan(1).steps[0].action, Action::Create { look_first: true, .. }));
+    assert!(matches!(case.plan(1).steps[0].action, Action::Create { .. }));
     let mark = case.ours(11, 1).description.clone();
     case.foreign(10, 9);
     case.foreign(11, 1).description = mark;
@@ -57,7 +57,7 @@ fn a_new_subscription_that_may_yet_be_excluded_waits_for_half_an_hour() {
     insta::assert_snapshot!(case.lines(30), @r"
     + create connector `s1 (…1)` for …1: no connector covers it
     = leave …2: it is new and may yet be moved into a management group of EXCLUDE: its connector waits until 2026-11-23T04:31:00Z
-    1 to create, 0 to run, 0 to disable, 0 withheld; 2 calls to Qualys; new connectors switch on AI
+    1 to create, 0 to run, 0 to disable, 0 withheld; 3 calls to Qualys; new connectors switch on AI
     0 of 2 subscriptions in use are covered
     ");
     assert_eq!(case.plan(31).cost.creates, 2);

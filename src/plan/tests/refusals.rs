@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::ResponseCode;
-use crate::state::Refusal;
+use crate::state::{Doubt, Refusal};
 
 fn refusal() -> Refusal {
     let error = "Qualys refused the connector create: NO_LICENSE".to_owned();
@@ -28,7 +28,7 @@ fn a_refused_create_waits_takes_no_slot_and_is_named_with_its_text() {
     insta::assert_snapshot!(case.lines(14), @r"
     + create connector `s2 (…2)` for …2: no connector covers it
     = leave …1: Qualys refused to create its connector (1 in a row, at last: Qualys refused the connector create: NO_LICENSE); the next try is at 2026-11-23T04:15:00Z
-    1 to create, 0 to run, 0 to disable, 0 withheld; 2 calls to Qualys; new connectors switch on AI
+    1 to create, 0 to run, 0 to disable, 0 withheld; 3 calls to Qualys; new connectors switch on AI
     0 of 2 subscriptions in use are covered
     ");
     assert_eq!(created(&case.plan(15)), [sub(1)]);
@@ -56,6 +56,20 @@ fn five_creates_refused_alike_hold_back_the_rest_but_for_one_probe_a_wait() {
         1,
         "a probe that succeeds lets the others through, within the brake"
     );
+}
+
+#[test]
+fn a_probe_is_only_one_that_nothing_else_holds_back() {
+    let mut case = Case::new(9);
+    refuse(&mut case, 1..=5, 0);
+    case.state.covered.insert(sub(6));
+    case.state.lists.doubt = Some(Doubt { since: at(0), missing: [ConnectorId(1)].into(), known: 1 });
+    let plan = case.plan(15);
+    assert_eq!(created(&plan), [sub(7)]);
+    let covered = plan.steps.iter().find(|step| step.action.subscription() == sub(6)).unwrap();
+    assert_eq!(covered.withheld, Some(Withheld::ListDoubtful { missing: 1 }));
+    case.state.covered.extend((7..=9).map(sub));
+    assert_eq!(created(&case.plan(15)), [sub(1)], "one that was refused before");
 }
 
 #[test]

@@ -236,3 +236,11 @@ async fn a_connector_without_a_readable_id_fails_the_list() {
         assert!(matches!(bench.qualys.connectors().await, Err(QualysError::Malformed { .. })), "{id}");
     }
 }
+
+#[tokio::test]
+async fn the_record_of_another_connector_is_no_answer() {
+    let bench = bench().await;
+    bench.answer(ok(success(1, &json!([{ NOUN: { "id": 11 } }])).to_string())).await;
+    let error = bench.qualys.connector(ConnectorId(10)).await.unwrap_err();
+    assert!(error.to_string().ends_with("it is connector 11 instead of 10"), "{error}");
+}

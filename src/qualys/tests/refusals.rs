@@ -26,6 +26,31 @@ async fn errors_under_http_200_are_errors_by_their_code() {
 }
 
 #[tokio::test]
+async fn a_refusal_is_told_with_its_code_and_text_whatever_its_status() {
+    let envelope = |code: &str| {
+        let details = json!({ "errorMessage": "no" });
+        json!({ "ServiceResponse": { "responseCode": code, "responseErrorDetails": details } })
+    };
+    let classic = json!({ "SIMPLE_RETURN": { "RESPONSE": { "CODE": 1901, "TEXT": "no" } } });
+    for (status, body, wanted) in [
+        (400, envelope("INVALID_REQUEST"), "Qualys refused the connector get: INVALID_REQUEST (no)"),
+        (
+            404,
+            envelope("OBJECT_NOT_FOUND"),
+            "the connector get failed: Qualys does not find the object, or this user may not see it",
+        ),
+        (422, classic, "Qualys refused the connector get: HTTP 422 (1901: no)"),
+        (404, json!("a page"), "Qualys answered the connector get with HTTP 404"),
+    ] {
+        let bench = bench().await;
+        bench.answer(ResponseTemplate::new(status).set_body_json(body)).await;
+        let error = bench.qualys.connector(ConnectorId(1)).await.unwrap_err();
+        assert_eq!(error.to_string(), wanted);
+        assert!(!error.is_unclear() || status == 422, "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_documented_refusal_keeps_its_text_unless_it_shows_a_secret() {
     // `user:s3cret-password` in Base64. Neither part of it begins where a Base64 group begins.
     const BASIC: &str = "dXNlcjpzM2NyZXQtcGFzc3dvcmQ=";

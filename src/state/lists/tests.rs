@@ -1,7 +1,7 @@
 //! What lists prove.
 
 use super::*;
-use crate::model::{ConnectorState, Correction};
+use crate::model::{ConnectorState, Correction, Mark, TenantId};
 use uuid::Uuid;
 
 const RULE: AbsenceRule = AbsenceRule { lists: 3, age: Duration::from_hours(1) };
@@ -228,4 +228,26 @@ fn the_first_lists_are_counted_and_doubtful_ones_are_not() {
     }
     memory.listed(1..=20, 135);
     assert_eq!(memory.lists.first, None);
+}
+
+#[test]
+fn a_mark_is_not_remembered_as_what_a_connector_states() {
+    let mut marked = connector(7);
+    marked.subscription = None;
+    let mark = Mark {
+        deployment: "d".parse().unwrap(),
+        tenant: TenantId::new(Uuid::from_u128(1)),
+        subscription: sub(9),
+    };
+    marked.description = mark.sign("");
+    let mut lists = ListMemory::default();
+    let mut take_in = |connector: Connector| {
+        let connectors = BTreeMap::from([(connector.id, connector)]);
+        let list = List { connectors: &connectors, read_by_id: &BTreeSet::new(), is_of_tenant: &|_| true };
+        lists.take_in(&list, &mut BTreeSet::new(), RULE, at(0));
+        (lists.connectors[&ConnectorId(7)].subscription, lists.of(sub(9)).collect::<Vec<_>>())
+    };
+    assert_eq!(take_in(marked.clone()), (None, vec![ConnectorId(7)]));
+    assert_eq!(take_in(connector(7)), (Some(sub(7)), vec![]));
+    assert_eq!(take_in(marked), (Some(sub(7)), vec![]), "what it stated wins over its mark");
 }
