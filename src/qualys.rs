@@ -163,7 +163,10 @@ impl Qualys {
         };
         let result = retry(self.deadline, again, |attempt| self.attempt(&call, attempt)).await;
         match &result {
-            Err(QualysError::RateLimited { number, wait, .. }) => self.calls.pause(*number, *wait),
+            Ok(_) => self.calls.succeeded(call.endpoint),
+            Err(QualysError::RateLimited { number, wait, .. }) => {
+                self.calls.pause(call.endpoint, *number, *wait);
+            }
             Err(QualysError::BadCredentials { .. }) => self.calls.stop(),
             _ => {}
         }

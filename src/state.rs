@@ -337,10 +337,12 @@ mod tests {
             "ended": { "at": LATER, "run": LATER, "well": true }, "last_sync": LATER });
         let stored = json!({ "schema_version": 1, "creates": { subscription: LATER },
             "last_cycle": { "id": "20261126T040500Z-1f2e3d4c", "began": LATER, "ended": LATER },
-            "refused": { subscription: { "count": 1, "at": LATER } }, "connectors": { "7": sync },
+            "refused": { subscription: { "count": 1, "at": LATER, "tries": [LATER] } }, "connectors": { "7": sync },
+            "refused_alike": { "code": "NO_LICENSE", "error": "", "subscriptions": [], "waits": 1, "at": LATER },
             "removals": [LATER], "awaited_end": LATER,
             "last_snapshot": { "id": "20261126T040500Z-1f2e3d4c", "began": LATER, "complete": true } });
         let mut state: TenantState = serde_json::from_value(stored).unwrap();
+        let id = subscription.parse().unwrap();
         let now = NOW.parse().unwrap();
         assert_eq!(Correction::of(&mut state, now), Some(Duration::from_hours(3 * 24)));
         let left = after_now(&serde_json::to_value(&state).unwrap(), "");
@@ -354,6 +356,9 @@ mod tests {
             ["2026-11-23T03:35:00Z", "2026-11-23T04:00:00Z"],
             "both count among those of the day"
         );
+        let waits =
+            [state.refused_alike.as_ref().and_then(RefusedAlike::until), state.refused[&id].wait(now)];
+        assert_eq!(waits, [Some(after(now, FIRST_WAIT)); 2], "as if they had been refused now");
         assert_eq!(Correction::of(&mut state, now), None);
     }
 }

@@ -24,11 +24,14 @@ const BOOKED_AT_ONCE: u32 = 20;
 /// How soon to look again when the headers say that only the reserve is left, but not until when. The window slides, so a
 /// few calls become free before it is over.
 const LOOK_AGAIN: Duration = Duration::from_mins(5);
-/// How long to pause when every attempt was refused and no wait was stated. Qualys's own plugin tries for two minutes.
+/// How long to pause at first when every attempt was refused and no wait was stated. Qualys's own plugin tries for two minutes.
 const UNKNOWN_WAIT: Duration = Duration::from_mins(2);
-/// How long to pause when other tools used all calls at the same time. It is over as soon as one of theirs ends; calls take
-/// seconds (the slowest recorded one took 14 s).
+/// How long to pause at first when other tools used all calls at the same time. It is over as soon as one of theirs ends; calls
+/// take seconds (the slowest recorded one took 14 s).
 const OTHERS_END: Duration = Duration::from_secs(30);
+/// The longest pause for which Qualys stated no wait. The timer comes every 15 minutes by default, so that a limit which lasts
+/// for hours costs no more cycles than that.
+const LONGEST_UNSTATED: Duration = Duration::from_mins(15);
 
 /// The limits of an account, as the settings say them. Limit headers of Qualys win over them.
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +69,10 @@ struct Usage {
     made: BTreeMap<Endpoint, u32>,
     /// Calls that we may still make, by the latest limit headers.
     allowed_by_headers: BTreeMap<Endpoint, u32>,
+    /// Limits in a row without a stated wait, as the account's state had them when calls were booked.
+    limits_before: BTreeMap<Endpoint, u32>,
+    /// The same for the endpoints at which this cycle met a limit or, then none in a row, had a success.
+    limits_met: BTreeMap<Endpoint, u32>,
     /// Qualys asked for a pause that a cycle does not wait out.
     paused_until: Option<Timestamp>,
     /// Qualys asked for a short wait, which every call waits out.
@@ -74,6 +81,23 @@ struct Usage {
     window_until: Option<Timestamp>,
     /// Qualys refused the credentials, so no further call is made.
     stopped: bool,
+}
+
+impl Usage {
+    /// Counts one more limit at this endpoint. Returns how many in a row there are.
+    fn another_limit(&mut self, endpoint: Endpoint) -> u32 {
+        let before = self.limits_met.get(&endpoint).or(self.limits_before.get(&endpoint));
+        let in_a_row = before.map_or(1, |before| before.saturating_add(1));
+        self.limits_met.insert(endpoint, in_a_row);
+        in_a_row
+    }
+}
+
+/// How long to pause after so many limits in a row, of which the last had this number and stated no wait.
+fn unstated_wait(number: Option<u32>, in_a_row: u32) -> Duration {
+    let first = if number == Some(TOO_MANY_AT_ONCE) { OTHERS_END } else { UNKNOWN_WAIT };
+    let doublings = in_a_row.saturating_sub(1).min(10);
+    first.saturating_mul(1 << doublings).min(LONGEST_UNSTATED)
 }
 
 impl CallBudget {
@@ -121,8 +145,9 @@ impl CallBudget {
     }
 
     async fn book_more(&self, endpoint: Endpoint, now: Timestamp) -> Result<(), QualysError> {
-        let booked = self.book(endpoint, now).await.map_err(QualysError::Account)?;
+        let (booked, limits) = self.book(endpoint, now).await.map_err(QualysError::Account)?;
         let mut usage = self.usage();
+        usage.limits_before = limits;
         let calls = match (booked, usage.allowed_by_headers.get(&endpoint).copied()) {
             (Ok(calls), _) => calls,
             // What the headers say wins over our own count.
@@ -137,12 +162,17 @@ impl CallBudget {
     }
 
     /// Books calls in the account's state. Returns how many it booked or, if there is none left, when there will be
-    /// one.
-    async fn book(&self, endpoint: Endpoint, now: Timestamp) -> Result<Result<u32, Timestamp>, StoreError> {
+    /// one; beside it the limits in a row.
+    async fn book(
+        &self,
+        endpoint: Endpoint,
+        now: Timestamp,
+    ) -> Result<(Result<u32, Timestamp>, BTreeMap<Endpoint, u32>), StoreError> {
         self.store
             .update_dated(&BlobKey::Account(self.account.clone()), now, |account: &mut AccountState| {
                 account.schema_version = SCHEMA_VERSION;
-                account.book(endpoint, BOOKED_AT_ONCE, self.allowed, &self.visit, now)
+                let booked = account.book(endpoint, BOOKED_AT_ONCE, self.allowed, &self.visit, now);
+                (booked, account.limits.clone())
             })
             .await
     }
@@ -166,12 +196,24 @@ impl CallBudget {
         }
     }
 
-    /// Qualys asked for a wait that a call does not sit out: this cycle makes no call before it is over.
-    pub(super) fn pause(&self, number: Option<u32>, wait: Option<Duration>) {
-        let unstated = if number == Some(TOO_MANY_AT_ONCE) { OTHERS_END } else { UNKNOWN_WAIT };
-        let until = after(self.now(), wait.unwrap_or(unstated).min(LONGEST_PAUSE));
+    /// Qualys asked for a wait that a call does not sit out: this cycle makes no call before it is over. A stated wait is obeyed
+    /// as it is; another one is longer each time.
+    pub(super) fn pause(&self, endpoint: Endpoint, number: Option<u32>, stated: Option<Duration>) {
+        let now = self.now();
         let mut usage = self.usage();
-        usage.paused_until = usage.paused_until.max(Some(until));
+        // Calls that were under way together met one limit.
+        let is_paused = usage.paused_until.is_some_and(|until| until > now);
+        let wait = match stated {
+            Some(wait) => wait.min(LONGEST_PAUSE),
+            None if is_paused => return,
+            None => unstated_wait(number, usage.another_limit(endpoint)),
+        };
+        usage.paused_until = usage.paused_until.max(Some(after(now, wait)));
+    }
+
+    /// Qualys accepted a call, so the next limit of its kind is the first.
+    pub(super) fn succeeded(&self, endpoint: Endpoint) {
+        self.usage().limits_met.insert(endpoint, 0);
     }
 
     /// Qualys asked for a wait. If it is short enough to be waited out, all calls do so; else nothing happens here.
@@ -220,9 +262,10 @@ impl CallBudget {
     pub async fn close(&self) -> Result<Used, StoreError> {
         let _one_at_a_time = self.booking.lock().await;
         let now = self.now();
-        let (unused, pause) = {
+        let (unused, pause, limits) = {
             let mut usage = self.usage();
-            (std::mem::take(&mut usage.booked), usage.paused_until.filter(|until| *until > now))
+            let pause = usage.paused_until.filter(|until| *until > now);
+            (std::mem::take(&mut usage.booked), pause, usage.limits_met.clone())
         };
         let mut used = self.used();
         if unused.is_empty() && pause.is_none() && used.total == 0 {
@@ -234,6 +277,7 @@ impl CallBudget {
                 account.schema_version = SCHEMA_VERSION;
                 account.conclude(&self.visit, &unused, now);
                 account.pause(pause, now);
+                account.met_limits(&limits);
                 used.by_endpoint
                     .keys()
                     .map(|endpoint| self.allowed.saturating_sub(account.used(*endpoint, now)))

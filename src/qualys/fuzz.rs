@@ -99,7 +99,7 @@ fn refusal(error: &QualysError) {
 fn waits(headers: &HeaderMap, wait: Option<Duration>) {
     let budget = call_budget();
     budget.read_limit_headers(Endpoint::HostSearch, headers);
-    budget.pause(None, wait);
+    budget.pause(Endpoint::ConnectorSearch, None, wait);
     let latest = after(budget.now(), Duration::from_hours(24));
     assert!(budget.paused_until().is_some_and(|until| until <= latest));
     if let Some(wait) = wait {

@@ -55,6 +55,12 @@ async fn bench_with(calls_per_hour: u32, reserve_percent: u32) -> Bench {
 }
 
 impl Bench {
+    /// The call budget of another visit to the account, at this moment.
+    fn visit(&self, now: Timestamp) -> CallBudget {
+        let limits = CallLimits { per_hour: 300, reserve_percent: 30, at_once: 2 };
+        CallBudget::new(self.store.clone(), "default".parse().unwrap(), limits, (now, Instant::now()))
+    }
+
     async fn answer(&self, template: ResponseTemplate) {
         Mock::given(any()).respond_with(template).mount(&self.server).await;
     }

@@ -28,6 +28,9 @@ pub struct AccountState {
     /// Qualys asked us to wait: no call is made before this moment.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub pause_until: Option<Timestamp>,
+    /// Limits in a row for which Qualys stated no wait, with no success of such a call in between: each makes the pause longer.
+    #[serde(default)]
+    pub limits: BTreeMap<Endpoint, u32>,
     /// Qualys refused these credentials: no call is made with them. Several deployments may use one account, each with its own
     /// credentials.
     #[serde(default)]
@@ -121,7 +124,7 @@ pub const LONGEST_PAUSE: Duration = Duration::from_hours(24);
 
 impl Dated for AccountState {
     fn correct(&mut self, correction: &mut Correction) {
-        let Self { schema_version: _, booked, pause_until, refused, salt: _ } = self;
+        let Self { schema_version: _, booked, pause_until, limits: _, refused, salt: _ } = self;
         correction.past(booked.values_mut().flatten().map(|BookedCalls { at, calls: _, visit: _ }| at));
         correction.past(refused.iter_mut().map(|Breaker { opened, credentials: _ }| opened));
         correction.until(pause_until, LONGEST_PAUSE);
@@ -178,6 +181,12 @@ impl AccountState {
     /// Qualys asked for a pause. A longer one that another visit met stays.
     pub fn pause(&mut self, until: Option<Timestamp>, now: Timestamp) {
         self.pause_until = self.pause_until.filter(|until| *until > now).max(until);
+    }
+
+    /// What a visit met: how many limits in a row at these endpoints, or none after a success.
+    pub fn met_limits(&mut self, met: &BTreeMap<Endpoint, u32>) {
+        self.limits.extend(met);
+        self.limits.retain(|_, in_a_row| *in_a_row > 0);
     }
 
     /// The calls to this endpoint that were booked in the last hour.

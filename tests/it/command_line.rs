@@ -53,6 +53,18 @@ async fn a_closed_pipe_is_success_for_every_command_that_prints() {
     }
 }
 
+/// What nobody reads, the exit code still says.
+#[tokio::test]
+async fn an_error_that_nobody_reads_is_no_panic() {
+    let stage = Stage::new().set("MAX_CREATES", "many");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut closed = command(&stage, &["plan"]);
+    closed.stdout(writer.try_clone().unwrap()).stderr(writer);
+    let code = tokio::task::spawn_blocking(move || closed.status().unwrap().code()).await.unwrap();
+    assert_eq!(code, Some(2));
+}
+
 #[tokio::test]
 async fn an_error_in_the_settings_is_printed_once() {
     let stage = Stage::new().set("MAX_CREATES", "many");
@@ -138,6 +150,8 @@ async fn ctrl_c_gives_the_account_back_and_says_what_becomes_of_the_cycle() {
     for (call, wanted) in [
         (CallKind::ConnectorSearch, "Stopped while reading: nothing was changed at Qualys"),
         (CallKind::ConnectorCreate, "Stopped while carrying out 30 actions: the log names those that ended"),
+        // A part is half written then.
+        (CallKind::HostSearch, "Stopped while taking a snapshot: the actions are done and recorded"),
     ] {
         let hold = Hold::new();
         stage.world.on_answer_to(call, "", 1, hold.hook());

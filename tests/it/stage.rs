@@ -18,7 +18,7 @@ pub use identity::WorldIdentity;
 pub use in_process::started_by;
 pub use log::Log;
 pub use served::{kib, until_closed};
-pub use waits::{LIMIT, in_a_minute};
+pub use waits::{LIMIT, hurried, in_a_minute};
 pub use written::{Snapshot, assert_shows_none, subscription_of};
 
 use jiff::{SignedDuration, Timestamp};

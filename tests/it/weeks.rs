@@ -7,7 +7,7 @@ mod chance;
 mod estate;
 mod lies;
 
-use crate::stage::started_by;
+use crate::stage::{hurried, started_by};
 use chance::Chance;
 use estate::Estate;
 use jiff::{SignedDuration, Timestamp};
@@ -20,7 +20,6 @@ use qualys_azure_inventory::outcome::Outcome;
 use qualys_azure_inventory::plan::Action;
 use qualys_azure_inventory::queue::REDELIVERY;
 use qualys_azure_inventory::store::ItemName;
-use std::convert::Infallible;
 use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -55,12 +54,7 @@ fn weeks_of_lies_kills_and_clock_jumps_end_in_the_world_that_would_be_without_th
                         break;
                     }
                     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                    let run = async {
-                        tokio::select! {
-                            result = Weeks::new(seed, size).run(days) => result,
-                            never = lapse() => match never {},
-                        }
-                    };
+                    let run = hurried(async { Weeks::new(seed, size).run(days).await });
                     if let Err(wrong) = runtime.block_on(run) {
                         let _ = writeln!(std::io::stdout(), "{wrong}");
                         failed.lock().unwrap().push(wrong);
@@ -71,17 +65,6 @@ fn weeks_of_lies_kills_and_clock_jumps_end_in_the_world_that_would_be_without_th
     });
     let failed = failed.into_inner().unwrap();
     assert!(failed.is_empty(), "{} of {seeds} seeds:\n{}", failed.len(), failed.join("\n"));
-}
-
-/// The program's own waits (before it repeats a call, until a deadline) pass a hundred times faster than they would.
-async fn lapse() -> Infallible {
-    const REAL: Duration = Duration::from_millis(1);
-    tokio::time::pause();
-    loop {
-        // While a blocking task runs, tokio does not move a paused clock by itself.
-        tokio::task::spawn_blocking(|| std::thread::sleep(REAL)).await.unwrap();
-        tokio::time::advance(REAL * 100).await;
-    }
 }
 
 struct Weeks {

@@ -1,9 +1,10 @@
 //! Limits: waits that Qualys asks for, and the calls of the hour.
 
 use super::{bench, bench_with, fixture, ok};
-use crate::qualys::{CallBudget, CallLimits, QualysError};
+use crate::qualys::{CallBudget, QualysError};
 use crate::state::{AccountState, Endpoint};
 use crate::store::BlobKey;
+use jiff::Timestamp;
 use std::time::Duration;
 use wiremock::matchers::any;
 use wiremock::{Mock, ResponseTemplate};
@@ -80,6 +81,57 @@ async fn a_wait_that_is_not_stated_is_short_where_other_calls_need_only_end() {
     }
 }
 
+/// The pause, in seconds, after visits that each met this limit in a run.
+async fn pauses(
+    number: u32,
+    stated: Option<u64>,
+    visits: u32,
+    between: impl Fn(&CallBudget, u32),
+) -> Vec<i64> {
+    let bench = bench().await;
+    let mut now: Timestamp = "2026-11-23T04:00:00Z".parse().unwrap();
+    let mut pauses = Vec::new();
+    for visit in 0..visits {
+        let budget = bench.visit(now);
+        drop(budget.permit(Endpoint::ConnectorSearch).await.unwrap());
+        budget.succeeded(Endpoint::ConnectorSearch);
+        drop(budget.permit(Endpoint::ConnectorRun).await.unwrap());
+        between(&budget, visit);
+        for _ in 0..2 {
+            budget.pause(Endpoint::ConnectorRun, Some(number), stated.map(Duration::from_secs));
+        }
+        let until = budget.paused_until().unwrap();
+        pauses.push(until.duration_since(now).as_secs());
+        budget.close().await.unwrap();
+        now = until;
+    }
+    pauses
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_pause_of_a_limit_that_repeats_grows_until_a_call_of_its_kind_succeeds() {
+    let nothing = |_: &CallBudget, _: u32| {};
+    assert_eq!(pauses(1960, None, 8, nothing).await, [30, 60, 120, 240, 480, 900, 900, 900]);
+    assert_eq!(pauses(1965, None, 5, nothing).await, [120, 240, 480, 900, 900]);
+    let fifth_succeeds = |budget: &CallBudget, visit: u32| {
+        if visit == 4 {
+            budget.succeeded(Endpoint::ConnectorRun);
+        }
+    };
+    assert_eq!(pauses(1960, None, 7, fifth_succeeds).await, [30, 60, 120, 240, 30, 60, 120]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stated_wait_is_obeyed_as_it_is_however_often_it_repeats() {
+    assert_eq!(pauses(1965, Some(40), 8, |_, _| {}).await, [40; 8]);
+    let unstated_before = |budget: &CallBudget, visit: u32| {
+        if visit < 4 {
+            budget.pause(Endpoint::ConnectorRun, Some(1960), None);
+        }
+    };
+    assert_eq!(pauses(1965, Some(20), 6, unstated_before).await, [30, 60, 120, 240, 20, 20]);
+}
+
 #[tokio::test]
 async fn empty_and_zero_limit_headers_count_as_absent() {
     let bench = bench().await;
@@ -126,18 +178,13 @@ async fn calls_that_were_booked_and_not_made_are_given_back() {
 #[tokio::test]
 async fn a_visit_that_ends_late_leaves_the_bookings_and_the_pause_of_the_next_one_alone() {
     let bench = bench().await;
-    let budget = || {
-        let limits = CallLimits { per_hour: 300, reserve_percent: 30, at_once: 2 };
-        let now = "2026-11-23T04:00:00Z".parse().unwrap();
-        let began = (now, tokio::time::Instant::now());
-        CallBudget::new(bench.store.clone(), "default".parse().unwrap(), limits, began)
-    };
-    let (first, second) = (budget(), budget());
+    let now = "2026-11-23T04:00:00Z".parse().unwrap();
+    let (first, second) = (bench.visit(now), bench.visit(now));
     drop(first.permit(Endpoint::ConnectorSearch).await.unwrap());
     for _ in 0..3 {
         drop(second.permit(Endpoint::ConnectorSearch).await.unwrap());
     }
-    second.pause(None, Some(Duration::from_hours(3)));
+    second.pause(Endpoint::ConnectorSearch, None, Some(Duration::from_hours(3)));
     second.close().await.unwrap();
     let key = BlobKey::Account("default".parse().unwrap());
     let read = async || bench.store.read::<AccountState>(&key).await.unwrap().unwrap().0;

@@ -106,7 +106,7 @@ async fn reading_the_inbox_ends_at_its_time_and_what_was_not_read_stays() {
     }
 }
 
-/// One at a time, each of the three takes half a minute.
+/// One at a time, each of the three takes a minute.
 #[tokio::test(flavor = "multi_thread")]
 async fn items_and_the_pages_of_requests_are_read_written_and_removed_side_by_side() {
     let Some(azure) = crate::stage::azure_stage() else { return };
@@ -114,7 +114,7 @@ async fn items_and_the_pages_of_requests_are_read_written_and_removed_side_by_si
     stage.world.subscription("a");
     let app = stage.app().await;
     let asked = Asked { plan_only: true, ..Asked::default() };
-    for number in 0..60 {
+    for number in 0..120 {
         let id = RequestId::new(stage.now(), number);
         app.leave_request(app.tenant.id(), &id, &asked, "test", stage.now()).await.unwrap();
     }

@@ -1,7 +1,8 @@
 //! Limits: credentials that were refused, waits, the calls of an hour, tries a day.
 
 use super::{MINUTE, until_quiet};
-use crate::stage::{LIMIT, Stage};
+use crate::stage::{LIMIT, Stage, hurried};
+use qualys_azure_inventory::app::App;
 use world::{CallKind, Fault, Kind, Service};
 
 #[tokio::test]
@@ -54,6 +55,41 @@ async fn a_long_wait_ends_the_cycle_with_a_later_wake_up_and_without_sleeping() 
     stage.pass(MINUTE * 60 * 19);
     until_quiet(&stage, &app).await;
     assert_eq!(stage.world.connectors().len(), 3);
+}
+
+/// Serves the wake-ups of a day with a timer every 15 minutes. Returns how many cycles ran.
+async fn a_day(stage: &Stage, app: &App) -> usize {
+    let mut cycles = 0;
+    for minute in 0..24 * 60 {
+        if minute % 15 == 0 {
+            stage.tick(app).await;
+        }
+        cycles += stage.serve_wake_ups(app).await;
+        stage.pass(MINUTE);
+    }
+    cycles
+}
+
+#[tokio::test]
+async fn a_limit_that_repeats_all_day_costs_few_cycles_and_calls() {
+    let stage = Stage::still();
+    let old = stage.world.subscription("old");
+    stage.ours(&old, 60 * 24 * MINUTE);
+    let busy = Kind::Conflict409 { code: 1960, wait: None };
+    stage.world.fault(Fault::new(CallKind::ConnectorRun, busy).always());
+    let app = stage.app().await;
+    let cycles = hurried(a_day(&stage, &app)).await;
+    let calls = stage.world.calls();
+    let of = |kind: CallKind| calls.iter().filter(|call| call.call == kind).count();
+    // Four a hour, and a few while the pause grows; the timer comes four times an hour by itself.
+    let tries = of(CallKind::ConnectorSearch);
+    assert!((24..=24 * 4 + 10).contains(&tries), "{tries} cycles called Qualys");
+    assert!(cycles <= tries + 24 * 4, "{cycles} cycles");
+    assert!(of(CallKind::ConnectorRun) <= tries * 4, "{} runs", of(CallKind::ConnectorRun));
+    stage.world.clear_faults();
+    stage.pass(15 * MINUTE);
+    stage.cycle(&app).await;
+    assert_eq!(stage.world.connectors_of(&old)[0].runs, 1, "the longest pause is over");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The scope as ARM shows it: management groups, exclusions, pages.
 
 use super::{MINUTE, until_quiet};
-use crate::stage::Stage;
+use crate::stage::{Log, Stage};
 use qualys_azure_inventory::report::CycleStage;
 use world::{Access, CallKind, Fault, Kind, LastLink};
 
@@ -124,7 +124,9 @@ async fn a_lost_role_on_a_subscription_that_scope_names_is_named_and_fails_the_c
         let lost_id = lost.id().to_owned();
         lost.access(access);
         stage.pass(5 * MINUTE);
+        let log = Log::of_this_thread();
         let ran = stage.cycle(&app).await;
+        assert_eq!(log.text().matches(" unreadable=1 ").count(), 1, "for the alarm: {}", log.text());
         let scope = format!("subscription {lost_id}");
         let scopes: Vec<_> = ran.report.unreadable.iter().map(|scope| scope.scope.as_str()).collect();
         assert_eq!(scopes, [scope.as_str()], "{access:?}");
@@ -166,8 +168,10 @@ async fn a_connector_whose_subscription_is_no_longer_seen_is_counted_for_the_ala
     let id = lost.id().to_owned();
     lost.access(Access::Forbidden);
     stage.pass(5 * MINUTE);
+    let log = Log::of_this_thread();
     let ran = stage.cycle(&app).await;
     assert_eq!((ran.report.not_seen(), ran.report.unreadable.len()), (1, 0));
+    assert_eq!(log.text().matches(" not_seen=1 ").count(), 1, "{}", log.text());
     let said = stage.needs_a_person();
     assert!(said.contains(&id) && said.contains("was not observed"), "{said}");
 }
