@@ -60,7 +60,7 @@ impl Dated for TenantState {
 impl Dated for ListMemory {
     fn correct(&mut self, correction: &mut Correction) {
         let Self { connectors, uncovered, first, doubt } = self;
-        for Remembered { subscription: _, of_tenant: _, made, missing, gone: _, asked } in
+        for Remembered { subscription: _, member: _, of_tenant: _, made, missing, gone: _, asked } in
             connectors.values_mut()
         {
             correction.past(made.iter_mut().chain(asked));

@@ -44,6 +44,9 @@ pub struct Remembered {
     /// The subscription that it last stated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subscription: Option<SubscriptionId>,
+    /// Whether it last said that it belongs to a Qualys tenant connector; none if it never said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub member: Option<bool>,
     /// It belongs to this tenant, not to another one of the account.
     pub of_tenant: bool,
     /// When we made it, until a list shows it.
@@ -135,6 +138,7 @@ impl ListMemory {
         for connector in list.connectors.values() {
             let one = self.connectors.entry(connector.id).or_default();
             one.subscription = connector.covers().or(one.subscription);
+            one.member = connector.member.or(one.member);
             one.of_tenant = (list.is_of_tenant)(connector);
             (one.made, one.missing, one.gone) = (None, None, false);
             if list.read_by_id.contains(&connector.id) {
