@@ -1,7 +1,7 @@
 //! Disables a connector, if what allowed it still holds.
 //!
-//! Guarantees: just before the write both connectors are read by their ids. Unless each states the subscription and carries our
-//! mark, and the one that stays is enabled, healthy and fresh, nothing is sent.
+//! Guarantees: just before the write both connectors are read by their ids. Unless each states the subscription, whether it is
+//! disabled and that it is no member, and carries our mark, and the one that stays is enabled, healthy and fresh, nothing is sent.
 
 use super::Execution;
 use crate::model::{Connector, ConnectorId, SubscriptionId};
@@ -23,7 +23,7 @@ impl Execution<'_> {
         };
         let qualys = self.session.qualys();
         let goes = qualys.connector(id).await?;
-        if goes.disabled {
+        if goes.is_disabled() {
             return Ok(Some(ActionResult::AlreadyThere { id }));
         }
         // The one that stays comes last, so that as little time as possible is left between this and the write.
@@ -41,6 +41,9 @@ impl Execution<'_> {
             None => Err(Unproved::SubscriptionNotStated { checked }),
             Some(states) if states != subscription => Err(Unproved::OtherSubscription { checked, states }),
             Some(_) if !self.policy.is_ours(connector) => Err(Unproved::NotOurs { checked }),
+            // What is not stated is unknown.
+            Some(_) if connector.member.is_none() => Err(Unproved::MemberNotStated { checked }),
+            Some(_) if connector.disabled.is_none() => Err(Unproved::DisabledNotStated { checked }),
             Some(_) => Ok(()),
         }
     }
@@ -61,9 +64,13 @@ impl Execution<'_> {
             return self.failed(&error, false);
         }
         match self.session.qualys().connector(id).await {
-            Ok(connector) if connector.disabled => ActionResult::Done { id, found_after: Some(error.code()) },
+            Ok(connector) if connector.is_disabled() => {
+                ActionResult::Done { id, found_after: Some(error.code()) }
+            }
             // Qualys answered with a code that is no success, and did not do it.
-            Ok(_) if matches!(error, QualysError::Refused { .. }) => self.failed(&error, false),
+            Ok(connector) if connector.is_enabled() && matches!(error, QualysError::Refused { .. }) => {
+                self.failed(&error, false)
+            }
             Ok(_) | Err(_) => self.failed(&error, true),
         }
     }

@@ -141,7 +141,8 @@ impl Settlement<'_> {
                 | Why::FailedWaits { .. }
                 | Why::DisableRefused { .. }
                 | Why::TwinUnhealthy { .. }
-                | Why::TwinNotStated { .. },
+                | Why::TwinNotStated { .. }
+                | Why::DisabledNotStated,
             ) => SyncProgress::Pending,
             // A step is planned for it.
             None if observed.subscriptions.contains_key(&id) => SyncProgress::Pending,

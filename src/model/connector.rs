@@ -19,9 +19,11 @@ pub struct Connector {
     pub odd_last_sync: Option<OddTime>,
     /// Qualys's text about the last failure.
     pub last_error: Option<String>,
-    pub disabled: bool,
-    /// It belongs to a Qualys tenant (organization) connector, so it is never touched.
-    pub member: bool,
+    /// Whether its syncs are switched off; none where Qualys does not say.
+    pub disabled: Option<bool>,
+    /// Whether it belongs to a Qualys tenant (organization) connector, so that it is never touched; none where Qualys does not
+    /// say.
+    pub member: Option<bool>,
     /// Minutes between the syncs that Qualys starts itself.
     pub run_frequency_minutes: Option<u32>,
     /// The application of the service principal that it signs in with.
@@ -52,6 +54,22 @@ impl Connector {
     /// The subscription it covers: its own, or, where Qualys does not say, the one of its mark.
     pub fn covers(&self) -> Option<SubscriptionId> {
         self.subscription.or_else(|| self.mark().map(|mark| mark.subscription))
+    }
+
+    /// Whether Qualys states that it is enabled. One that may be disabled covers nothing and is not run.
+    pub fn is_enabled(&self) -> bool {
+        self.disabled == Some(false)
+    }
+
+    /// Whether Qualys states that it is disabled. One that may be enabled is still awaited.
+    pub fn is_disabled(&self) -> bool {
+        self.disabled == Some(true)
+    }
+
+    /// Whether Qualys states that it belongs to a tenant connector. The schema makes the field optional, and Qualys's own
+    /// scripts take one that is missing for no member; only a removal needs it stated.
+    pub fn is_member(&self) -> bool {
+        self.member == Some(true)
     }
 
     /// When its last sync ended, as Qualys states it, if that is a time.

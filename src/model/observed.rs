@@ -30,7 +30,7 @@ pub struct Observed {
     /// A subscription that an inbox item named lately still waits to be looked at.
     pub looks_left: bool,
     /// Every Azure connector of the account. Where the list states no subscription of one, it is the one that the connector
-    /// stated by its id or earlier.
+    /// stated by its id or earlier; where it does not say whether one is a member, that is as the connector said earlier.
     pub connectors: BTreeMap<ConnectorId, Connector>,
     /// The connectors that were read by their ids for that.
     pub read_by_id: BTreeSet<ConnectorId>,

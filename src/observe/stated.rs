@@ -1,4 +1,4 @@
-//! Connectors of which the list states no subscription: they are read by their ids.
+//! What the list does not state of a connector: its subscription, for which it is read by its id, or whether it is a member.
 
 use crate::model::{Connector, ConnectorId, SubscriptionId, elapsed};
 use crate::qualys::Qualys;
@@ -19,13 +19,18 @@ const COUNTS_FOR: Duration = Duration::from_hours(1);
 const AT_ONCE: usize = 4;
 
 /// Fills in the subscription of connectors whose row states none: as the connector states when it is read by its id, else as
-/// it last stated. Returns those that were read.
+/// it last stated. One that does not say whether it belongs to a tenant connector keeps what it last said. Returns those that
+/// were read.
 pub(super) async fn fill_in(
     qualys: &Qualys,
     connectors: &mut BTreeMap<ConnectorId, Connector>,
     memory: &ListMemory,
     now: Timestamp,
 ) -> BTreeSet<ConnectorId> {
+    for connector in connectors.values_mut() {
+        let remembered = memory.connectors.get(&connector.id).and_then(|one| one.member);
+        connector.member = connector.member.or(remembered);
+    }
     let unstated: Vec<_> = connectors.values().filter(|c| c.subscription.is_none()).map(|c| c.id).collect();
     let asked = |id: &ConnectorId| memory.connectors.get(id).and_then(|one| one.asked);
     let mut due: Vec<_> = unstated.iter().copied().map(|id| (asked(&id), id)).collect();

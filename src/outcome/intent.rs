@@ -25,7 +25,8 @@ pub struct Intent {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Before {
     name: String,
-    disabled: bool,
+    /// None where Qualys did not say.
+    disabled: Option<bool>,
     /// In Qualys's word.
     state: String,
     last_sync: Option<StatedTime>,

@@ -56,8 +56,8 @@ fn connectors() -> BTreeMap<ConnectorId, Connector> {
         last_sync: Some(at(0)),
         odd_last_sync: None,
         last_error: None,
-        disabled: false,
-        member: false,
+        disabled: Some(false),
+        member: Some(false),
         run_frequency_minutes: None,
         application: None,
         directory: None,
@@ -142,12 +142,15 @@ fn the_record_of_a_disabled_connector_ends_when_it_is_seen_enabled_or_long_gone(
     let mut connector = connectors().remove(&CONNECTOR).unwrap();
     state.update_from([&connector].into_iter(), at(9));
     assert_eq!(state.disabled.len(), 1, "a list may be late");
-    connector.disabled = true;
+    connector.disabled = None;
+    state.update_from([&connector].into_iter(), at(15));
+    assert_eq!(state.disabled.len(), 1, "one that does not say so is not seen enabled");
+    connector.disabled = Some(true);
     state.update_from([&connector].into_iter(), at(20));
     state.update_from(std::iter::empty(), at(20 + 29 * 24 * 60));
     assert_eq!(state.disabled.len(), 1, "a connector that a list lacks is not gone");
     let (mut enabled, mut gone) = (state.clone(), state);
-    connector.disabled = false;
+    connector.disabled = Some(false);
     enabled.update_from([&connector].into_iter(), at(30));
     gone.update_from(std::iter::empty(), at(20 + 30 * 24 * 60));
     assert!(enabled.disabled.is_empty() && gone.disabled.is_empty());

@@ -13,6 +13,10 @@ use std::fmt;
 pub enum Unproved {
     /// Qualys did not say which subscription this connector covers, so it may cover any.
     SubscriptionNotStated { checked: ConnectorId },
+    /// Qualys did not say whether this connector is disabled.
+    DisabledNotStated { checked: ConnectorId },
+    /// Qualys did not say whether this connector belongs to a Qualys tenant connector.
+    MemberNotStated { checked: ConnectorId },
     OtherSubscription {
         checked: ConnectorId,
         /// The subscription that it covers.
@@ -46,6 +50,12 @@ impl fmt::Display for Unproved {
         match self {
             Self::SubscriptionNotStated { checked } => {
                 write!(f, "connector {checked} does not say which subscription it covers")
+            }
+            Self::DisabledNotStated { checked } => {
+                write!(f, "connector {checked} does not say whether it is disabled")
+            }
+            Self::MemberNotStated { checked } => {
+                write!(f, "connector {checked} does not say whether it belongs to a tenant connector")
             }
             Self::OtherSubscription { checked, states } => {
                 write!(f, "connector {checked} covers another subscription now, {states}")

@@ -109,5 +109,5 @@ impl Planner<'_> {
 
 /// The connector most likely to cover the subscription: enabled before disabled, then the latest sync, then the lowest id.
 fn best_cover<'a>(connectors: impl Iterator<Item = &'a Connector>) -> Option<&'a Connector> {
-    connectors.max_by_key(|c| (!c.disabled, c.last_sync, Reverse(c.id)))
+    connectors.max_by_key(|c| (c.is_enabled(), c.last_sync, Reverse(c.id)))
 }

@@ -17,6 +17,8 @@ const RUN_FREQUENCY_SLACK: Duration = Duration::from_hours(1);
 #[serde(tag = "health", rename_all = "kebab-case")]
 pub enum Unhealthy {
     Disabled,
+    /// Qualys does not say whether it is disabled.
+    DisabledNotStated,
     LastSyncFailed {
         /// In Qualys's word.
         state: String,
@@ -48,6 +50,7 @@ impl fmt::Display for Unhealthy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Disabled => write!(f, "it is disabled"),
+            Self::DisabledNotStated => write!(f, "Qualys does not say whether it is disabled"),
             Self::LastSyncFailed { state } => write!(f, "its last sync failed ({state})"),
             Self::CannotRun { state } => write!(f, "it cannot run ({state})"),
             Self::StateUnknown { state } => write!(f, "its state is unknown to this version ({state})"),
@@ -99,7 +102,7 @@ impl Policy {
         last_sync: LastSync,
         now: Timestamp,
     ) -> Result<(), Unhealthy> {
-        if connector.disabled {
+        if connector.is_disabled() {
             return Err(Unhealthy::Disabled);
         }
         let state = connector.state.as_str().to_owned();
@@ -108,6 +111,9 @@ impl Policy {
             SyncClass::NotPossible => return Err(Unhealthy::CannotRun { state }),
             SyncClass::Unknown => return Err(Unhealthy::StateUnknown { state }),
             SyncClass::InProgress | SyncClass::EndedWell => {}
+        }
+        if !connector.is_enabled() {
+            return Err(Unhealthy::DisabledNotStated);
         }
         // A connector that others made may rightly run less often than ours.
         let own_age = connector

@@ -104,7 +104,7 @@ impl ClockDoubts {
         let ahead = clock.map(|clock| clock.ahead()).filter(|ahead| ahead.abs() > CLOCKS_DIFFER);
         let mut unaged = BTreeMap::new();
         let in_scope = |c: &&Connector| c.covers().is_some_and(|id| observed.subscriptions.contains_key(&id));
-        let enabled = observed.connectors.values().filter(|c| !c.disabled).filter(in_scope);
+        let enabled = observed.connectors.values().filter(|c| !c.is_disabled()).filter(in_scope);
         for doubt in enabled.filter_map(|connector| SyncTimeDoubt::of(connector, clock)) {
             *unaged.entry(doubt).or_default() += 1;
         }

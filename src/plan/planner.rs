@@ -67,7 +67,7 @@ impl<'a> Planner<'a> {
 
     /// Rule *only ours is changed*: why a subscription that another connector covers, well or badly, gets none of ours.
     pub(super) fn covered_by_other(&self, other: &Connector) -> Why {
-        let (connector, member) = (other.id, other.member);
+        let (connector, member) = (other.id, other.is_member());
         match self.policy.health(other, self.last_sync(other), self.now) {
             Ok(()) => Why::CoveredByOther { connector, member },
             Err(health) => Why::NotCoveredByOther { connector, member, health },
@@ -94,8 +94,8 @@ impl<'a> Planner<'a> {
         for subscription in self.observed.subscriptions.values().filter(|s| s.state.is_in_use()) {
             let id = subscription.id;
             let (ours, other) = (
-                self.ours_of(id).find(|c| !c.disabled).map(|c| c.id),
-                self.others_of(id).find(|c| !c.disabled).map(|c| c.id),
+                self.ours_of(id).find(|c| !c.is_disabled()).map(|c| c.id),
+                self.others_of(id).find(|c| !c.is_disabled()).map(|c| c.id),
             );
             if let (Some(ours), Some(other)) = (ours, other) {
                 self.keep(Subject::Subscription { subscription: id }, Why::CoveredTwice { ours, other });

@@ -59,7 +59,7 @@ pub struct Policy {
 impl Policy {
     /// Whether a connector is ours: our deployment, this tenant, and the connector's own subscription.
     pub fn is_ours(&self, connector: &Connector) -> bool {
-        !connector.member
+        !connector.is_member()
             && connector.mark().is_some_and(|mark| {
                 mark.deployment == self.deployment
                     && mark.tenant == self.tenant

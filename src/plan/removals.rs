@@ -10,7 +10,7 @@ impl Planner<'_> {
     /// id), and the others are disabled. While none is healthy, none is disabled.
     pub(super) fn plan_removals(&mut self) {
         let mut removals = Vec::new();
-        for connector in self.ours.clone().into_values().filter(|c| !c.disabled) {
+        for connector in self.ours.clone().into_values().filter(|c| c.is_enabled()) {
             let Some(subscription) = connector.covers() else { continue };
             let subject = Subject::Connector { connector: connector.id, subscription: Some(subscription) };
             if let Some(stays) = self.stays_instead_of(connector, subscription) {
@@ -37,7 +37,7 @@ impl Planner<'_> {
         connector: &Connector,
         subscription: SubscriptionId,
     ) -> Option<ConnectorId> {
-        if connector.disabled || !states(connector, subscription) {
+        if !connector.is_enabled() || !states(connector, subscription) {
             return None;
         }
         let healthy = self.twins(subscription).filter(|twin| self.health_now(twin).is_ok());
@@ -56,7 +56,7 @@ impl Planner<'_> {
     fn why_no_twin_is_disabled(&self, connector: &Connector, subscription: SubscriptionId) -> Option<Why> {
         let is_other = |other: &&Connector| other.id != connector.id;
         if !states(connector, subscription) {
-            let enabled = self.ours_of(subscription).filter(|c| !c.disabled).filter(is_other);
+            let enabled = self.ours_of(subscription).filter(|c| c.is_enabled()).filter(is_other);
             return enabled.map(|c| c.id).min().map(|of| Why::TwinNotStated { of });
         }
         let with = self.twins(subscription).filter(is_other).map(|twin| twin.id).min()?;
@@ -67,7 +67,7 @@ impl Planner<'_> {
     /// The enabled connectors of ours that state that they cover this subscription. A mark alone is no statement: somebody
     /// may have copied it to a connector of another subscription.
     fn twins(&self, subscription: SubscriptionId) -> impl Iterator<Item = &Connector> {
-        self.ours_of(subscription).filter(move |c| !c.disabled && states(c, subscription))
+        self.ours_of(subscription).filter(move |c| c.is_enabled() && states(c, subscription))
     }
 
     fn health_now(&self, connector: &Connector) -> Result<(), Unhealthy> {
@@ -87,7 +87,7 @@ impl Planner<'_> {
         if let Some(doubt) = &self.state.lists.doubt {
             return Some(Withheld::ListDoubtful { missing: doubt.missing.len() });
         }
-        let enabled = self.ours.values().filter(|c| !c.disabled).count();
+        let enabled = self.ours.values().filter(|c| c.is_enabled()).count();
         let (limit, recent) = (self.policy.removal_limit(enabled), self.state.removals.len());
         (recent + wanted > limit).then_some(Withheld::TooManyRemovals { wanted, recent, enabled, limit })
     }

@@ -42,11 +42,11 @@ impl Planner<'_> {
         if self.stays_instead_of(connector, subscription).is_some() {
             return None;
         }
-        let enabled_twin = self.ours_of(subscription).find(|c| !c.disabled);
-        if let Some(twin) = enabled_twin.filter(|_| connector.disabled) {
+        let enabled_twin = self.ours_of(subscription).find(|c| c.is_enabled());
+        if let Some(twin) = enabled_twin.filter(|_| connector.is_disabled()) {
             return Some(Err(Why::DisabledTwin { of: twin.id }));
         }
-        if let Some(record) = self.state.disabled.get(&connector.id).filter(|_| connector.disabled) {
+        if let Some(record) = self.state.disabled.get(&connector.id).filter(|_| connector.is_disabled()) {
             return Some(Err(Why::DisabledByUs { at: record.at }));
         }
         let requests = self.observed.requests.iter().filter(|r| r.asked.wants(subscription));
@@ -81,8 +81,11 @@ type Run = (bool, Reason);
 
 impl Case<'_> {
     fn decide(&self) -> Result<Run, Why> {
-        if self.connector.disabled {
-            return Err(Why::Disabled);
+        match self.connector.disabled {
+            Some(true) => return Err(Why::Disabled),
+            // It may have been disabled by hand.
+            None => return Err(Why::DisabledNotStated),
+            Some(false) => {}
         }
         match self.connector.state.class() {
             SyncClass::NotPossible => Err(Why::RunNotPossible),

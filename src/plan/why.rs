@@ -174,6 +174,8 @@ pub enum Why {
     TwinNotStated { of: ConnectorId },
     /// It was disabled, and not by us: it stays disabled.
     Disabled,
+    /// Qualys does not say whether it is disabled, so it is not run.
+    DisabledNotStated,
     /// We disabled it because another connector of ours covered its subscription, and none does now.
     DisabledByUs {
         #[serde(rename = "disabled")]
@@ -219,6 +221,7 @@ impl Why {
             | Self::FailedForADay { .. }
             | Self::RunNotAccepted { .. }
             | Self::Disabled
+            | Self::DisabledNotStated
             | Self::DisabledByUs { .. }
             | Self::RunNotPossible
             | Self::UnknownState { .. }

@@ -177,8 +177,8 @@ pub(super) fn connector(record: &RawValue) -> Result<Option<Connector>, String> 
         last_sync,
         odd_last_sync,
         last_error: ["lastError", "errorDetail", "error"].into_iter().find_map(error),
-        disabled: fields.read("disabled", flag).unwrap_or(false),
-        member: fields.read("isAttachedToOrgConnector", flag).unwrap_or(false),
+        disabled: fields.read("disabled", flag),
+        member: fields.read("isAttachedToOrgConnector", flag),
         run_frequency_minutes: fields
             .read("runFrequency", integer)
             .and_then(|minutes| u32::try_from(minutes).ok()),

@@ -59,8 +59,16 @@ impl Dated for TenantState {
 impl Dated for ListMemory {
     fn correct(&mut self, correction: &mut Correction) {
         let Self { connectors, uncovered, first, doubt } = self;
-        for Remembered { subscription: _, marked: _, of_tenant: _, made, missing, gone: _, asked } in
-            connectors.values_mut()
+        for Remembered {
+            subscription: _,
+            marked: _,
+            member: _,
+            of_tenant: _,
+            made,
+            missing,
+            gone: _,
+            asked,
+        } in connectors.values_mut()
         {
             correction.past(made.iter_mut().chain(asked));
             correction.past(missing.iter_mut().map(|Absence { since, lists: _ }| since));

@@ -33,7 +33,7 @@ pub struct DisabledByUs {
     #[cfg_attr(test, schemars(with = "String"))]
     pub at: Timestamp,
     pub proof: DisableProof,
-    /// When a list last showed the connector as disabled.
+    /// When a list last showed the connector, and not as enabled.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub seen: Option<Timestamp>,
 }
@@ -51,7 +51,7 @@ pub(super) fn update(
     now: Timestamp,
 ) {
     let Some(record) = records.get_mut(&connector.id) else { return };
-    if connector.disabled {
+    if !connector.is_enabled() {
         record.seen = Some(now);
     } else if elapsed(now, record.at) >= DISABLE_SETTLES {
         records.remove(&connector.id);

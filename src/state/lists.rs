@@ -47,6 +47,9 @@ pub struct Remembered {
     /// The subscription of its mark, while it has stated none: a mark may have been copied.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub marked: Option<SubscriptionId>,
+    /// Whether it last said that it belongs to a Qualys tenant connector; none if it never said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub member: Option<bool>,
     /// It belongs to this tenant, not to another one of the account.
     pub of_tenant: bool,
     /// When we made it, until a list shows it.
@@ -140,6 +143,7 @@ impl ListMemory {
             one.subscription = connector.subscription.or(one.subscription);
             one.marked =
                 connector.mark().map(|mark| mark.subscription).filter(|_| one.subscription.is_none());
+            one.member = connector.member.or(one.member);
             one.of_tenant = (list.is_of_tenant)(connector);
             (one.made, one.missing, one.gone) = (None, None, false);
             if list.read_by_id.contains(&connector.id) {

@@ -140,7 +140,7 @@ impl SyncState {
         self.last_sync = stated.or(self.last_sync);
         let succeeded = self.apply_state(&Shown { connector, stated, moved, now });
         // A disabled connector will not sync, so nothing waits for it.
-        self.awaited &= !connector.disabled;
+        self.awaited &= !connector.is_disabled();
         self.awaited_since = self.awaited.then(|| self.awaited_since.unwrap_or(now));
         self.seen = Some(now);
         succeeded

@@ -7,6 +7,7 @@ mod limits;
 mod refusals;
 mod removals;
 mod scope;
+mod unstated;
 
 use crate::stage::Stage;
 use qualys_azure_inventory::app::App;

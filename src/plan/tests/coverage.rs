@@ -4,18 +4,20 @@ use super::*;
 
 #[test]
 fn a_subscription_is_covered_by_one_healthy_connector_or_named_with_a_cause() {
-    let mut case = Case::new(9);
+    let mut case = Case::new(10);
     case.ours(17, 7).state = ConnectorState::Running;
     case.plan(0);
     case.ours(10, 1).state = ConnectorState::Error;
     case.foreign(11, 1).last_sync = Some(at(10));
-    case.ours(12, 2).disabled = true;
+    case.ours(12, 2).disabled = Some(true);
     case.ours(13, 3).state = ConnectorState::FinishedErrors;
     case.ours(14, 4).state = ConnectorState::Disabled;
     case.ours(15, 5).state = ConnectorState::Other("ODD".into());
     let new = case.ours(16, 6);
     (new.state, new.last_sync) = (ConnectorState::Queued, None);
     case.ours(18, 8);
+    let unstated = case.ours(19, 9);
+    (unstated.disabled, unstated.last_sync) = (None, Some(at(300)));
     let coverage = case.plan(301).coverage;
     let gaps = coverage.gaps.iter().map(|gap| format!("{}: {}", gap.name, gap.cause));
     insta::assert_snapshot!(gaps.collect::<Vec<_>>().join("\n"), @"
@@ -26,7 +28,8 @@ fn a_subscription_is_covered_by_one_healthy_connector_or_named_with_a_cause() {
     s6: connector 16: it has never finished a sync
     s7: connector 17: its sync is stuck
     s8: connector 18: it last synced at 2026-11-23T04:00:00Z
-    s9: no connector
+    s9: connector 19: Qualys does not say whether it is disabled
+    s10: no connector
     ");
-    assert_eq!((coverage.in_use, coverage.covered), (9, 1));
+    assert_eq!((coverage.in_use, coverage.covered), (10, 1));
 }

@@ -6,9 +6,9 @@ use super::*;
 fn connectors_made_by_others_are_never_touched_and_never_doubled() {
     let mut case = Case::new(5);
     case.foreign(10, 1);
-    case.foreign(11, 2).disabled = true;
+    case.foreign(11, 2).disabled = Some(true);
     case.foreign(12, 3).state = ConnectorState::FinishedErrors;
-    case.ours(13, 4).member = true;
+    case.ours(13, 4).member = Some(true);
     case.foreign(14, 5).last_sync = Some(at(0));
     insta::assert_snapshot!(case.lines(400), @r"
       nothing to do
@@ -55,7 +55,7 @@ fn a_subscription_that_we_and_somebody_else_cover_is_named() {
     case.ours(10, 1);
     case.foreign(11, 1);
     case.ours(12, 2);
-    case.foreign(13, 2).disabled = true;
+    case.foreign(13, 2).disabled = Some(true);
     let text = case.lines(1);
     assert!(
         text.contains("= leave …1: connector 10 of ours and connector 11, which is not ours, both cover it"),

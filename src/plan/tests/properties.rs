@@ -26,7 +26,7 @@ fn carry_out(case: &mut Case, plan: &Plan, minute: u32) {
                 (connector.state, connector.last_sync) = (ConnectorState::FinishedSuccess, Some(at(minute)));
             }
             Action::Disable { connector, .. } => {
-                case.observed.connectors.get_mut(&connector).unwrap().disabled = true;
+                case.observed.connectors.get_mut(&connector).unwrap().disabled = Some(true);
                 case.state.removals.push(at(minute));
             }
         }
@@ -34,12 +34,12 @@ fn carry_out(case: &mut Case, plan: &Plan, minute: u32) {
 }
 
 /// A connector: its subscription, whose it is, disabled, member, state, the minute of its last sync.
-type ConnectorParts = (u128, usize, bool, bool, &'static str, Option<u32>);
+type ConnectorParts = (u128, usize, Option<bool>, Option<bool>, &'static str, Option<u32>);
 
 fn any_connector() -> impl Strategy<Value = ConnectorParts> {
     let states = vec!["FINISHED_SUCCESS", "FINISHED_ERRORS", "RUNNING", "QUEUED", "DISABLED", "ODD"];
     let synced = prop::option::weighted(0.8, 0u32..399);
-    (0u128..14, 0usize..4, any::<bool>(), any::<bool>(), prop::sample::select(states), synced)
+    (0u128..14, 0usize..4, any::<Option<bool>>(), any::<Option<bool>>(), prop::sample::select(states), synced)
 }
 
 /// The parts of a case, which can be put together in another order.
@@ -69,7 +69,7 @@ impl Parts {
             if *whose >= 2 {
                 made.subscription = None;
             }
-            (made.disabled, made.member) = (*disabled, *member && !ours);
+            (made.disabled, made.member) = (*disabled, member.filter(|member| !(*member && ours)));
             (made.state, made.last_sync) = ((*state).into(), synced.map(at));
         }
         for (minute, subscription) in requests {
@@ -129,7 +129,8 @@ proptest! {
         let limit = case.policy.max_removals.unwrap_or(5);
         let plan = case.plan(400);
         for id in plan.steps.iter().filter_map(|step| step.action.connector()) {
-            prop_assert!(case.policy.is_ours(&case.observed.connectors[&id]));
+            let connector = &case.observed.connectors[&id];
+            prop_assert!(case.policy.is_ours(connector) && connector.is_enabled(), "{}", plan);
         }
         for step in &plan.steps {
             let Action::Disable { connector, subscription, proof } = &step.action else { continue };

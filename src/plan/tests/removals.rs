@@ -13,7 +13,7 @@ fn of_two_healthy_connectors_of_ours_the_older_stays_and_the_newer_is_disabled()
     0 to create, 0 to run, 1 to disable, 0 withheld; 3 calls to Qualys
     1 of 1 subscriptions in use are covered
     ");
-    case.connector(10).disabled = true;
+    case.connector(10).disabled = Some(true);
     assert!(case.plan(1).is_empty(), "a disabled one covers nothing, so the newer stays");
 }
 
@@ -92,7 +92,7 @@ fn a_connector_that_states_no_subscription_is_never_disabled_on_its_mark_alone()
 #[test]
 fn a_connector_that_we_disabled_is_not_taken_for_one_that_others_disabled() {
     let mut case = Case::new(1);
-    case.ours(10, 1).disabled = true;
+    case.ours(10, 1).disabled = Some(true);
     let record = DisabledByUs::new(sub(1), at(0), DisableProof::Twin { stays: ConnectorId(11) });
     case.state.disabled.insert(ConnectorId(10), record);
     assert!(case.lines(1).contains("= keep connector 10 of …1: we disabled it at 2026-11-23T04:00:00Z"));
@@ -151,4 +151,18 @@ fn absence_and_state_change_nothing() {
         "= keep connector 11 of …7: its subscription was not observed, which does not prove that it is gone"
     ));
     assert!(text.contains("= keep connector 12 of …2: the subscription is Disabled"));
+}
+
+#[test]
+fn a_twin_that_does_not_say_whether_it_is_disabled_neither_goes_nor_stays() {
+    for unstated in [10, 11] {
+        let mut case = Case::new(1);
+        case.ours(10, 1);
+        case.ours(11, 1);
+        case.connector(unstated).disabled = None;
+        let text = case.lines(1);
+        assert!(case.plan(1).is_empty(), "{text}");
+        let name = format!("= keep connector {unstated} of …1: Qualys does not say whether it is disabled");
+        assert!(text.contains(&name), "{text}");
+    }
 }

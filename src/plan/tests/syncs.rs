@@ -78,7 +78,7 @@ fn a_failed_sync_waits_longer_each_time_and_gives_up_after_four_a_day() {
 #[test]
 fn a_disabled_connector_of_ours_stays_so_and_is_named() {
     let mut case = Case::new(1);
-    case.ours(10, 1).disabled = true;
+    case.ours(10, 1).disabled = Some(true);
     assert!(case.plan(400).is_empty());
     assert!(case.plan(400).kept.iter().all(|kept| kept.why.needs_a_person()));
 }

@@ -86,8 +86,14 @@ impl fmt::Display for Why {
             Self::TwinUnhealthy { with, health } => twin_unhealthy(f, *with, health),
             Self::TwinNotStated { of } => twin_not_stated(f, *of),
             Self::Disabled => write!(f, "it is disabled, and not by us"),
+            Self::DisabledNotStated => {
+                write!(f, "Qualys does not say whether it is disabled, so it is no cover and is not run")
+            }
             Self::DisabledByUs { at } => {
-                write!(f, "we disabled it at {at} beside another connector of ours, and none is enabled now")
+                write!(
+                    f,
+                    "we disabled it at {at} beside another connector of ours, and Qualys shows none as enabled now"
+                )
             }
             Self::RunNotPossible => write!(f, "Qualys says that it cannot run"),
             Self::UnknownState { state } => {

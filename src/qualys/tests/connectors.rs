@@ -22,11 +22,11 @@ async fn the_documented_page_is_read_and_the_next_one_requested() {
     let first = &found[&ConnectorId(1001)];
     assert_eq!(
         (first.state.clone(), first.disabled, first.member),
-        (ConnectorState::FinishedSuccess, false, false)
+        (ConnectorState::FinishedSuccess, Some(false), Some(false))
     );
     assert_eq!(first.subscription, Some(SubscriptionId::new(Uuid::from_u128(1))));
     assert_eq!(first.last_sync, Some("2026-01-31T10:00:00Z".parse().unwrap()));
-    assert!(found[&ConnectorId(1002)].member);
+    assert_eq!(found[&ConnectorId(1002)].member, Some(true));
     assert_eq!(bench.calls().await, 3);
 }
 
@@ -154,10 +154,15 @@ async fn a_connector_without_optional_fields_and_a_deleted_one_are_read() {
     bench.answer(ok(success(3, &rows).to_string())).await;
     let found = bench.qualys.connectors().await.unwrap();
     assert_eq!(found.keys().map(|id| id.0).collect::<Vec<_>>(), [1, 3]);
-    assert_eq!(found[&ConnectorId(1)].state, ConnectorState::Other(String::new()));
+    let bare = &found[&ConnectorId(1)];
+    assert_eq!(bare.state, ConnectorState::Other(String::new()));
+    assert_eq!((bare.disabled, bare.member), (None, None), "what is not stated is unknown");
     let odd = &found[&ConnectorId(3)];
     assert!(
-        odd.last_sync.is_some() && odd.disabled && odd.subscription.is_none() && odd.last_error.is_some()
+        odd.last_sync.is_some()
+            && odd.disabled == Some(true)
+            && odd.subscription.is_none()
+            && odd.last_error.is_some()
     );
 }
 

@@ -153,6 +153,7 @@ fn kind(chance: &mut Chance) -> Kind {
         Kind::WithoutField("connectorState"),
         Kind::WithoutField("description"),
         Kind::WithoutField("disabled"),
+        Kind::WithoutField("isAttachedToOrgConnector"),
     ];
     chance.pick(&kinds).clone()
 }
