@@ -41,7 +41,8 @@ pub struct SnapshotJob<'a> {
     pub sole_tenant: bool,
     /// The connectors of the account that are known.
     pub connectors: &'a BTreeMap<ConnectorId, KnownConnector>,
-    /// Why `subscriptions` may lack some of this tenant's. Their rows would be dropped, so the snapshot is not complete.
+    /// Why `subscriptions` may lack some of this tenant's. If rows are dropped, they may be theirs, so the snapshot is not
+    /// complete.
     pub doubt: Option<String>,
     /// The rows of the reading before this one, if they collapsed: this reading may confirm them.
     pub first_reading: Option<u64>,
@@ -122,7 +123,8 @@ async fn left_over(
 /// `before`: the rows of the newest complete snapshot.
 fn manifest(job: &SnapshotJob<'_>, contents: Contents, before: Option<u64>) -> Manifest {
     let Contents { ranges, files, rows, unproved, calls } = contents;
-    let incomplete = unproved.map(|unproved| unproved.to_string()).or_else(|| job.doubt.clone());
+    let doubt = job.doubt.clone().filter(|_| rows.dropped > 0);
+    let incomplete = unproved.map(|unproved| unproved.to_string()).or(doubt);
     let collapse = before.and_then(|before| Collapse::of(rows.kept(), before));
     let (doubted, shrunk) = match (collapse.filter(|_| incomplete.is_none()), job.first_reading) {
         (Some(collapse), Some(first_reading)) if collapse.agrees_with(first_reading) => {

@@ -80,6 +80,7 @@ async fn with_several_tenants_on_the_account_an_unreadable_arm_leaves_a_doubt_th
     stage.ours(&ours, Duration::ZERO);
     stage.world.connector(&theirs);
     stage.world.hosts(&ours, 3);
+    stage.world.hosts(&theirs, 1);
     let app = stage.app().await;
     stage.cycle(&app).await;
     let newest = stage.latest().unwrap().id;

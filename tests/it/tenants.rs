@@ -1,7 +1,9 @@
 //! Two tenants on one Qualys account: two configurations, one store.
 
 use crate::stage::Stage;
+use qualys_azure_inventory::manifest::SnapshotResult;
 use std::time::Duration;
+use world::Shown;
 
 /// Two stages that share the world and the store; each has a tenant and a queue of its own.
 fn two() -> (Stage, Stage) {
@@ -108,4 +110,77 @@ async fn a_busy_tenant_does_not_starve_the_other() {
     }
     assert!(busy_cycles >= 5, "{busy_cycles}");
     assert!(patient_cycles >= 1, "the patient tenant had no turn");
+}
+
+/// A tenant with ten connectors of machines, and the account's other connectors, of another tenant. Lists prove an absence as in
+/// production.
+fn shared(others: usize) -> (Stage, Vec<i64>, Vec<i64>) {
+    let stage =
+        Stage::doubting().set("SNAPSHOT_EVERY", "20m").set("SNAPSHOT_GAP", "1m").set("MODE", "observe");
+    let other = stage.world.add_tenant();
+    let connectors = |name: &str, count: usize, tenant: &str| {
+        let subscriptions = stage.world.subscriptions(name, count).into_iter();
+        let connector = |subscription: world::Subscription| {
+            let subscription = subscription.in_tenant(tenant);
+            stage.world.hosts(&subscription, 1);
+            stage.world.connector(&subscription)
+        };
+        subscriptions.map(connector).collect()
+    };
+    let (ours, theirs) =
+        (connectors("ours", 10, &stage.world.tenant()), connectors("theirs", others, &other));
+    (stage, ours, theirs)
+}
+
+/// The next snapshot, while the lists lack these connectors.
+async fn without(stage: &Stage, app: &qualys_azure_inventory::app::App, hidden: &[i64]) -> SnapshotResult {
+    for one in stage.world.connectors() {
+        let shown = if hidden.contains(&one.id) { Shown::Nowhere } else { Shown::Everywhere };
+        stage.world.edit_connector(one.id, |one| one.shown = shown);
+    }
+    stage.pass(Duration::from_mins(25));
+    stage.cycle(app).await.report.snapshot.unwrap()
+}
+
+#[tokio::test]
+async fn a_list_that_lacks_the_other_tenants_connectors_makes_none_of_their_rows_ours() {
+    // A list that lacks twelve is doubtful, and one that lacks two is not.
+    for others in [12, 2] {
+        let (stage, _, theirs) = shared(others);
+        let app = stage.app().await;
+        let taken = without(&stage, &app, &[]).await;
+        assert_eq!((taken.complete, taken.rows), (true, 10));
+        for list in 1..=3 {
+            let taken = without(&stage, &app, &theirs).await;
+            assert_eq!((taken.complete, taken.rows), (true, 10), "list {list} without {others}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_doubtful_list_of_an_account_with_one_tenant_loses_no_row_unnamed() {
+    let (stage, ours, _) = shared(0);
+    let app = stage.app().await;
+    without(&stage, &app, &[]).await;
+    let taken = without(&stage, &app, &ours[1..]).await;
+    assert_eq!((taken.complete, taken.rows), (true, 10), "their subscriptions are known");
+    // A row of a subscription that nobody knows: it may be another tenant's, whose connectors this list lacks too.
+    stage.world.hosts("99999999-9999-4999-8999-999999999999", 1);
+    let taken = without(&stage, &app, &ours[1..]).await;
+    assert_eq!((taken.complete, taken.rows), (false, 10));
+    let reason = taken.reason.unwrap();
+    assert!(reason.contains("the list of connectors is doubtful"), "{reason}");
+    let taken = without(&stage, &app, &[]).await;
+    assert_eq!((taken.complete, taken.rows), (true, 11));
+}
+
+#[tokio::test]
+async fn the_rows_of_a_connector_that_one_list_lacks_stay_ours() {
+    let (stage, ours, _) = shared(2);
+    // Out of scope, and known as ours by its connector alone.
+    let first = stage.world.connectors().into_iter().find(|one| one.id == ours[0]).unwrap();
+    let stage = stage.set("EXCLUDE", &format!("sub:{}", first.subscription_id));
+    let app = stage.app().await;
+    assert_eq!(without(&stage, &app, &[]).await.rows, 10);
+    assert_eq!(without(&stage, &app, &ours[..1]).await.rows, 10);
 }
